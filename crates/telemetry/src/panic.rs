@@ -30,7 +30,7 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
 
 /// Writes past the log's queue, which the abort would lose, and waits only so long.
 fn write_last_words(words: String) {
-    let (done, written) = mpsc::channel();
+    let (done, written) = mpsc::sync_channel(1);
     let writer = std::thread::Builder::new()
         .name("last-words".into())
         .spawn(move || {
