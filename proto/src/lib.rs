@@ -18,6 +18,8 @@ pub mod v1 {
 mod error_code;
 pub mod topology;
 
+pub use error_code::Retry;
+
 /// The encoded `FileDescriptorSet` of the schema, for gRPC reflection.
 pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
 

@@ -1,0 +1,165 @@
+//! What goes into the poller and what comes out: closed sets of plain data.
+//!
+//! The shell obeys the effects of one [`crate::Poller::handle`] call in any order, under these
+//! rules, which are all there is to the contract:
+//! 1. `log` is written by one writer, batches in order; [`Input::Persisted`] answers each. The
+//!    poller never has more than one batch out.
+//! 2. `apply` goes to one apply worker, in order; a batch is answered by [`Input::Applied`], an
+//!    install by [`Input::Installed`], a create by nothing. Consecutive batches may share one
+//!    atomic write.
+//! 3. `frames` are sent per node in order or dropped; a drop is told by [`Input::Unreachable`].
+//! 4. `completions` are delivered.
+//! 5. `fetch`, `build` and `send` go to threads that may be slow; each is answered by exactly one
+//!    input, also on failure.
+
+use bytes::Bytes;
+use ringkv_topology::{GroupId, NodeId, ReplicaId};
+
+use crate::{
+    AppliedState, Completion, Entry, Genesis, GroupBatch, LogBatch, LogIndex, Request, SinkId,
+};
+
+/// Names a snapshot on the node that built it; unique among the group's snapshots there.
+pub type SnapshotId = String;
+
+/// One event for the poller.
+#[derive(Debug)]
+pub enum Input {
+    /// One tick interval has passed. Never sent twice to make up for a late one.
+    Tick,
+    Request(Request),
+    /// A frame from a peer node, as encoded by its poller. Damaged frames are dropped and counted.
+    Frame {
+        from: NodeId,
+        frame: Bytes,
+    },
+    /// Log batch `number` is durable (or written, if it did not ask for sync).
+    Persisted {
+        number: u64,
+    },
+    /// The apply worker finished a batch of each of these groups, up to the index given.
+    Applied(Vec<(GroupId, AppliedState)>),
+    /// The apply worker finished an install.
+    Installed {
+        group: GroupId,
+    },
+    /// Everything the group applied up to here is durable in the state machine store.
+    Flushed(Vec<(GroupId, LogIndex)>),
+    /// Answer to [`Effects::fetch`]; no entries when they could not be read.
+    Fetched {
+        fetch: Fetch,
+        entries: Vec<Entry>,
+    },
+    /// Answer to [`Effects::build`]; `None` when it failed.
+    SnapshotBuilt {
+        group: GroupId,
+        built: Option<SnapshotBuilt>,
+    },
+    /// Answer to [`Effects::send`].
+    SnapshotSent {
+        group: GroupId,
+        to: ReplicaId,
+        ok: bool,
+    },
+    /// A snapshot has arrived here whole and checked.
+    SnapshotReceived(ReceivedSnapshot),
+    /// Messages to this node were lost, or it is not connected.
+    Unreachable {
+        node: NodeId,
+    },
+    /// Set up a group here; nothing happens if it is there already.
+    Create(Genesis),
+    /// Hand leadership of the group to its replica on `to`.
+    TransferLeader {
+        group: GroupId,
+        to: NodeId,
+    },
+    /// Make a stand for election now (a fresh group's preferred leader; nothing if it has a leader).
+    Campaign {
+        group: GroupId,
+    },
+    /// Hand over what is led here and refuse new requests; the process is going to end.
+    Retire,
+}
+
+/// Everything one call of the poller asks for.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// To write, if anything, while no other batch is out.
+    pub log: Option<LogBatch>,
+    /// One frame per peer node, holding the messages of all groups.
+    pub frames: Vec<(NodeId, Bytes)>,
+    /// For the apply worker, strictly in order.
+    pub apply: Vec<ApplyTask>,
+    pub completions: Vec<(SinkId, Vec<Completion>)>,
+    /// To read from the log for a follower that is behind the in-memory tail.
+    pub fetch: Vec<Fetch>,
+    /// To build a snapshot of.
+    pub build: Vec<GroupId>,
+    pub send: Vec<OutgoingSnapshot>,
+    /// Groups whose log has grown past its limit, or the node's pinned log bytes have: flush the
+    /// state machine. Answered by [`Input::Flushed`].
+    pub flush: bool,
+    /// Snapshot files that nobody needs any more.
+    pub discard: Vec<(GroupId, SnapshotId)>,
+}
+
+/// One piece of work for the apply worker.
+#[derive(Clone, Debug)]
+pub enum ApplyTask {
+    /// Set the group up in the state machine.
+    Create(Genesis),
+    Batch(GroupBatch),
+    /// Replace the group's state by a received snapshot; its marker is durable already.
+    Install(ReceivedSnapshot),
+}
+
+/// Log entries to read for a follower that is far behind.
+#[derive(Debug)]
+pub struct Fetch {
+    pub group: GroupId,
+    /// `[from, to)`.
+    pub from: LogIndex,
+    pub to: LogIndex,
+    pub bytes_max: u64,
+    /// raft-rs's own context of the read, handed back with the entries.
+    pub(crate) context: FetchContext,
+}
+
+/// Opaque to everyone but the group that asked.
+#[derive(Debug)]
+pub(crate) struct FetchContext(pub(crate) raft::GetEntriesContext);
+
+/// A snapshot cut on this node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotBuilt {
+    pub id: SnapshotId,
+    /// What the state in it stands at.
+    pub applied: AppliedState,
+    /// Describes the files; opaque to the poller.
+    pub manifest: Bytes,
+}
+
+/// A snapshot to stream to another node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingSnapshot {
+    pub group: GroupId,
+    pub to_replica: ReplicaId,
+    pub to_node: NodeId,
+    pub id: SnapshotId,
+    pub manifest: Bytes,
+    /// The Raft message that goes with it, as a frame of one.
+    pub message: Bytes,
+}
+
+/// A snapshot that has arrived from another node; `id` names the received files here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReceivedSnapshot {
+    pub group: GroupId,
+    pub from: NodeId,
+    pub id: SnapshotId,
+    pub manifest: Bytes,
+    pub message: Bytes,
+    /// What the state machine stands at once it is installed.
+    pub applied: AppliedState,
+}

@@ -1,0 +1,120 @@
+//! The order of persistence: what raft-rs has ready goes to the log, and only then out.
+//!
+//! A leader's appends leave at once; everything a follower or candidate says waits until the log
+//! batch that holds what it says is durable, and all earlier ones of the group too (I-1, pitfall 3;
+//! Raft thesis §10.2.1). Entries are readable through the tail before raft-rs is told that they
+//! are stored (pitfall 4).
+
+use raft::Ready;
+use raft::eraftpb::{Message, MessageType};
+use ringkv_topology::ReplicaId;
+
+use super::super::log_tail::entry_bytes;
+use super::super::out::Out;
+use super::super::wire;
+use super::Group;
+
+/// A ready whose log batch is not durable yet.
+pub(super) struct Unpersisted {
+    /// The log batch that holds it (or, for one with nothing to sync, its predecessor's).
+    batch: u64,
+    /// raft-rs's number of it.
+    number: u64,
+    /// What may be said once it is durable.
+    messages: Vec<Message>,
+}
+
+impl Group {
+    /// Handles everything raft-rs has ready.
+    pub(super) fn handle_ready(&mut self, out: &mut Out) {
+        while self.raw.has_ready() {
+            let mut ready = self.raw.ready();
+            self.send(ready.take_messages(), out);
+            for confirmed in ready.take_read_states() {
+                self.reads.confirm(&confirmed.request_ctx, confirmed.index);
+            }
+            let synced = self.write(&ready, out);
+            let committed = ready.take_committed_entries();
+            let messages = ready.take_persisted_messages();
+            let number = ready.number();
+            self.raw.advance_append_async(ready);
+            self.settle(synced, number, messages, out);
+            self.hand_out(committed, out);
+        }
+    }
+
+    /// Log batches up to `batch` are durable: says what waited for them.
+    pub(crate) fn persisted(&mut self, batch: u64, out: &mut Out) {
+        let mut number = None;
+        while self
+            .unpersisted
+            .front()
+            .is_some_and(|waiting| waiting.batch <= batch)
+        {
+            let waiting = self.unpersisted.pop_front().expect("just seen");
+            number = Some(waiting.number);
+            self.send(waiting.messages, out);
+        }
+        if let Some(number) = number {
+            self.raw.on_persist_ready(number);
+        }
+        self.start_install(batch, out);
+    }
+
+    /// Puts what must be stored into the open batch; gives whether it demands an fsync.
+    fn write(&mut self, ready: &Ready, out: &mut Out) -> bool {
+        let snapshot = ready.snapshot();
+        if snapshot.get_metadata().index != 0 {
+            self.accept_snapshot(snapshot, out);
+        }
+        let entries = ready.entries();
+        if !entries.is_empty() {
+            let replaced = self.raw.mut_store().append(entries);
+            self.log_bytes += entries.iter().map(|e| entry_bytes(e) as u64).sum::<u64>();
+            out.batch
+                .append(self.id, replaced, entries.iter().map(wire::from_raft));
+        }
+        if let Some(state) = ready.hs() {
+            out.batch.hard_state(
+                self.id,
+                wire::hard_state_from_raft(state),
+                ready.must_sync(),
+            );
+        }
+        ready.must_sync()
+    }
+
+    /// Says the messages now if nothing is in their way, else queues them behind their batch.
+    fn settle(&mut self, synced: bool, number: u64, messages: Vec<Message>, out: &mut Out) {
+        let batch = if synced && !cfg!(feature = "planted-ack-before-sync") {
+            out.batch.number
+        } else if let Some(last) = self.unpersisted.back() {
+            last.batch
+        } else {
+            self.raw.on_persist_ready(number);
+            self.send(messages, out);
+            return;
+        };
+        self.unpersisted.push_back(Unpersisted {
+            batch,
+            number,
+            messages,
+        });
+    }
+
+    /// Puts messages into the frames for their nodes; snapshots go their own way.
+    pub(super) fn send(&mut self, messages: Vec<Message>, out: &mut Out) {
+        for message in messages {
+            let Some(node) = self.node_of(ReplicaId(message.to)) else {
+                out.counters.messages_dropped += 1;
+                continue;
+            };
+            if message.get_msg_type() == MessageType::MsgSnapshot {
+                self.send_snapshot(node, &message, out);
+            } else {
+                out.outbox
+                    .push(node, self.id, &message, out.config.frame_bytes_max);
+            }
+        }
+    }
+}

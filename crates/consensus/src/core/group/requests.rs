@@ -1,0 +1,184 @@
+//! What clients ask of a leader: commands, reads, changes of members.
+//!
+//! Commands that wait together share one entry; while a log batch is being written they wait, so
+//! the time of an fsync sets the size of the next entry. Only a leader proposes: raft-rs would
+//! forward silently (pitfall 2). Whatever ends leadership ends every request with what is known
+//! of its outcome.
+
+use bytes::Bytes;
+
+use super::super::out::Out;
+use super::super::wire;
+use super::Group;
+use crate::{LogIndex, MembersChange, Pack, Refusal, Role, Term, Ticket};
+
+/// An entry proposed by this leader and not committed yet.
+pub(super) struct Proposed {
+    index: LogIndex,
+    term: Term,
+    tickets: Vec<Ticket>,
+}
+
+impl Group {
+    /// Queues a command for the next entry, or refuses it.
+    pub(crate) fn enqueue(&mut self, command: Bytes, ticket: Ticket, out: &mut Out) {
+        if self.role() != Role::Leader {
+            out.completions.refuse(
+                ticket,
+                Refusal::NotLeader {
+                    leader: self.leader(),
+                },
+            );
+        } else if out.unapplied_bytes > out.config.unapplied_bytes_max
+            || self.queue_bytes as u64 > out.config.uncommitted_bytes_max
+        {
+            out.completions.refuse(ticket, Refusal::Busy);
+        } else {
+            self.queue_bytes += command.len();
+            self.queue.push((command, ticket));
+        }
+    }
+
+    pub(super) fn propose_queued(&mut self, out: &mut Out) {
+        if self.queue.is_empty() || self.role() != Role::Leader {
+            return;
+        }
+        if out.log_busy && self.queue_bytes < out.config.entry_bytes_max {
+            out.held.push(self.id);
+            return;
+        }
+        let queue = std::mem::take(&mut self.queue);
+        self.queue_bytes = 0;
+        let mut rest = &queue[..];
+        while !rest.is_empty() {
+            let (pack, left) = rest.split_at(pack_len(rest, out.config.entry_bytes_max));
+            rest = left;
+            self.propose_pack(pack, out);
+        }
+    }
+
+    fn propose_pack(&mut self, commands: &[(Bytes, Ticket)], out: &mut Out) {
+        let pack = Pack::new(out.now_ms, commands.iter().map(|(command, _)| command));
+        let tickets: Vec<Ticket> = commands.iter().map(|(_, ticket)| *ticket).collect();
+        let mut entry = raft::eraftpb::Entry::default();
+        entry.data = pack.as_bytes().clone();
+        self.propose_entry(entry, tickets, out);
+    }
+
+    /// Proposes a change of members, or refuses it.
+    pub(crate) fn propose_change(&mut self, change: &MembersChange, ticket: Ticket, out: &mut Out) {
+        if self.role() != Role::Leader {
+            out.completions.refuse(
+                ticket,
+                Refusal::NotLeader {
+                    leader: self.leader(),
+                },
+            );
+            return;
+        }
+        self.propose_entry(wire::members_proposal(change), vec![ticket], out);
+    }
+
+    fn propose_entry(&mut self, entry: raft::eraftpb::Entry, tickets: Vec<Ticket>, out: &mut Out) {
+        let mut message = raft::eraftpb::Message::default();
+        message.set_msg_type(raft::eraftpb::MessageType::MsgPropose);
+        message.from = self.replica.0;
+        message.set_entries(vec![entry].into());
+        // Dropped while leadership is being handed over or too much is uncommitted.
+        if self.raw.raft.step(message).is_err() {
+            tickets
+                .into_iter()
+                .for_each(|ticket| out.completions.refuse(ticket, Refusal::Busy));
+            return;
+        }
+        out.counters.entries_proposed += 1;
+        let (index, term) = (self.raw.raft.raft_log.last_index(), self.raw.raft.term);
+        self.proposed.push_back(Proposed {
+            index,
+            term,
+            tickets,
+        });
+    }
+
+    /// The tickets of the entry committed at this position, if it was proposed here.
+    pub(super) fn proposed_at(&mut self, index: LogIndex, term: Term) -> Vec<Ticket> {
+        match self.proposed.front() {
+            Some(front) if front.index == index => {
+                let front = self.proposed.pop_front().expect("just seen");
+                assert_eq!(front.term, term, "proposals end with their term");
+                front.tickets
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Adds a read to the next round, or refuses it.
+    pub(crate) fn read(&mut self, ticket: Ticket, out: &mut Out) {
+        if self.role() == Role::Leader {
+            self.reads.push(ticket);
+        } else {
+            out.completions.refuse(
+                ticket,
+                Refusal::NotLeader {
+                    leader: self.leader(),
+                },
+            );
+        }
+    }
+
+    /// Starts a read-index round if reads wait and none is under way. A leader that has not
+    /// committed in its term starts none (raft-rs would drop it without a word, pitfall 6).
+    pub(super) fn begin_read_round(&mut self) -> bool {
+        let leads = self.role() == Role::Leader && self.raw.raft.commit_to_current_term();
+        if !leads || !self.reads.wants_round() {
+            return false;
+        }
+        self.read_rounds += 1;
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.read_seed.to_le_bytes());
+        id[8..].copy_from_slice(&self.read_rounds.to_le_bytes());
+        self.reads.begin(id);
+        if cfg!(feature = "planted-read-without-quorum") {
+            self.reads.confirm(&id, self.applied);
+            return false;
+        }
+        let raft = &self.raw.raft;
+        let before = raft.pending_read_count() + raft.ready_read_count();
+        self.raw.read_index(id.to_vec());
+        let raft = &self.raw.raft;
+        if raft.pending_read_count() + raft.ready_read_count() == before {
+            self.reads.cancel();
+            return false;
+        }
+        true
+    }
+
+    /// Leadership is gone: what was proposed may yet commit, the rest was not applied.
+    pub(super) fn lose_leadership(&mut self, out: &mut Out) {
+        let leader = self.leader();
+        for ticket in std::mem::take(&mut self.proposed)
+            .into_iter()
+            .flat_map(|p| p.tickets)
+        {
+            out.completions.refuse(ticket, Refusal::LeadershipLost);
+        }
+        let queued = std::mem::take(&mut self.queue)
+            .into_iter()
+            .map(|(_, ticket)| ticket);
+        for ticket in queued.chain(self.reads.take_all()) {
+            out.completions
+                .refuse(ticket, Refusal::NotLeader { leader });
+        }
+        self.queue_bytes = 0;
+    }
+}
+
+/// How many of the first commands make one entry: at least one, then up to `bytes_max`.
+fn pack_len(commands: &[(Bytes, Ticket)], bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fits = commands.iter().take_while(|(command, _)| {
+        bytes += command.len();
+        bytes <= bytes_max
+    });
+    fits.count().max(1)
+}

@@ -1,0 +1,200 @@
+//! The life of a group's snapshots: asked for, built, sent; received, marked, installed.
+//!
+//! The files travel outside; raft-rs sees positions only. A snapshot message is stepped when its
+//! files are here and checked, its install starts when the marker is durable, and the sender is
+//! always told how a transfer ended (pitfall 9). After an install members are the snapshot's, and
+//! nothing of the old log remains (I-7).
+
+use raft::SnapshotStatus;
+use raft::eraftpb::{Message, Snapshot};
+use ringkv_topology::{NodeId, ReplicaId};
+
+use super::super::out::Out;
+use super::super::{ApplyTask, Fetch, OutgoingSnapshot, ReceivedSnapshot, SnapshotBuilt, wire};
+use super::Group;
+use crate::codec::frame::{self, FrameBuilder};
+use crate::{Entry, InstallMarker, LogIndex, LogStart};
+
+/// A snapshot between its marker and the end of its install.
+pub(super) struct Installing {
+    snapshot: ReceivedSnapshot,
+    /// The log batch that holds the marker.
+    batch: u64,
+    started: bool,
+}
+
+impl Group {
+    /// Passes on what raft-rs asked its storage for: reads of old entries, a snapshot.
+    pub(super) fn ask_storage(&mut self, out: &mut Out) {
+        out.effects
+            .fetch
+            .append(&mut self.raw.mut_store().take_fetches());
+        if self.raw.mut_store().take_snapshot_wish() && !self.snapshot_building {
+            self.snapshot_building = true;
+            out.effects.build.push(self.id);
+        }
+    }
+
+    /// Entries raft-rs had asked for are here.
+    pub(crate) fn fetched(&mut self, fetch: Fetch, entries: &[Entry]) {
+        let entries: Vec<_> = entries.iter().map(wire::to_raft).collect();
+        let found = !entries.is_empty();
+        self.raw.mut_store().put_fetched(fetch.from, entries);
+        if found {
+            self.raw.on_entries_fetched(fetch.context.0);
+            self.raw.mut_store().drop_fetched();
+        }
+    }
+
+    /// A snapshot was built here, or could not be; raft-rs asks again at its next heartbeat.
+    pub(crate) fn snapshot_built(&mut self, built: Option<SnapshotBuilt>, out: &mut Out) {
+        self.snapshot_building = false;
+        self.snapshot_idle_ticks = 0;
+        let Some(built) = built else { return };
+        if built.applied.index < self.raw.store().start().index {
+            out.effects.discard.push((self.id, built.id));
+            return;
+        }
+        let before = self.raw.mut_store().offer_snapshot(Some(built));
+        out.effects
+            .discard
+            .extend(before.map(|before| (self.id, before.id)));
+    }
+
+    pub(super) fn send_snapshot(&mut self, node: NodeId, message: &Message, out: &mut Out) {
+        let offered = self.raw.store().offered();
+        let offered = offered.expect("raft-rs sends the snapshot on offer");
+        let mut frame = FrameBuilder::new();
+        frame.push(self.id, message);
+        self.snapshot_sends += 1;
+        out.counters.snapshots_sent += 1;
+        out.effects.send.push(OutgoingSnapshot {
+            group: self.id,
+            to_replica: ReplicaId(message.to),
+            to_node: node,
+            id: offered.id,
+            manifest: offered.manifest,
+            message: frame.finish().expect("one message"),
+        });
+    }
+
+    /// A transfer ended.
+    pub(crate) fn snapshot_sent(&mut self, to: ReplicaId, ok: bool) {
+        self.snapshot_sends = self.snapshot_sends.saturating_sub(1);
+        self.snapshot_idle_ticks = 0;
+        let status = if ok {
+            SnapshotStatus::Finish
+        } else {
+            SnapshotStatus::Failure
+        };
+        self.raw.report_snapshot(to.0, status);
+    }
+
+    /// Withdraws a snapshot nobody has asked for in a while.
+    pub(super) fn expire_snapshot(&mut self, out: &mut Out) {
+        if self.snapshot_sends > 0 {
+            return;
+        }
+        self.snapshot_idle_ticks += 1;
+        if self.snapshot_idle_ticks >= out.config.snapshot_ticks_kept {
+            self.snapshot_idle_ticks = 0;
+            let before = self.raw.mut_store().offer_snapshot(None);
+            out.effects
+                .discard
+                .extend(before.map(|before| (self.id, before.id)));
+        }
+    }
+
+    /// A snapshot for this replica is here whole: steps its message.
+    pub(crate) fn snapshot_received(&mut self, received: ReceivedSnapshot, out: &mut Out) {
+        let decoded = frame::decode(&received.message).ok();
+        let message = decoded.and_then(|mut messages| messages.pop());
+        let busy = self.installing.is_some();
+        let Some((_, mut message)) = message
+            .filter(|(group, message)| !busy && *group == self.id && message.to == self.replica.0)
+        else {
+            out.effects.discard.push((self.id, received.id));
+            return;
+        };
+        let mut snapshot = Snapshot::default();
+        let metadata = snapshot.mut_metadata();
+        metadata.index = received.applied.index;
+        metadata.term = received.applied.term;
+        metadata.set_conf_state(wire::conf_state(&received.applied.members));
+        message.set_snapshot(snapshot);
+        self.strangers
+            .insert(ReplicaId(message.from), received.from);
+        self.received = Some(received);
+        let _ = self.raw.step(message);
+        self.settle_timeout(&out.config);
+        self.handle_ready(out);
+        // Not taken: this replica has all of it already.
+        if let Some(ignored) = self.received.take() {
+            out.effects.discard.push((self.id, ignored.id));
+        }
+    }
+
+    /// raft-rs took the snapshot: its position replaces the log, under a marker.
+    pub(super) fn accept_snapshot(&mut self, snapshot: &Snapshot, out: &mut Out) {
+        let received = self
+            .received
+            .take()
+            .expect("snapshots are stepped one at a time");
+        let applied = &received.applied;
+        assert_eq!(
+            applied.index,
+            snapshot.get_metadata().index,
+            "the snapshot just stepped"
+        );
+        let start = LogStart {
+            index: applied.index,
+            term: applied.term,
+        };
+        self.raw.mut_store().reset(start);
+        self.log_bytes = 0;
+        self.members = applied.members.clone();
+        self.handed = (applied.index, applied.term);
+        let write = out.batch.group(self.id);
+        write.reset = Some(start);
+        write.truncate_from = None;
+        write.append.clear();
+        write.compact_to = None;
+        let marker = InstallMarker {
+            snapshot_id: received.id.clone(),
+            manifest: received.manifest.clone(),
+        };
+        write.install = Some(Some(marker));
+        out.batch.sync = true;
+        let batch = out.batch.number;
+        self.installing = Some(Installing {
+            snapshot: received,
+            batch,
+            started: false,
+        });
+    }
+
+    /// Starts the install once its marker is durable.
+    pub(super) fn start_install(&mut self, batch: u64, out: &mut Out) {
+        if let Some(installing) = &mut self.installing
+            && !installing.started
+            && installing.batch <= batch
+        {
+            installing.started = true;
+            out.effects
+                .apply
+                .push(ApplyTask::Install(installing.snapshot.clone()));
+        }
+    }
+
+    /// The install is done and durable: takes the marker away. Gives the name of the files, which
+    /// may go once that is durable too.
+    pub(crate) fn installed(&mut self, out: &mut Out) -> Option<String> {
+        let installing = self.installing.take()?;
+        let index: LogIndex = installing.snapshot.applied.index;
+        self.applied(index, out);
+        self.durable = index;
+        out.batch.group(self.id).install = Some(None);
+        out.counters.snapshots_installed += 1;
+        Some(installing.snapshot.id)
+    }
+}

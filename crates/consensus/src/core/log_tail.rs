@@ -1,0 +1,318 @@
+//! A group's log as raft-rs sees it: the recent entries in memory, the rest by request.
+//!
+//! Owns where the log begins and ends, the term of every index, and the tail of entries. What a
+//! follower needs from behind the tail is fetched beside the poller (pitfall 4); only the replay
+//! after a restart reads in line. Never writes: the group turns each change into a log batch.
+//! Invariants: `start.index <= last`, the tail ends at `last`, runs cover `[start.index, last]`.
+
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
+use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
+use ringkv_topology::GroupId;
+
+use super::effects::{Fetch, FetchContext};
+use super::wire;
+use crate::{LogIndex, LogReader, LogStart, SnapshotBuilt, StoredGroup, Term};
+
+/// What raft-rs reads of a group.
+pub(crate) struct LogTail {
+    group: GroupId,
+    start: LogStart,
+    last: LogIndex,
+    /// (first index, term) of each run of entries of one term, ascending; the first run starts at
+    /// or before `start.index`.
+    runs: Vec<(LogIndex, Term)>,
+    /// The newest entries, ending at `last`.
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    initial: RaftState,
+    reader: Arc<dyn LogReader>,
+    /// raft-rs asks through `&self`; the answers to come are collected here.
+    asked: RefCell<Asked>,
+}
+
+#[derive(Default)]
+struct Asked {
+    fetches: Vec<Fetch>,
+    fetching: BTreeSet<LogIndex>,
+    /// Entries just fetched, for the one `entries` call that asked for them.
+    fetched: Vec<Entry>,
+    /// A follower needs a snapshot that is not there.
+    snapshot: bool,
+    built: Option<SnapshotBuilt>,
+}
+
+impl LogTail {
+    /// The log of a stored group whose state machine is at `applied`.
+    pub(crate) fn new(
+        stored: &StoredGroup,
+        commit: LogIndex,
+        conf: ConfState,
+        reader: Arc<dyn LogReader>,
+    ) -> Self {
+        let mut hard_state: HardState = wire::hard_state_to_raft(&stored.hard_state);
+        hard_state.commit = commit;
+        Self {
+            group: stored.genesis.group,
+            start: stored.start,
+            last: stored.last_index,
+            runs: stored.terms.clone(),
+            entries: VecDeque::new(),
+            bytes: 0,
+            initial: RaftState::new(hard_state, conf),
+            reader,
+            asked: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn start(&self) -> LogStart {
+        self.start
+    }
+
+    pub(crate) fn last(&self) -> LogIndex {
+        self.last
+    }
+
+    /// Takes over entries raft-rs has appended; gives the index from which old ones were replaced.
+    pub(crate) fn append(&mut self, entries: &[Entry]) -> Option<LogIndex> {
+        let first = entries.first()?.index;
+        assert!(
+            first > self.start.index && first <= self.last + 1,
+            "group {}: entry {first} does not follow log [{}, {}]",
+            self.group,
+            self.start.index,
+            self.last
+        );
+        let replaced = (first <= self.last).then_some(first);
+        if replaced.is_some() {
+            self.truncate_from(first);
+        }
+        for entry in entries {
+            if self.runs.last().is_none_or(|(_, term)| *term != entry.term) {
+                self.runs.push((entry.index, entry.term));
+            }
+            self.bytes += entry_bytes(entry);
+            self.entries.push_back(entry.clone());
+            self.last = entry.index;
+        }
+        replaced
+    }
+
+    fn truncate_from(&mut self, first: LogIndex) {
+        while self.entries.back().is_some_and(|e| e.index >= first) {
+            let dropped = self.entries.pop_back().expect("just seen");
+            self.bytes -= entry_bytes(&dropped);
+        }
+        self.runs.retain(|(index, _)| *index < first);
+        self.last = first - 1;
+    }
+
+    /// A snapshot replaces everything.
+    pub(crate) fn reset(&mut self, start: LogStart) {
+        self.entries.clear();
+        self.bytes = 0;
+        self.start = start;
+        self.last = start.index;
+        self.runs = vec![(start.index, start.term)];
+        self.asked.get_mut().built = None;
+    }
+
+    /// Cuts the front up to and including `index`, which stays known by its term.
+    pub(crate) fn compact(&mut self, index: LogIndex) -> LogStart {
+        assert!(
+            index > self.start.index && index <= self.last,
+            "a cut lies inside the log"
+        );
+        let term = self.run_term(index).expect("inside the log");
+        while self.entries.front().is_some_and(|e| e.index <= index) {
+            let dropped = self.entries.pop_front().expect("just seen");
+            self.bytes -= entry_bytes(&dropped);
+        }
+        let run = self.runs.partition_point(|(first, _)| *first <= index) - 1;
+        self.runs.drain(..run);
+        self.start = LogStart { index, term };
+        let built = &mut self.asked.get_mut().built;
+        if built.as_ref().is_some_and(|b| b.applied.index < index) {
+            *built = None;
+        }
+        self.start
+    }
+
+    /// Lets go of entries up to `settled` (durable and applied) while the tail is over `bytes_max`.
+    pub(crate) fn trim(&mut self, settled: LogIndex, bytes_max: usize) {
+        while self.bytes > bytes_max && self.entries.front().is_some_and(|e| e.index <= settled) {
+            let dropped = self.entries.pop_front().expect("just seen");
+            self.bytes -= entry_bytes(&dropped);
+        }
+    }
+
+    /// The reads raft-rs has asked for since the last call.
+    pub(crate) fn take_fetches(&mut self) -> Vec<Fetch> {
+        std::mem::take(&mut self.asked.get_mut().fetches)
+    }
+
+    /// Holds fetched entries ready for the call that asked for them.
+    pub(crate) fn put_fetched(&mut self, from: LogIndex, entries: Vec<Entry>) {
+        let asked = self.asked.get_mut();
+        asked.fetching.remove(&from);
+        asked.fetched = entries;
+    }
+
+    /// Forgets fetched entries once they were offered: they may be overwritten later.
+    pub(crate) fn drop_fetched(&mut self) {
+        self.asked.get_mut().fetched = Vec::new();
+    }
+
+    /// Whether a snapshot was asked for that is not there, since the last call.
+    pub(crate) fn take_snapshot_wish(&mut self) -> bool {
+        std::mem::take(&mut self.asked.get_mut().snapshot)
+    }
+
+    /// Offers a snapshot to followers; the one offered before, if any, is given back.
+    pub(crate) fn offer_snapshot(&mut self, built: Option<SnapshotBuilt>) -> Option<SnapshotBuilt> {
+        std::mem::replace(&mut self.asked.get_mut().built, built)
+    }
+
+    /// The snapshot on offer.
+    pub(crate) fn offered(&self) -> Option<SnapshotBuilt> {
+        self.asked.borrow().built.clone()
+    }
+
+    fn run_term(&self, index: LogIndex) -> Option<Term> {
+        let run = self.runs.partition_point(|(first, _)| *first <= index);
+        run.checked_sub(1).map(|run| self.runs[run].1)
+    }
+
+    /// Entries `[low, high)` from memory, or from the fetch that was made for them.
+    fn in_memory(
+        &self,
+        low: LogIndex,
+        high: LogIndex,
+        bytes_max: Option<u64>,
+    ) -> Option<Vec<Entry>> {
+        let asked = self.asked.borrow();
+        if asked.fetched.first().is_some_and(|e| e.index == low) {
+            let fetched = asked.fetched.iter().take_while(|e| e.index < high);
+            return Some(limited(fetched, bytes_max));
+        }
+        let first = self.entries.front()?.index;
+        let skip = usize::try_from(low.checked_sub(first)?).ok()?;
+        Some(limited(
+            self.entries
+                .iter()
+                .skip(skip)
+                .take_while(|e| e.index < high),
+            bytes_max,
+        ))
+    }
+}
+
+impl Storage for LogTail {
+    fn initial_state(&self) -> raft::Result<RaftState> {
+        Ok(self.initial.clone())
+    }
+
+    fn entries(
+        &self,
+        low: u64,
+        high: u64,
+        max_size: impl Into<Option<u64>>,
+        context: GetEntriesContext,
+    ) -> raft::Result<Vec<Entry>> {
+        let bytes_max = max_size.into();
+        if low <= self.start.index {
+            return Err(Error::Store(StorageError::Compacted));
+        }
+        assert!(
+            high <= self.last + 1,
+            "raft-rs asks only for what it was told"
+        );
+        if let Some(entries) = self.in_memory(low, high, bytes_max) {
+            return Ok(entries);
+        }
+        if context.can_async() {
+            let mut asked = self.asked.borrow_mut();
+            if asked.fetching.insert(low) {
+                let bytes_max = bytes_max.unwrap_or(u64::MAX);
+                let context = FetchContext(context);
+                asked.fetches.push(Fetch {
+                    group: self.group,
+                    from: low,
+                    to: high,
+                    bytes_max,
+                    context,
+                });
+            }
+            return Err(Error::Store(StorageError::LogTemporarilyUnavailable));
+        }
+        // Only the replay after a restart comes here: nothing else is behind the tail.
+        let entries = self
+            .reader
+            .entries(self.group, low, high, bytes_max.unwrap_or(u64::MAX));
+        let entries = entries.map_err(|e| Error::Store(StorageError::Other(Box::new(e))))?;
+        Ok(entries.iter().map(wire::to_raft).collect())
+    }
+
+    fn term(&self, index: u64) -> raft::Result<u64> {
+        if index < self.start.index {
+            return Err(Error::Store(StorageError::Compacted));
+        }
+        if index > self.last {
+            return Err(Error::Store(StorageError::Unavailable));
+        }
+        if index == self.start.index {
+            return Ok(self.start.term);
+        }
+        Ok(self.run_term(index).expect("runs cover the log"))
+    }
+
+    fn first_index(&self) -> raft::Result<u64> {
+        Ok(self.start.index + 1)
+    }
+
+    fn last_index(&self) -> raft::Result<u64> {
+        Ok(self.last)
+    }
+
+    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+        let mut asked = self.asked.borrow_mut();
+        let needed = request_index.max(self.start.index);
+        match &asked.built {
+            Some(built) if built.applied.index >= needed => {
+                let mut snapshot = Snapshot::default();
+                let metadata = snapshot.mut_metadata();
+                metadata.index = built.applied.index;
+                metadata.term = built.applied.term;
+                metadata.set_conf_state(wire::conf_state(&built.applied.members));
+                Ok(snapshot)
+            }
+            _ => {
+                asked.snapshot = true;
+                Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
+            }
+        }
+    }
+}
+
+/// What an entry counts for in byte bounds.
+pub(crate) fn entry_bytes(entry: &Entry) -> usize {
+    entry.data.len() + entry.context.len() + 32
+}
+
+/// At least one entry, then as many as stay within `bytes_max`.
+fn limited<'a>(entries: impl Iterator<Item = &'a Entry>, bytes_max: Option<u64>) -> Vec<Entry> {
+    let mut left = bytes_max.unwrap_or(u64::MAX);
+    let mut out = Vec::new();
+    for entry in entries {
+        let bytes = entry_bytes(entry) as u64;
+        if bytes > left && !out.is_empty() {
+            break;
+        }
+        left = left.saturating_sub(bytes);
+        out.push(entry.clone());
+    }
+    out
+}

@@ -1,0 +1,379 @@
+//! The event loop's decisions: all groups of a node, inputs in, effects out.
+//!
+//! Owns the groups, the set of those to drive, the one log batch under way and the flushes. One
+//! call of [`Poller::handle`] takes a bounded run of inputs, steps every group they touch once,
+//! and hands everything those groups must store to the log as one batch. While a batch is being
+//! written the next one fills: the time of an fsync sets the size of the batch, and there is no
+//! timer. Sync and deterministic: no clock, randomness, thread, file or socket.
+//!
+//! Idle groups cost one tick each per interval (about 0.1 µs) and nothing else: all other work goes
+//! by the set of touched groups.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringkv_topology::{GroupId, NodeId};
+
+use super::group::Group;
+use super::out::Out;
+use super::{ApplyTask, Effects, Input, PollerConfig, SnapshotId};
+use crate::codec::frame;
+use crate::{
+    AppliedState, Genesis, GroupStatus, HardState, LogIndex, LogReader, LogStart, Refusal, Request,
+    Role, StoredGroup,
+};
+
+/// Why a node cannot start on what is in its stores.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(
+        "group {group}: the state machine is at {applied}, outside its log ({}, {last}]: data \
+         and log do not belong together", start.index
+    )]
+    Position {
+        group: GroupId,
+        applied: LogIndex,
+        start: LogStart,
+        last: LogIndex,
+    },
+    #[error("group {group}: the log has it but the state machine does not")]
+    Missing { group: GroupId },
+    #[error("group {group}: raft refused its state")]
+    Raft {
+        group: GroupId,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// What has happened since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    pub elections: u64,
+    pub entries_proposed: u64,
+    pub log_batches: u64,
+    pub compactions: u64,
+    pub snapshots_sent: u64,
+    pub snapshots_installed: u64,
+    /// Messages for unknown groups, older replica ids or unknown nodes, and appends while too
+    /// much is not applied.
+    pub messages_dropped: u64,
+    /// Frames whose checksum, version or shape was wrong.
+    pub frames_damaged: u64,
+}
+
+/// All groups of a node.
+pub struct Poller {
+    groups: BTreeMap<GroupId, Group>,
+    reader: Arc<dyn LogReader>,
+    out: Out,
+    dirty: Vec<GroupId>,
+    log_bytes_unflushed: u64,
+    flush: Flush,
+    /// Received files that may go once this log batch is durable.
+    discards: Vec<(u64, GroupId, SnapshotId)>,
+    retiring: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flush {
+    Idle,
+    /// `forced`: by bytes, so that every group's log is cut.
+    Running {
+        forced: bool,
+    },
+}
+
+impl Poller {
+    /// Brings up every stored group from where its state machine is.
+    ///
+    /// # Errors
+    /// `StartError` when log and state machine do not fit together: the data directory is damaged
+    /// or mixed, and nothing was changed.
+    pub fn new(
+        config: PollerConfig,
+        stored: Vec<StoredGroup>,
+        applied: Vec<(GroupId, AppliedState)>,
+        reader: Arc<dyn LogReader>,
+    ) -> Result<Self, StartError> {
+        let applied: BTreeMap<_, _> = applied.into_iter().collect();
+        let mut poller = Self {
+            groups: BTreeMap::new(),
+            reader,
+            out: Out::new(config),
+            dirty: Vec::new(),
+            log_bytes_unflushed: 0,
+            flush: Flush::Idle,
+            discards: Vec::new(),
+            retiring: false,
+        };
+        for stored in stored {
+            let id = stored.genesis.group;
+            let applied = applied.get(&id).ok_or(StartError::Missing { group: id })?;
+            poller.add(&stored, applied)?;
+            if let Some(marker) = stored.install {
+                // The shell has finished the install before this.
+                poller.out.batch.group(id).install = Some(None);
+                poller
+                    .discards
+                    .push((poller.out.batch.number, id, marker.snapshot_id));
+            }
+        }
+        Ok(poller)
+    }
+
+    /// Takes inputs and says what to do. `now_ms` is wall time for the stamp of new entries.
+    pub fn handle(&mut self, now_ms: u64, inputs: impl IntoIterator<Item = Input>) -> Effects {
+        self.out.now_ms = now_ms;
+        let mut ticked = false;
+        for input in inputs {
+            ticked |= matches!(input, Input::Tick);
+            self.take(input);
+        }
+        for id in std::mem::take(&mut self.dirty) {
+            if let Some(group) = self.groups.get_mut(&id) {
+                group.dirty = false;
+                group.drive(&mut self.out);
+            }
+        }
+        self.close_batch(ticked);
+        self.out.effects.frames = self.out.outbox.take();
+        self.out.effects.completions = self.out.completions.take();
+        std::mem::take(&mut self.out.effects)
+    }
+
+    /// The state of every group, ascending by id.
+    pub fn status(&self) -> Vec<GroupStatus> {
+        self.groups.values().map(Group::status).collect()
+    }
+
+    /// What has happened since the start.
+    pub fn counters(&self) -> Counters {
+        self.out.counters
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Tick => self.tick(),
+            Input::Request(request) => self.request(request),
+            Input::Frame { from, frame } => self.frame(from, &frame),
+            Input::Persisted { number } => self.persisted(number),
+            Input::Applied(groups) => self.applied(groups),
+            Input::Installed { group } => self.installed(group),
+            Input::Flushed(groups) => self.flushed(groups),
+            Input::Fetched { fetch, entries } => {
+                self.touch(fetch.group, |group, _| group.fetched(fetch, &entries));
+            }
+            Input::SnapshotBuilt { group, built } => {
+                self.touch(group, |group, out| group.snapshot_built(built, out));
+            }
+            Input::SnapshotSent { group, to, ok } => {
+                self.touch(group, |group, _| group.snapshot_sent(to, ok));
+            }
+            Input::SnapshotReceived(received) => {
+                self.touch(received.group, |group, out| {
+                    group.snapshot_received(received, out)
+                });
+            }
+            Input::Unreachable { node } => self.unreachable(node),
+            Input::Create(genesis) => self.create(genesis),
+            Input::TransferLeader { group, to } => {
+                self.touch(group, |group, _| group.transfer_leader(to));
+            }
+            Input::Campaign { group } => {
+                self.touch(group, |group, out| group.campaign(&out.config));
+            }
+            Input::Retire => {
+                self.retiring = true;
+                self.abdicate();
+            }
+        }
+    }
+
+    /// Does something with a group and has it driven; gives nothing if it is not here.
+    fn touch<T>(&mut self, id: GroupId, act: impl FnOnce(&mut Group, &mut Out) -> T) -> Option<T> {
+        let group = self.groups.get_mut(&id)?;
+        let result = act(group, &mut self.out);
+        if !group.dirty {
+            group.dirty = true;
+            self.dirty.push(id);
+        }
+        Some(result)
+    }
+
+    fn tick(&mut self) {
+        for (id, group) in &mut self.groups {
+            if group.tick(&mut self.out) && !group.dirty {
+                group.dirty = true;
+                self.dirty.push(*id);
+            }
+        }
+        if self.retiring {
+            self.abdicate();
+        }
+    }
+
+    fn request(&mut self, request: Request) {
+        let (group, ticket) = match &request {
+            Request::Propose { group, ticket, .. }
+            | Request::Read { group, ticket }
+            | Request::ChangeMembers { group, ticket, .. } => (*group, *ticket),
+        };
+        if self.retiring {
+            self.out.completions.refuse(ticket, Refusal::ShuttingDown);
+            return;
+        }
+        let known = self.touch(group, |group, out| match request {
+            Request::Propose {
+                command, ticket, ..
+            } => group.enqueue(command, ticket, out),
+            Request::Read { ticket, .. } => group.read(ticket, out),
+            Request::ChangeMembers { change, ticket, .. } => {
+                group.propose_change(&change, ticket, out);
+            }
+        });
+        if known.is_none() {
+            self.out.completions.refuse(ticket, Refusal::NoGroup);
+        }
+    }
+
+    fn frame(&mut self, from: NodeId, bytes: &Bytes) {
+        let Ok(messages) = frame::decode(bytes) else {
+            self.out.counters.frames_damaged += 1;
+            return;
+        };
+        for (group, message) in messages {
+            if self
+                .touch(group, |group, out| group.step(from, message, out))
+                .is_none()
+            {
+                self.out.counters.messages_dropped += 1;
+            }
+        }
+    }
+
+    fn persisted(&mut self, number: u64) {
+        self.out.log_busy = false;
+        for id in self.out.batch.take_written() {
+            self.touch(id, |group, out| group.persisted(number, out));
+        }
+        for id in std::mem::take(&mut self.out.held) {
+            self.touch(id, |_, _| ());
+        }
+        let durable = self
+            .discards
+            .partition_point(|(batch, ..)| *batch <= number);
+        let discards = self
+            .discards
+            .drain(..durable)
+            .map(|(_, group, id)| (group, id));
+        self.out.effects.discard.extend(discards);
+    }
+
+    fn applied(&mut self, groups: Vec<(GroupId, AppliedState)>) {
+        let entries_max = self.out.config.log_entries_max;
+        let mut long = false;
+        for (id, state) in groups {
+            let wants = self.touch(id, |group, out| {
+                group.applied(state.index, out);
+                group.wants_flush(entries_max)
+            });
+            long |= wants.unwrap_or(false);
+        }
+        let forced = self.log_bytes_unflushed > self.out.config.log_bytes_unflushed_max;
+        if (long || forced) && self.flush == Flush::Idle {
+            self.flush = Flush::Running { forced };
+            self.log_bytes_unflushed = 0;
+            self.out.effects.flush = true;
+        }
+    }
+
+    fn installed(&mut self, group: GroupId) {
+        let number = self.out.batch.number;
+        let files = self
+            .touch(group, |group, out| group.installed(out))
+            .flatten();
+        self.discards.extend(files.map(|id| (number, group, id)));
+    }
+
+    fn flushed(&mut self, groups: Vec<(GroupId, LogIndex)>) {
+        let forced = self.flush == Flush::Running { forced: true };
+        self.flush = Flush::Idle;
+        for (id, index) in groups {
+            self.touch(id, |group, out| group.flushed(index, forced, out));
+        }
+    }
+
+    fn unreachable(&mut self, node: NodeId) {
+        for (id, group) in &mut self.groups {
+            if group.unreachable(node) && !group.dirty {
+                group.dirty = true;
+                self.dirty.push(*id);
+            }
+        }
+    }
+
+    fn create(&mut self, genesis: Genesis) {
+        let id = genesis.group;
+        if self.groups.contains_key(&id) {
+            return;
+        }
+        let start = LogStart {
+            index: Genesis::INDEX,
+            term: Genesis::TERM,
+        };
+        let hard_state = HardState {
+            term: Genesis::TERM,
+            vote: 0,
+            commit: Genesis::INDEX,
+        };
+        let stored = StoredGroup {
+            genesis: genesis.clone(),
+            hard_state,
+            start,
+            last_index: start.index,
+            terms: vec![(start.index, start.term)],
+            install: None,
+        };
+        self.add(&stored, &genesis.applied())
+            .expect("genesis is a whole state");
+        let write = self.out.batch.group(id);
+        write.create = Some(genesis.clone());
+        write.reset = Some(start);
+        write.hard_state = Some(hard_state);
+        self.out.batch.sync = true;
+        self.out.effects.apply.push(ApplyTask::Create(genesis));
+    }
+
+    fn add(&mut self, stored: &StoredGroup, applied: &AppliedState) -> Result<(), StartError> {
+        let id = stored.genesis.group;
+        let reader = Arc::clone(&self.reader);
+        self.groups
+            .insert(id, Group::new(&self.out.config, stored, applied, reader)?);
+        self.dirty.push(id);
+        Ok(())
+    }
+
+    fn abdicate(&mut self) {
+        let led: Vec<GroupId> = (self.groups.values())
+            .filter(|group| group.role() == Role::Leader)
+            .map(|group| group.id)
+            .collect();
+        for id in led {
+            self.touch(id, |group, _| group.abdicate());
+        }
+    }
+
+    /// Hands the open batch to the log if it is free and something demands it. What only rides
+    /// along (a risen commit index, a cut) waits for the next tick at most.
+    fn close_batch(&mut self, ticked: bool) {
+        let batch = &mut self.out.batch;
+        if self.out.log_busy || batch.is_empty() || !(batch.sync || ticked) {
+            return;
+        }
+        self.log_bytes_unflushed += batch.bytes;
+        self.out.log_busy = true;
+        self.out.counters.log_batches += 1;
+        self.out.effects.log = Some(batch.take());
+    }
+}

@@ -1,0 +1,129 @@
+//! What must be durable of a node's Raft groups, and the interface to where it is kept.
+//!
+//! One [`LogBatch`] carries the entries and hard states of all groups touched since the last one;
+//! a store writes it atomically and, when `sync` is set, returns only after fsync. Two stores
+//! exist: RocksDB (shell) and the simulator's, kept honest by one shared test.
+//! Invariants: I-1 (fsync before acknowledgement), I-3 (term and vote never fall).
+
+use bytes::Bytes;
+use ringkv_topology::GroupId;
+
+use crate::{Genesis, LogIndex, Term};
+
+/// One log entry as it rests on disk and travels between nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    pub index: LogIndex,
+    pub term: Term,
+    pub kind: EntryKind,
+    /// A [`crate::Pack`] for `Commands`, an encoded change for `Members`, nothing for `Empty`.
+    pub data: Bytes,
+}
+
+/// What an entry is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A new leader's first entry.
+    Empty,
+    Commands,
+    /// A membership change.
+    Members,
+}
+
+/// The state a replica must never forget between two lives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HardState {
+    pub term: Term,
+    /// The replica voted for in `term`; 0 for none.
+    pub vote: u64,
+    pub commit: LogIndex,
+}
+
+/// Where the log begins: everything up to here is in the state machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogStart {
+    /// The last index that was cut off; the first entry is the next one.
+    pub index: LogIndex,
+    pub term: Term,
+}
+
+/// A snapshot whose install has begun: until the marker is cleared, a restart begins it again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstallMarker {
+    /// Names the received files.
+    pub snapshot_id: String,
+    pub manifest: Bytes,
+}
+
+/// Changes to one group. Fields are applied in this order, all or nothing with the whole batch.
+#[derive(Clone, Debug, Default)]
+pub struct GroupWrite {
+    /// The group is new here.
+    pub create: Option<Genesis>,
+    /// Remove every entry and start at this position (a snapshot replaces the log).
+    pub reset: Option<LogStart>,
+    /// Remove every entry with an index of at least this (a conflict).
+    pub truncate_from: Option<LogIndex>,
+    /// Append; consecutive.
+    pub append: Vec<Entry>,
+    pub hard_state: Option<HardState>,
+    /// Cut the front: remove entries up to and including this position.
+    pub compact_to: Option<LogStart>,
+    /// `Some(None)` clears the marker.
+    pub install: Option<Option<InstallMarker>>,
+}
+
+/// One atomic write over many groups.
+#[derive(Clone, Debug, Default)]
+pub struct LogBatch {
+    /// Rising from 1 in one life of the process.
+    pub number: u64,
+    pub groups: Vec<(GroupId, GroupWrite)>,
+    /// Return only after fsync.
+    pub sync: bool,
+}
+
+/// A group as found in the store at start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredGroup {
+    pub genesis: Genesis,
+    pub hard_state: HardState,
+    pub start: LogStart,
+    /// 0 entries: equal to `start.index`.
+    pub last_index: LogIndex,
+    /// The term of each entry run: (first index of the run, term), ascending, covering
+    /// `start.index` to `last_index`.
+    pub terms: Vec<(LogIndex, Term)>,
+    pub install: Option<InstallMarker>,
+}
+
+/// A failure of the log. It always ends the process.
+#[derive(Debug, thiserror::Error)]
+#[error("{context}")]
+pub struct LogError {
+    pub context: String,
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Writes the log. One writer at a time.
+pub trait LogWriter: Send + 'static {
+    /// Writes the batch atomically; with `sync`, returns only after fsync.
+    fn write(&mut self, batch: &LogBatch) -> Result<(), LogError>;
+}
+
+/// Reads what has been written. May be called beside the writer.
+pub trait LogReader: Send + Sync + 'static {
+    /// Every group in the store.
+    fn load(&self) -> Result<Vec<StoredGroup>, LogError>;
+
+    /// Entries `[from, to)` of a group, at least one, then as many as stay under `bytes_max`.
+    /// Fails if the first is not there or any checksum is wrong.
+    fn entries(
+        &self,
+        group: GroupId,
+        from: LogIndex,
+        to: LogIndex,
+        bytes_max: u64,
+    ) -> Result<Vec<Entry>, LogError>;
+}

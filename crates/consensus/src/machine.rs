@@ -1,0 +1,177 @@
+//! What the engine asks of a replicated state machine, and the values that pass between them.
+//!
+//! The engine decides order and durability; the machine decides what a command does. The machine
+//! is deterministic: the same packs give the same bytes on every replica. One machine serves all
+//! groups of a node, so that one write carries many groups.
+//! Invariant (I-5): data, applied state and outcomes of a batch are one atomic write.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes};
+use ringkv_topology::{GroupId, ReplicaId};
+
+use crate::{DecodeError, LogIndex, Members, Pack, Term, Ticket};
+
+/// How far a group's state machine is, and the membership as of there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AppliedState {
+    pub index: LogIndex,
+    pub term: Term,
+    pub members: Members,
+}
+
+/// A new group on this node: every replica of it starts from the same members and context.
+///
+/// It counts as the entry at index 1 of term 1, so that a replica added later, whose log is empty
+/// at 0, is always brought up by a snapshot and never misses the context.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Genesis {
+    pub group: GroupId,
+    /// The replica on this node.
+    pub replica: ReplicaId,
+    pub members: Members,
+    /// The machine's own start value (for the KV machine: the slots the group owns).
+    pub context: Bytes,
+}
+
+impl Genesis {
+    /// Index and term that genesis takes in the log.
+    pub const INDEX: LogIndex = 1;
+    pub const TERM: Term = 1;
+
+    /// The applied state of a replica that has applied nothing but genesis.
+    pub fn applied(&self) -> AppliedState {
+        AppliedState {
+            index: Self::INDEX,
+            term: Self::TERM,
+            members: self.members.clone(),
+        }
+    }
+}
+
+/// Consecutive committed entries of one group, to apply in order.
+#[derive(Clone, Debug)]
+pub struct GroupBatch {
+    pub group: GroupId,
+    pub entries: Vec<Committed>,
+    /// The applied state once all of `entries` are applied; stored in the same write.
+    pub after: AppliedState,
+}
+
+/// One committed entry.
+#[derive(Clone, Debug)]
+pub struct Committed {
+    pub index: LogIndex,
+    /// The commands; `None` for entries that only concern the engine.
+    pub pack: Option<Pack>,
+    /// Who waits for each command of the pack here: empty, or one per command.
+    pub tickets: Vec<Ticket>,
+}
+
+/// A failure of the store under the machine. It always ends the process: a state machine that
+/// has lost a write must not go on (fsync is never retried).
+#[derive(Debug, thiserror::Error)]
+#[error("{context}")]
+pub struct MachineError {
+    pub context: String,
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+impl MachineError {
+    /// A failure with its cause; `context` says what was tried, as "verb object".
+    pub fn new(
+        context: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self {
+            context: context.into(),
+            source: Some(source.into()),
+        }
+    }
+
+    /// A failure found by the machine itself (a checksum, a format).
+    pub fn corrupt(context: impl Into<String>) -> Self {
+        Self {
+            context: context.into(),
+            source: None,
+        }
+    }
+}
+
+/// A replicated state machine over all groups of a node. Driven by the engine's apply thread.
+pub trait StateMachine: Send + 'static {
+    /// The groups in the store as found at start, as far as they were durable.
+    fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError>;
+
+    /// Sets up a group at genesis. Called again after a crash that lost it: must then do the same.
+    fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError>;
+
+    /// Applies in order, as one atomic write with each group's `after`. Gives, for every entry of
+    /// every batch in order, one outcome per command of its pack.
+    fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError>;
+
+    /// Replaces all of a group by the snapshot files in `dir` (as built by
+    /// [`SnapshotBuilder::build`] elsewhere, already checked against their checksums) and makes
+    /// it durable before returning. Runs again after a crash in the middle.
+    fn install(
+        &mut self,
+        group: GroupId,
+        dir: &Path,
+        applied: &AppliedState,
+    ) -> Result<(), MachineError>;
+
+    /// For the snapshot threads: reads beside a running apply.
+    fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder>;
+
+    /// For the flush thread: makes durable beside a running apply.
+    fn flusher(&self) -> Arc<dyn Flusher>;
+}
+
+/// Cuts snapshots of a group from a consistent view, beside a running apply.
+pub trait SnapshotBuilder: Send + Sync {
+    /// Writes the group's state as files into the empty directory `dir` and gives the applied
+    /// state they stand at. File names are the machine's own; sizes and checksums are the
+    /// engine's affair.
+    fn build(&self, group: GroupId, dir: &Path) -> Result<AppliedState, MachineError>;
+}
+
+/// Makes applied state durable, so that the log behind it can be cut.
+pub trait Flusher: Send + Sync {
+    /// Flushes and gives, per group, the applied index that is durable now. Blocks.
+    fn flush(&self) -> Result<Vec<(GroupId, LogIndex)>, MachineError>;
+}
+
+const APPLIED_STATE_VERSION: u8 = 1;
+
+impl AppliedState {
+    /// The bytes a machine stores beside its data: version, index, term, members, checksum.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut out = vec![APPLIED_STATE_VERSION];
+        out.put_u64_le(self.index);
+        out.put_u64_le(self.term);
+        self.members.encode(&mut out);
+        let sum = crc32fast::hash(&out);
+        out.put_u32_le(sum);
+        out
+    }
+
+    /// The reverse of [`Self::encode`].
+    ///
+    /// # Errors
+    /// `DecodeError` for damaged bytes or a version this build does not know.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = crate::codec::checked(bytes)?;
+        let input = &mut input;
+        crate::codec::take_version(input, APPLIED_STATE_VERSION)?;
+        let index = input.try_get_u64_le()?;
+        let term = input.try_get_u64_le()?;
+        let members = Members::decode(input)?;
+        Ok(Self {
+            index,
+            term,
+            members,
+        })
+    }
+}

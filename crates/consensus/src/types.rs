@@ -1,0 +1,118 @@
+//! The words of the engine: log positions, tickets and their completions, refusals.
+//!
+//! Plain data. No raft-rs type appears here or in any other public item of the crate.
+
+use bytes::Bytes;
+use ringkv_topology::{GroupId, NodeId};
+
+/// A position in a group's log; the first entry after genesis is 2 (see [`crate::Genesis`]).
+pub type LogIndex = u64;
+
+/// A Raft term.
+pub type Term = u64;
+
+/// Names the receiver of completions; given by [`crate::Handle::register`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SinkId(pub u32);
+
+/// The return address of one request: which sink, and the sink's own id for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket {
+    pub sink: SinkId,
+    pub id: u64,
+}
+
+/// The end of one request. Every accepted request gets exactly one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    pub id: u64,
+    pub result: Result<Done, Refusal>,
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Done {
+    /// The command is committed and applied here; the state machine's outcome for it.
+    Applied(Bytes),
+    /// The state machine here now holds every write acknowledged before the read was asked for:
+    /// the caller may read it.
+    ReadReady,
+}
+
+/// Why a request was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// No replica of the group here. Not applied: refresh the topology.
+    #[error("no replica of the group on this node")]
+    NoGroup,
+    /// Not applied: ask `leader`, or any other replica when it is not known.
+    #[error("not the leader of the group")]
+    NotLeader { leader: Option<NodeId> },
+    /// A bounded queue is full. Not applied: retry later.
+    #[error("too much work is queued")]
+    Busy,
+    /// The engine is stopping. Not applied: ask another replica.
+    #[error("shutting down")]
+    ShuttingDown,
+    /// Leadership was lost after the command was proposed: it may yet commit. Unknown: retry only
+    /// under the same request id.
+    #[error("leadership was lost before the outcome was known")]
+    LeadershipLost,
+    /// The membership change is not legal now (another one is pending, or it changes nothing).
+    #[error("the membership change is not possible now")]
+    ChangeRefused,
+}
+
+/// A request to a group's leader.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Replicate and apply one command.
+    Propose {
+        group: GroupId,
+        command: Bytes,
+        ticket: Ticket,
+    },
+    /// Find a point at which a local read is linearizable.
+    Read { group: GroupId, ticket: Ticket },
+    /// Add, promote or remove replicas, through joint consensus where more than one voter changes.
+    ChangeMembers {
+        group: GroupId,
+        change: crate::MembersChange,
+        ticket: Ticket,
+    },
+}
+
+/// What a replica is at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Follower,
+    Candidate,
+    Leader,
+}
+
+/// A replica's state for operators and metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupStatus {
+    pub group: GroupId,
+    pub replica: ringkv_topology::ReplicaId,
+    pub role: Role,
+    pub term: Term,
+    pub leader: Option<NodeId>,
+    pub commit_index: LogIndex,
+    pub applied_index: LogIndex,
+    pub first_index: LogIndex,
+    pub last_index: LogIndex,
+    /// Leader only: for each other replica its node, and how many entries it is behind.
+    pub peers: Vec<PeerStatus>,
+}
+
+/// A leader's view of another replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeerStatus {
+    pub node: NodeId,
+    pub replica: ringkv_topology::ReplicaId,
+    pub matched: LogIndex,
+    pub lag_entries: u64,
+    pub recently_active: bool,
+    pub voter: bool,
+}

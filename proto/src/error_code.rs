@@ -1,0 +1,96 @@
+//! What an error code means to the one who asked: did it apply, and is a retry of use?
+//!
+//! The one place that decides it; servers fill `Error.outcome` from here and clients retry by it.
+
+use crate::v1::{Error, ErrorCode, Outcome};
+
+/// What a client does with an error, beside telling its user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// Ask the named leader, or any replica, at once: certainly not applied.
+    Elsewhere,
+    /// Refresh the topology, then ask again: certainly not applied.
+    AfterRefresh,
+    /// Ask the same node again after a pause: certainly not applied.
+    Later,
+    /// Ask again under the same request id only: may have applied.
+    SameRequestId,
+    /// Give up: the answer will not change.
+    Never,
+}
+
+impl ErrorCode {
+    /// Whether a write answered with this code took effect.
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::LeadershipLost | Self::Deadline | Self::Internal | Self::Unspecified => {
+                Outcome::Unknown
+            }
+            Self::NotLeader
+            | Self::Moved
+            | Self::NoGroup
+            | Self::Busy
+            | Self::ShuttingDown
+            | Self::PreconditionFailed
+            | Self::KeyInvalid
+            | Self::ValueTooLarge
+            | Self::RequestIdReused
+            | Self::Invalid
+            | Self::KeyAbsent
+            | Self::NoSpace => Outcome::NotApplied,
+        }
+    }
+
+    /// What to do next.
+    pub fn retry(self) -> Retry {
+        match self {
+            Self::NotLeader | Self::ShuttingDown => Retry::Elsewhere,
+            Self::Moved | Self::NoGroup => Retry::AfterRefresh,
+            Self::Busy => Retry::Later,
+            Self::LeadershipLost | Self::Deadline => Retry::SameRequestId,
+            Self::PreconditionFailed
+            | Self::KeyInvalid
+            | Self::ValueTooLarge
+            | Self::RequestIdReused
+            | Self::Invalid
+            | Self::KeyAbsent
+            | Self::NoSpace
+            | Self::Internal
+            | Self::Unspecified => Retry::Never,
+        }
+    }
+
+    /// The code as users see it in JSON and metrics: `not_leader`, `value_too_large`, …
+    pub fn slug(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::NotLeader => "not_leader",
+            Self::Moved => "moved",
+            Self::NoGroup => "no_group",
+            Self::Busy => "busy",
+            Self::ShuttingDown => "shutting_down",
+            Self::LeadershipLost => "leadership_lost",
+            Self::Deadline => "deadline",
+            Self::PreconditionFailed => "precondition_failed",
+            Self::KeyInvalid => "key_invalid",
+            Self::ValueTooLarge => "value_too_large",
+            Self::RequestIdReused => "idempotency_key_reused",
+            Self::Invalid => "invalid",
+            Self::KeyAbsent => "key_not_found",
+            Self::NoSpace => "no_space",
+            Self::Internal => "internal",
+        }
+    }
+}
+
+impl Error {
+    /// An error with the outcome its code implies; the caller adds hints with struct update.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code: code.into(),
+            outcome: code.outcome().into(),
+            message: message.into(),
+            ..Self::default()
+        }
+    }
+}
