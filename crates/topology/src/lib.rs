@@ -1,0 +1,16 @@
+//! Pure: who holds which key. Ids, the tag and slot of a key, the ring, the topology and its plan.
+//!
+//! Never opens a socket or file, reads no clock, draws no random number: every result is a
+//! function of the arguments, the same in every process and every version.
+
+mod ids;
+mod plan;
+mod ring;
+mod slot;
+mod topology;
+
+pub use ids::{ClusterId, Epoch, GroupId, NodeId, ReplicaId, Slot};
+pub use plan::{FormBlocked, FormWhen, Formation, GROUPS_MAX, PlannedGroup, form};
+pub use ring::{Ring, WEIGHT_DEFAULT};
+pub use slot::{SlotCount, tag};
+pub use topology::{Group, Node, NodeState, Replica, Role, Settings, Topology};

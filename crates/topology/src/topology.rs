@@ -1,0 +1,106 @@
+//! The topology: nodes, groups and who owns each slot, numbered by epoch.
+//!
+//! Owns the shape of the map and the questions asked of it; never decides a change (the plan
+//! modules do) and knows no wire format. Invariants: `owners` is empty (not formed yet) or has
+//! exactly `settings.slot_count` entries, each naming a group of the map.
+
+use std::collections::BTreeMap;
+
+use crate::{ClusterId, Epoch, GroupId, NodeId, ReplicaId, Slot, SlotCount};
+
+/// One version of the cluster's shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    pub cluster: ClusterId,
+    pub epoch: Epoch,
+    pub settings: Settings,
+    pub nodes: BTreeMap<NodeId, Node>,
+    pub groups: BTreeMap<GroupId, Group>,
+    /// Owner of slot `i` at index `i`; empty until the cluster has formed.
+    pub owners: Vec<GroupId>,
+}
+
+/// Values every process of the cluster must agree on; replicated by placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub slot_count: SlotCount,
+    /// Voters per group: 1, 3 or 5.
+    pub replication_factor: u8,
+    /// The largest value a write may carry, in bytes.
+    pub value_bytes_max: u32,
+}
+
+/// A storage node as placement knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub id: NodeId,
+    /// `host:port` of its gRPC.
+    pub address: String,
+    /// Failure domain; empty when the operator named none.
+    pub zone: String,
+    /// Relative weight, 1 to 1000.
+    pub capacity: u32,
+    pub state: NodeState,
+}
+
+/// What placement holds of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeState {
+    Active,
+    /// A newer node took over its address; it never comes back under this id.
+    Replaced,
+}
+
+/// One Raft group as placed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    pub id: GroupId,
+    pub replicas: Vec<Replica>,
+    /// The node that should lead when all is well.
+    pub preferred_leader: NodeId,
+    /// The epoch at which the group was formed.
+    pub formed: Epoch,
+}
+
+/// A group's copy on a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Replica {
+    pub id: ReplicaId,
+    pub node: NodeId,
+    pub role: Role,
+}
+
+/// Whether a replica counts towards the quorum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Voter,
+    Learner,
+}
+
+impl Topology {
+    /// Whether groups exist and every slot has an owner.
+    pub fn is_formed(&self) -> bool {
+        !self.owners.is_empty()
+    }
+
+    /// The group that owns `slot`; `None` until the cluster has formed.
+    pub fn owner(&self, slot: Slot) -> Option<&Group> {
+        self.owners
+            .get(usize::from(slot.0))
+            .and_then(|id| self.groups.get(id))
+    }
+
+    /// The slot of a key and its owner; `None` until the cluster has formed.
+    pub fn locate(&self, key: &[u8]) -> Option<(Slot, &Group)> {
+        let slot = self.settings.slot_count.slot_of(key);
+        self.owner(slot).map(|group| (slot, group))
+    }
+
+    /// The slots of one group, ascending.
+    pub fn slots_of(&self, group: GroupId) -> impl Iterator<Item = Slot> + '_ {
+        (0u16..)
+            .zip(&self.owners)
+            .filter(move |(_, owner)| **owner == group)
+            .map(|(s, _)| Slot(s))
+    }
+}
