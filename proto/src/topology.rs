@@ -291,7 +291,8 @@ mod tests {
 
     #[test]
     fn a_broken_field_is_named() {
-        let cases: [(&str, fn(&mut v1::Topology)); 14] = [
+        type Break = fn(&mut v1::Topology);
+        let cases: [(&str, Break); 14] = [
             ("cluster", |t| t.cluster = 0),
             ("settings", |t| t.settings = None),
             ("settings.slot_count", |t| {
