@@ -1,0 +1,54 @@
+//! The caller's end of a request on a link.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::sync::oneshot;
+
+use super::{Answer, Fault, Link};
+
+/// A request handed to a link: the future of its answer. Dropped before the answer, the link
+/// forgets the request; whether it was sent stays open.
+pub(crate) struct Pending {
+    link: Arc<Link>,
+    id: u64,
+    receiver: oneshot::Receiver<Answer>,
+    answered: bool,
+}
+
+impl Pending {
+    pub(super) fn new(link: Arc<Link>, id: u64, receiver: oneshot::Receiver<Answer>) -> Self {
+        Self {
+            link,
+            id,
+            receiver,
+            answered: false,
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn try_answer(&mut self) -> Option<Answer> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+impl Future for Pending {
+    type Output = Answer;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        Pin::new(&mut self.receiver).poll(cx).map(|answer| {
+            self.answered = true;
+            answer.unwrap_or(Err(Fault::Lost))
+        })
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.receiver.close();
+            self.link.forget(self.id);
+        }
+    }
+}

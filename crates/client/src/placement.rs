@@ -1,0 +1,107 @@
+//! Follows the topology: one watch stream from any placement replica, another when it ends.
+//!
+//! Never gives up and never forgets: with every replica away the last topology stays in use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringkv_proto::v1::{self, placement_client::PlacementClient};
+use ringkv_proto::{MESSAGE_BYTES_MAX, topology};
+use ringkv_topology::{GroupId, NodeId};
+use tokio::time::Instant;
+use tonic::transport::Channel;
+
+use crate::backoff::Backoff;
+use crate::cluster::{Cluster, View};
+use crate::link::endpoint;
+
+/// A replica that does not send its topology in this time is left for the next one.
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
+/// Refreshes asked for in between are answered by the one before.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(20);
+const RECONNECT_FIRST: Duration = Duration::from_millis(20);
+const RECONNECT_LONGEST: Duration = Duration::from_secs(1);
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Keeps `cluster` up to date until dropped; starts at a random one of `addresses`.
+pub(crate) async fn follow(cluster: Arc<Cluster>, addresses: Vec<String>) {
+    let mut backoff = Backoff::new(RECONNECT_FIRST, RECONNECT_LONGEST);
+    let start = rand::random_range(0..addresses.len().max(1));
+    for address in addresses.iter().cycle().skip(start) {
+        let began = Instant::now();
+        if let Err(error) = follow_one(&cluster, address).await {
+            tracing::debug!(%address, %error, "watch of a placement replica ended");
+        }
+        if began.elapsed() > RECONNECT_LONGEST {
+            backoff.reset();
+        }
+        tokio::time::sleep(backoff.pause()).await;
+    }
+}
+
+/// Applies what one replica sends until its stream ends.
+async fn follow_one(cluster: &Cluster, address: &str) -> Result<(), Failure> {
+    let endpoint = endpoint(address)?;
+    let (mut client, mut updates) = tokio::time::timeout(FIRST_ANSWER_TIMEOUT, async {
+        let mut client = PlacementClient::new(endpoint.connect().await?)
+            .max_decoding_message_size(MESSAGE_BYTES_MAX);
+        let mut updates = client.watch(v1::WatchRequest {}).await?.into_inner();
+        if let Some(update) = updates.message().await? {
+            apply(cluster, update);
+        }
+        Ok::<_, Failure>((client, updates))
+    })
+    .await??;
+    let mut refreshed = Instant::now();
+    loop {
+        tokio::select! {
+            update = updates.message() => match update? {
+                Some(update) => apply(cluster, update),
+                None => return Ok(()),
+            },
+            () = cluster.refresh.notified() => {
+                if refreshed.elapsed() >= REFRESH_INTERVAL {
+                    refreshed = Instant::now();
+                    refresh(cluster, &mut client).await?;
+                }
+            }
+        }
+    }
+}
+
+async fn refresh(cluster: &Cluster, client: &mut PlacementClient<Channel>) -> Result<(), Failure> {
+    let call = client.get_topology(v1::GetTopologyRequest {});
+    let update = tokio::time::timeout(FIRST_ANSWER_TIMEOUT, call).await??;
+    apply(cluster, update.into_inner());
+    Ok(())
+}
+
+fn apply(cluster: &Cluster, update: v1::TopologyUpdate) {
+    let Some(wire) = &update.topology else {
+        // Placement that has no topology yet.
+        return;
+    };
+    match topology::from_proto(wire) {
+        Ok(topology) => cluster.on_view(View {
+            topology: Arc::new(topology),
+            leaders: update
+                .leaders
+                .iter()
+                .filter_map(|hint| {
+                    Some((
+                        GroupId::from_wire(hint.group)?,
+                        NodeId::from_wire(hint.node)?,
+                    ))
+                })
+                .collect(),
+            alive: update
+                .alive_nodes
+                .iter()
+                .copied()
+                .filter_map(NodeId::from_wire)
+                .collect(),
+        }),
+        Err(error) => tracing::error!(%error, "placement sent a topology that cannot be one"),
+    }
+}
