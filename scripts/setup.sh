@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Installs what is missing for building, testing and benchmarking on a fresh Debian machine, and
+# nothing that is there already. With everything in place it touches no network.
+set -euo pipefail
+
+# program (or file) to look for, and the Debian package that brings it
+readonly NEEDED=(
+    "cc                  gcc"
+    "c++                 g++"
+    "make                make"
+    "curl                curl"
+    "git                 git"
+    "clang               clang"
+    "ccache              ccache"
+    "pkg-config          pkg-config"
+    "/usr/lib/llvm-*/lib/libclang.so*   libclang-dev"
+    "strace              strace"
+    "etcd                etcd-server"
+    "debootstrap         debootstrap"
+    "docker              docker.io"
+    "docker-compose      docker-compose"
+)
+readonly TOOLS_TARGET=${RINGKV_CACHE:-$HOME/.cache/ringkv}/tools
+
+say() { printf 'setup: %s\n' "$*"; }
+fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+there() {
+    case $1 in
+    /*) compgen -G "$1" >/dev/null ;;
+    # Compose v2 is a plugin of docker, not a program of its own.
+    docker-compose) command -v docker-compose >/dev/null || docker compose version >/dev/null 2>&1 ;;
+    *) PATH=$PATH:/usr/sbin command -v "$1" >/dev/null ;;
+    esac
+}
+
+missing=()
+for line in "${NEEDED[@]}"; do
+    read -r what package <<<"$line"
+    there "$what" || missing+=("$package")
+done
+
+if [ ${#missing[@]} -gt 0 ]; then
+    command -v apt-get >/dev/null ||
+        fail "missing: ${missing[*]}, and there is no apt-get here to install them with"
+    as_root=()
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || fail "missing: ${missing[*]}: install them as root"
+        as_root=(sudo)
+    fi
+    say "installing ${missing[*]}"
+    "${as_root[@]}" apt-get update -qq
+    # Services that packages bring (etcd's, docker's) are started by whoever needs them, not here.
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+        apt-get install --yes --no-install-recommends -qq "${missing[@]}" >/dev/null ||
+        fail "apt-get could not install: ${missing[*]}"
+fi
+
+command -v cargo >/dev/null ||
+    fail "no cargo: install Rust $(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml) by rustup"
+cargo --version >/dev/null || fail "cargo does not run with the toolchain of rust-toolchain.toml"
+
+for tool in cargo-nextest cargo-deny; do
+    command -v "$tool" >/dev/null && continue
+    say "cargo install $tool"
+    CARGO_TARGET_DIR=$TOOLS_TARGET cargo install --quiet --locked "$tool" ||
+        fail "cargo could not install $tool"
+done
+say "everything is there"

@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Runs every check and every test of the project, cheapest first, and stops at the first stage that
+# fails. Closes with the test runner's summary and one line `N passed, N failed`, counted over
+# all stages: a check (format, clippy, ...) counts as one, a stage of tests by its own numbers.
+#
+# Usage: scripts/test.sh [stage ...]          (all stages when none is named)
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+readonly SEEDS=${RINGKV_SEEDS:-500}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/ringkv/target}
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} NEXTEST_HIDE_PROGRESS_BAR=1
+readonly LOGS=$CARGO_TARGET_DIR/test-logs
+mkdir -p "$LOGS"
+
+passed=0 failed=0 summary=
+
+# One stage: shows its output, keeps it in a file, and adds the numbers of its closing line.
+run() {
+    local name=$1 log=$LOGS/$1.log started=$SECONDS status line
+    shift
+    printf '\n=== %s\n' "$name"
+    "$@" 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    line=$(grep -E '^ *[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+    if [ "$name" = tests ]; then
+        summary=$(grep -E '^ *Summary \[' "$log" | tail -n 1)
+        line=$(sed -E 's/.* ([0-9]+) passed.*/\1 passed,/' <<<"$summary")
+        line="$line $(grep -oE '[0-9]+ (failed|timed out)' <<<"$summary" |
+            awk '{n += $1} END {print n + 0}') failed"
+    fi
+    if [[ $line =~ ^\ *([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
+        passed=$((passed + BASH_REMATCH[1]))
+        failed=$((failed + BASH_REMATCH[2]))
+        # A stage that ends badly counts as failed whatever it printed.
+        [ "$status" = 0 ] || [ "${BASH_REMATCH[2]}" -gt 0 ] || failed=$((failed + 1))
+    elif [ "$status" = 0 ]; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+    fi
+    printf '=== %s: %s after %d s\n' "$name" "$([ "$status" = 0 ] && echo ok || echo FAILED)" \
+        $((SECONDS - started))
+    return "$status"
+}
+
+stage() {
+    case $1 in
+    format) run format cargo fmt --all --check ;;
+    deny) run deny scripts/deny.sh ;;
+    # Everything is built with the features of the whole workspace, so that no stage compiles a
+    # dependency a second time.
+    build) run build cargo build --release --locked --workspace --all-targets ;;
+    tidy) run tidy cargo xtask tidy ;;
+    clippy) run clippy cargo clippy --release --locked --workspace --all-targets -- -D warnings ;;
+    tests) run tests cargo nextest run --release --locked --workspace ;;
+    simulation) run simulation cargo xtask simulate --seeds "$SEEDS" ;;
+    planted) run planted cargo xtask simulate --planted all ;;
+    containers) run containers cargo xtask containers ;;
+    *)
+        echo "unknown stage: $1" >&2
+        failed=$((failed + 1))
+        return 1
+        ;;
+    esac
+}
+
+[ $# -gt 0 ] || set -- format deny build tidy clippy tests simulation planted containers
+for name in "$@"; do
+    stage "$name" || break
+done
+
+printf '\n%s\n%d passed, %d failed\n' "$summary" "$passed" "$failed"
+[ "$failed" = 0 ]
