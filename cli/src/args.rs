@@ -1,0 +1,92 @@
+//! The command line: which subcommands exist, and the manual that `--help` prints.
+//!
+//! Owns the tree of subcommands only; each command's own flags are in its file.
+
+use clap::{Parser, Subcommand};
+
+use crate::command;
+use crate::dev::DevArgs;
+
+const EXAMPLES: &str = "\
+Examples:
+  ringkv dev                                   a whole cluster on this machine, no Docker
+  ringkv put greeting hello                    write a value
+  ringkv get greeting                          the value's bytes, nothing else
+  ringkv put config --file app.toml --content-type application/toml
+  tar c logs | ringkv put backup/logs -        value from standard input
+  ringkv put lock me --if-absent               only if the key is absent
+  ringkv put counter 8 --if-match 7            only if the key is at revision 7
+  ringkv del greeting --previous               delete, and print what was there
+  ringkv node list                             nodes, their state and what they lead
+  ringkv node stop 127.0.0.1:50051             clean stop: hands leadership over first
+
+Exit codes:
+  0  done
+  1  the key is absent, or the precondition does not hold
+  2  the command is wrong; the same command will never work
+  3  certainly not applied (no gateway, no leader, busy): retry
+  4  unknown: the write may or may not have applied";
+
+/// A distributed, linearizable key-value store: the command line.
+///
+/// Reads and writes go to a gateway (--gateway, RINGKV_GATEWAY). Keys are any bytes, 1 to 4096 of
+/// them; values any bytes up to the cluster's limit (1 MiB unless set otherwise).
+#[derive(Debug, Parser)]
+#[command(name = "ringkv", version, after_help = EXAMPLES, after_long_help = EXAMPLES)]
+pub struct Args {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What `ringkv` can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print the value of a key.
+    Get(command::get::GetArgs),
+    /// Write the value of a key.
+    Put(command::put::PutArgs),
+    /// Delete a key.
+    Del(command::del::DelArgs),
+    /// Show the cluster: epoch, nodes, groups and who leads them.
+    Topology(command::topology::TopologyArgs),
+    /// List, stop and start storage nodes.
+    #[command(subcommand)]
+    Node(NodeCommand),
+    /// Run a whole cluster in this process.
+    Dev(DevArgs),
+    /// Ask a health URL: exit code 0 if it answers 2xx, else 1.
+    Health(command::health::HealthArgs),
+}
+
+/// What can be done to storage nodes.
+#[derive(Debug, Subcommand)]
+pub enum NodeCommand {
+    /// List the storage nodes.
+    List(command::node_list::NodeListArgs),
+    /// Stop a storage node.
+    Stop(command::node_stop::NodeStopArgs),
+    /// Run a storage node in the foreground: a new one if its data directory is empty, else the
+    /// one the directory belongs to, which recovers what it had.
+    Start(Box<command::node_start::NodeStartArgs>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory;
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn keys_may_be_any_bytes() {
+        use std::ffi::OsString;
+        use std::os::unix::ffi::OsStringExt;
+        let key = OsString::from_vec(vec![0xff, b'/', 0x80]);
+        let args = Args::try_parse_from(["ringkv".into(), "get".into(), key.clone()]);
+        let Ok(Args { command: Command::Get(get) }) = args else { panic!("get with a raw key") };
+        assert_eq!(get.key, key);
+    }
+}

@@ -1,0 +1,131 @@
+//! The listeners of a dev cluster: the wished-for ports, or free ones when those are taken.
+//!
+//! Everything is bound before anything starts, so that every service is told addresses that are
+//! certainly its own.
+
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+
+use crate::dev::layout::Layout;
+
+/// A bound listener and what it was meant to be.
+pub(crate) struct Listener {
+    socket: TcpListener,
+    address: SocketAddr,
+    wished: SocketAddr,
+    purpose: String,
+}
+
+/// The two listeners of a placement replica or a storage node.
+pub(crate) struct ServiceListeners {
+    pub grpc: Listener,
+    pub metrics: Listener,
+}
+
+/// All listeners of a dev cluster.
+pub(crate) struct Bound {
+    pub gateway: Listener,
+    pub placement: ServiceListeners,
+    pub nodes: Vec<ServiceListeners>,
+}
+
+impl Bound {
+    /// Binds everything on loopback, but the gateway where the user wants it.
+    ///
+    /// # Errors
+    /// Neither the wished-for nor any other port of an address can be had.
+    pub(crate) fn bind(gateway: SocketAddr, layout: &Layout) -> std::io::Result<Self> {
+        let gateway = Listener::bind(gateway, "gateway".to_owned())?;
+        let placement = ServiceListeners {
+            grpc: Listener::bind(loopback(layout.placement_port), "placement".to_owned())?,
+            // Nobody is told this one's number: any free port will do.
+            metrics: Listener::bind(loopback(0), "placement metrics".to_owned())?,
+        };
+        let nodes = (1..)
+            .zip(&layout.nodes)
+            .map(|(number, ports)| {
+                Ok(ServiceListeners {
+                    grpc: Listener::bind(loopback(ports.grpc), format!("node {number}"))?,
+                    metrics: Listener::bind(
+                        loopback(ports.metrics),
+                        format!("node {number} metrics"),
+                    )?,
+                })
+            })
+            .collect::<std::io::Result<_>>()?;
+        Ok(Self { gateway, placement, nodes })
+    }
+
+    /// One sentence for each port that was taken.
+    pub(crate) fn moved(&self) -> Vec<String> {
+        let services = std::iter::once(&self.placement).chain(&self.nodes);
+        std::iter::once(&self.gateway)
+            .chain(services.flat_map(|service| [&service.grpc, &service.metrics]))
+            .filter_map(Listener::moved)
+            .collect()
+    }
+}
+
+impl Listener {
+    fn bind(wished: SocketAddr, purpose: String) -> std::io::Result<Self> {
+        let socket = match TcpListener::bind(wished) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                TcpListener::bind(SocketAddr::new(wished.ip(), 0))
+            }
+            other => other,
+        }
+        .map_err(|error| std::io::Error::new(error.kind(), format!("{purpose}, {wished}: {error}")))?;
+        let address = socket.local_addr()?;
+        Ok(Self { socket, address, wished, purpose })
+    }
+
+    /// The port it is bound to.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// The address it is bound to.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Gives the socket away, to the service that will accept on it.
+    pub(crate) fn into_socket(self) -> TcpListener {
+        self.socket
+    }
+
+    fn moved(&self) -> Option<String> {
+        let moved = self.wished.port() != 0 && self.wished != self.address;
+        moved.then(|| {
+            format!("{}: port {} is taken, using {}", self.purpose, self.wished.port(), self.address)
+        })
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn taken_port_is_replaced_and_named() {
+        let taken = TcpListener::bind(loopback(0)).expect("a free port");
+        let wished = taken.local_addr().expect("bound");
+        let listener = Listener::bind(wished, "gateway".to_owned()).expect("another port");
+        assert_ne!(listener.port(), wished.port());
+        let said = listener.moved().expect("it moved");
+        assert!(said.contains(&wished.port().to_string()), "{said}");
+        assert!(said.contains(&listener.address().to_string()), "{said}");
+    }
+
+    #[test]
+    fn free_port_is_taken_as_wished_and_not_spoken_of() {
+        let wished = TcpListener::bind(loopback(0)).and_then(|l| l.local_addr()).expect("free");
+        let listener = Listener::bind(wished, "node 1".to_owned()).expect("as wished");
+        assert_eq!(listener.address(), wished);
+        assert_eq!(listener.moved(), None);
+    }
+}

@@ -1,0 +1,65 @@
+//! The `ringkv` command: one front door for people and scripts.
+//!
+//! Owns the command line, its exit codes and the words of its messages. Knows no key, slot or
+//! group: reads and writes go through a gateway's HTTP, as with curl. Only `dev` and `node start`
+//! know the services, and only by their `serve` and `run` functions.
+//!
+//! Every failure says three things: what happened, whether the write applied, what to do next
+//! ([`failure`]). Standard output carries results only; everything else goes to standard error.
+
+mod args;
+mod failure;
+mod gateway;
+mod output;
+
+mod command;
+
+mod dev;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+pub use args::Args;
+pub use failure::{Exit, Failure};
+
+use args::{Command, NodeCommand};
+
+/// Reads the process's arguments, runs the command and gives its exit code.
+pub async fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // `--help` and `--version` come this way too, and print on standard output.
+            let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            // A closed pipe leaves nobody to tell.
+            let _ = error.print();
+            return code.into();
+        }
+    };
+    match run(args).await {
+        Ok(()) => Exit::Ok.into(),
+        Err(failure) => {
+            failure.print();
+            failure.exit.into()
+        }
+    }
+}
+
+/// Runs one parsed command to its end.
+///
+/// # Errors
+/// The [`Failure`] says what happened, whether a write applied, and what to do next.
+pub async fn run(args: Args) -> Result<(), Failure> {
+    match args.command {
+        Command::Get(args) => command::get::run(args).await,
+        Command::Put(args) => command::put::run(args).await,
+        Command::Del(args) => command::del::run(args).await,
+        Command::Topology(args) => command::topology::run(args).await,
+        Command::Node(NodeCommand::List(args)) => command::node_list::run(args).await,
+        Command::Node(NodeCommand::Stop(args)) => command::node_stop::run(args).await,
+        Command::Node(NodeCommand::Start(args)) => command::node_start::run(*args).await,
+        Command::Dev(args) => dev::run(args).await,
+        Command::Health(args) => command::health::run(args).await,
+    }
+}

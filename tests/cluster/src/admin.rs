@@ -1,0 +1,106 @@
+//! What the cluster says of itself over gRPC: topology, roles, indexes.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use ringkv_proto::v1::admin_client::AdminClient;
+use ringkv_proto::v1::placement_client::PlacementClient;
+use ringkv_proto::v1::{GetTopologyRequest, GroupStatus, StatusReply, StatusRequest, Topology};
+use ringkv_topology::SlotCount;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::cluster::Cluster;
+
+const ANSWER: Duration = Duration::from_secs(2);
+/// Role number of a leader in `GroupStatus`.
+const LEADER: u32 = 2;
+
+/// Who leads the group of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leader {
+    pub group: u64,
+    pub term: u64,
+    /// Index into `Cluster::nodes`.
+    pub node: usize,
+}
+
+/// What a storage node says of itself.
+///
+/// # Errors
+/// It does not answer in time.
+pub async fn status(address: &str) -> anyhow::Result<StatusReply> {
+    let reply = AdminClient::new(channel(address).await?).status(StatusRequest {}).await;
+    Ok(reply.with_context(|| format!("ask {address} for its status"))?.into_inner())
+}
+
+/// What a storage node says of one of its groups.
+///
+/// # Errors
+/// It does not answer, or has no replica of the group.
+pub async fn group_status(address: &str, group: u64) -> anyhow::Result<GroupStatus> {
+    let groups = status(address).await?.groups;
+    let found = groups.into_iter().find(|status| status.group == group);
+    found.with_context(|| format!("{address} has no replica of group {group}"))
+}
+
+/// The group that owns `key`, by the first placement replica.
+///
+/// # Errors
+/// Placement does not answer, or the cluster has not formed.
+pub async fn group_of(cluster: &Cluster, key: &[u8]) -> anyhow::Result<u64> {
+    let topology = topology(&cluster.placement[0].address).await?;
+    let slot_count = topology.settings.context("topology has settings")?.slot_count;
+    let slots = SlotCount::new(slot_count).context("topology has a valid slot count")?;
+    let owner = topology.slot_owners.get(usize::from(slots.slot_of(key).0));
+    owner.copied().context("the cluster has formed")
+}
+
+/// The leader of `group` among the running nodes: of several that say so, the one with the
+/// highest term.
+///
+/// # Errors
+/// None of them leads the group.
+pub async fn leader_of(cluster: &Cluster, group: u64) -> anyhow::Result<Leader> {
+    let mut leader: Option<Leader> = None;
+    for (node, service) in cluster.nodes.iter().enumerate() {
+        if !service.is_started() {
+            continue;
+        }
+        let Ok(status) = group_status(&service.address, group).await else { continue };
+        if status.role == LEADER && leader.is_none_or(|leader| leader.term < status.term) {
+            leader = Some(Leader { group, term: status.term, node });
+        }
+    }
+    leader.with_context(|| format!("no running node leads group {group}"))
+}
+
+/// Checks that the running nodes lead every group between them.
+///
+/// # Errors
+/// Names a group that nobody leads.
+pub async fn all_groups_led(cluster: &Cluster) -> anyhow::Result<()> {
+    let mut groups = std::collections::BTreeMap::<u64, bool>::new();
+    for service in cluster.nodes.iter().filter(|service| service.is_started()) {
+        for status in status(&service.address).await?.groups {
+            *groups.entry(status.group).or_default() |= status.role == LEADER;
+        }
+    }
+    match groups.iter().find(|(_, led)| !**led) {
+        Some((group, _)) => bail!("nobody leads group {group}"),
+        None if groups.is_empty() => bail!("there are no groups"),
+        None => Ok(()),
+    }
+}
+
+async fn topology(address: &str) -> anyhow::Result<Topology> {
+    let mut placement = PlacementClient::new(channel(address).await?);
+    let reply = placement.get_topology(GetTopologyRequest {}).await;
+    let update = reply.context("ask placement for the topology")?.into_inner();
+    update.topology.context("placement has a topology")
+}
+
+async fn channel(address: &str) -> anyhow::Result<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))?;
+    let connected = endpoint.connect_timeout(ANSWER).timeout(ANSWER).connect().await;
+    connected.with_context(|| format!("connect to {address}"))
+}

@@ -1,0 +1,26 @@
+//! Harness of the process tests: clusters of the real binaries on loopback, and what to do to them.
+//!
+//! Owns child processes, their ports, logs and directories, and removes them all, also when a
+//! test fails; then the ends of all logs are printed. Signals only processes it started. Waits by
+//! condition with a deadline, never for a fixed time.
+//!
+//! The binaries are those beside the running test (`target/release`), or in `RINGKV_BIN_DIR`.
+
+mod binaries;
+mod ports;
+mod process;
+mod wait;
+
+mod admin;
+mod cluster;
+mod http;
+
+mod load;
+
+pub use admin::{Leader, all_groups_led, group_of, group_status, leader_of, status};
+pub use cluster::{Cluster, Service, Shape, run};
+pub use http::{Answer, Gateway, PathForm, send};
+pub use load::{Load, LoadReport, Shortfall};
+pub use ports::free_port;
+pub use process::Process;
+pub use wait::{until, until_ok};

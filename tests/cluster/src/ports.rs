@@ -1,0 +1,30 @@
+//! Ports for processes that are started, killed and started again on the same address.
+//!
+//! They are taken below the kernel's ephemeral range (from 32,768 by default): a port from within
+//! it could become the source port of any outgoing connection while its owner is dead, and the
+//! restarted process could then not listen on it.
+
+use std::collections::BTreeSet;
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Mutex;
+
+use anyhow::Context;
+use rand::Rng;
+
+const RANGE: std::ops::Range<u16> = 12_000..32_000;
+const ATTEMPTS_MAX: usize = 200;
+
+/// Ports this process gave out, so that none is given twice before its owner listens on it.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
+/// A loopback port that nobody listens on and that this function gives to no other caller.
+///
+/// # Errors
+/// No free port was found.
+pub fn free_port() -> anyhow::Result<u16> {
+    let mut given = GIVEN.lock().expect("no holder of this lock can panic");
+    (0..ATTEMPTS_MAX)
+        .map(|_| rand::rng().random_range(RANGE))
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok() && given.insert(*port))
+        .context("find a free loopback port")
+}

@@ -1,0 +1,126 @@
+//! One child process: its log file, its signals, its end.
+//!
+//! A process that is dropped is killed and reaped, whatever state the test is in.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::{binaries, wait};
+
+/// How much of the end of a log is shown when a test fails.
+const TAIL_BYTES: u64 = 6_000;
+
+/// A running or ended child.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `binary` with `args`; its output is appended to `log`. It inherits no `RINGKV_*`
+    /// setting and nothing else of the environment.
+    ///
+    /// # Errors
+    /// The binary is not built, or cannot be started.
+    pub fn start(name: &str, binary: &str, args: &[String], log: &Path) -> anyhow::Result<Self> {
+        let path = binaries::path(binary)?;
+        let append = |path: &Path| File::options().create(true).append(true).open(path);
+        let out = append(log).with_context(|| format!("open {}", log.display()))?;
+        let err = out.try_clone().context("share the log file")?;
+        let child = Command::new(&path)
+            .args(args)
+            .env_clear()
+            .env("RUST_BACKTRACE", "1")
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            .spawn()
+            .with_context(|| format!("start {}", path.display()))?;
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+    }
+
+    /// The name it goes by in messages.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Sends SIGTERM.
+    ///
+    /// # Errors
+    /// The process has ended.
+    pub fn terminate(&mut self) -> anyhow::Result<()> {
+        if let Some(status) = self.child.try_wait()? {
+            bail!("{} has already ended: {status}", self.name);
+        }
+        // Not reaped, so the id is still this child's.
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, Signal::TERM).with_context(|| format!("terminate {}", self.name))
+    }
+
+    /// Sends SIGKILL, and returns when the process is gone.
+    pub fn kill(&mut self) {
+        self.signal_kill();
+        // Fails only for a child that was reaped already.
+        let _ = self.child.wait();
+    }
+
+    /// Sends SIGKILL, and returns at once.
+    pub(crate) fn signal_kill(&mut self) {
+        // Fails only for a process that is gone already.
+        let _ = self.child.kill();
+    }
+
+    /// Waits for the process to end by itself.
+    ///
+    /// # Errors
+    /// It did not within `deadline`.
+    pub async fn exit(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
+        let what = format!("end of {}", self.name);
+        let child = &mut self.child;
+        wait::until_ok(&what, deadline, async || child.try_wait()?.context("it is still running"))
+            .await
+    }
+
+    /// Whether the process still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// All it has written so far.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn output(&self) -> anyhow::Result<String> {
+        let bytes = std::fs::read(&self.log).context("read a log")?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The end of a log file, for a failed test's report.
+pub(crate) fn tail(log: &Path) -> String {
+    let read = || -> std::io::Result<Vec<u8>> {
+        let mut file = File::open(log)?;
+        let start = file.metadata()?.len().saturating_sub(TAIL_BYTES);
+        file.seek(SeekFrom::Start(start))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => format!("cannot read {}: {error}", log.display()),
+    }
+}

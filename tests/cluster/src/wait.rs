@@ -1,0 +1,47 @@
+//! Waiting for a condition, with a deadline and the last reason why it did not hold.
+
+use std::time::Duration;
+
+use anyhow::{bail, ensure};
+use tokio::time::Instant;
+
+/// Pause between two looks at the condition.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Waits until `condition` gives a value.
+///
+/// # Errors
+/// It did not within `deadline`; names `what` and the condition's last error.
+pub async fn until_ok<T>(
+    what: &str,
+    deadline: Duration,
+    mut condition: impl AsyncFnMut() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let end = Instant::now() + deadline;
+    loop {
+        // A condition that hangs must not outlive the deadline either.
+        let error = match tokio::time::timeout_at(end, condition()).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error,
+            Err(_) => bail!("{what}: not within {deadline:?}: the last look took too long"),
+        };
+        ensure!(Instant::now() < end, "{what}: not within {deadline:?}: {error:#}");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Waits until `condition` holds.
+///
+/// # Errors
+/// It did not within `deadline`.
+pub async fn until(
+    what: &str,
+    deadline: Duration,
+    mut condition: impl AsyncFnMut() -> bool,
+) -> anyhow::Result<()> {
+    until_ok(what, deadline, async || {
+        ensure!(condition().await, "it does not hold");
+        Ok(())
+    })
+    .await
+}
