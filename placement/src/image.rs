@@ -1,0 +1,166 @@
+//! Pure. The whole of a placement replica's state machine: the state and how far it is applied.
+//!
+//! One value with one encoding, which is what rests on disk, what a snapshot is, and what the
+//! simulator keeps. Invariant (I-5): state and applied index are of the same moment.
+//! Layout: version u8, length of applied state u32 LE, applied state, state (protobuf), CRC-32.
+
+use bytes::{Buf, BufMut, Bytes};
+use prost::Message;
+use ringkv_consensus::{AppliedState, Genesis, GroupBatch, MachineError};
+use ringkv_proto::topology::{from_proto, to_proto};
+use ringkv_proto::v1;
+use ringkv_topology::{GroupId, NodeId};
+
+use crate::command::Command;
+use crate::state::{Cluster, State};
+
+/// The one group of placement.
+pub const GROUP: GroupId = GroupId(1);
+
+const VERSION: u8 = 1;
+
+/// State and applied position, changed together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Image {
+    /// `None` until genesis.
+    applied: Option<AppliedState>,
+    state: State,
+}
+
+impl Image {
+    /// How far the log is applied; `None` until genesis.
+    pub fn applied(&self) -> Option<&AppliedState> {
+        self.applied.as_ref()
+    }
+
+    /// The replicated state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// Starts at genesis, with nothing registered.
+    pub fn create(&mut self, genesis: &Genesis) {
+        *self = Self { applied: Some(genesis.applied()), state: State::default() };
+    }
+
+    /// Applies committed entries; gives one encoded outcome per command, by entry.
+    ///
+    /// # Errors
+    /// Entries of another group, entries not in order, or a command of a version this build does
+    /// not know: the replica must stop, since it would differ from the others.
+    pub fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
+        let mut outcomes = Vec::new();
+        for batch in batches {
+            let Some(applied) = self.applied.as_mut().filter(|_| batch.group == GROUP) else {
+                let group = batch.group;
+                return Err(MachineError::corrupt(format!("apply to group {group}: not here")));
+            };
+            for entry in &batch.entries {
+                if entry.index <= applied.index {
+                    let (index, at) = (entry.index, applied.index);
+                    let context = format!("apply entry {index}: already at {at}");
+                    return Err(MachineError::corrupt(context));
+                }
+                let commands = entry.pack.iter().flat_map(|pack| pack.commands());
+                let apply = |command: Bytes| {
+                    let command = Command::decode(&command).map_err(|source| {
+                        MachineError::new(format!("decode entry {}", entry.index), source)
+                    })?;
+                    Ok(self.state.apply(command).encode())
+                };
+                outcomes.push(commands.map(apply).collect::<Result<_, MachineError>>()?);
+                applied.index = entry.index;
+            }
+            *applied = batch.after.clone();
+        }
+        Ok(outcomes)
+    }
+
+    /// The bytes of the whole image.
+    pub fn encode(&self) -> Vec<u8> {
+        let applied = self.applied.as_ref().map(AppliedState::encode).unwrap_or_default();
+        let mut out = vec![VERSION];
+        out.put_u32_le(u32::try_from(applied.len()).expect("an applied state is small"));
+        out.put_slice(&applied);
+        let stored = StoredState { cluster: self.state.cluster.as_ref().map(StoredCluster::of) };
+        stored.encode(&mut out).expect("a vector grows as needed");
+        let sum = crc32fast::hash(&out);
+        out.put_u32_le(sum);
+        out
+    }
+
+    /// The reverse of [`Self::encode`].
+    ///
+    /// # Errors
+    /// Damaged bytes or another version: the replica must not start from them.
+    pub fn decode(bytes: &[u8]) -> Result<Self, MachineError> {
+        let corrupt = |problem: &str| MachineError::corrupt(format!("read state: {problem}"));
+        let (body, sum) = bytes.split_last_chunk::<4>().ok_or_else(|| corrupt("ends early"))?;
+        if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
+            return Err(corrupt("the checksum does not match"));
+        }
+        let (version, mut rest) = body.split_first().ok_or_else(|| corrupt("ends early"))?;
+        if *version != VERSION {
+            return Err(corrupt(&format!("version {version} is not known, only {VERSION}")));
+        }
+        let length = rest.try_get_u32_le().map_err(|_| corrupt("ends early"))?;
+        let split = rest.split_at_checked(length as usize);
+        let (applied, stored) = split.ok_or_else(|| corrupt("ends early"))?;
+        let applied = match applied {
+            [] => None,
+            some => Some(AppliedState::decode(some).map_err(|e| malformed("applied state", e))?),
+        };
+        let stored = StoredState::decode(stored).map_err(|e| malformed("state", e))?;
+        let cluster = stored.cluster.map(StoredCluster::into_cluster).transpose()?;
+        Ok(Self { applied, state: State { cluster } })
+    }
+}
+
+fn malformed(what: &str, source: impl std::error::Error + Send + Sync + 'static) -> MachineError {
+    MachineError::new(format!("read {what}"), source)
+}
+
+/// Field numbers are never reused.
+#[derive(Clone, PartialEq, Message)]
+struct StoredState {
+    #[prost(message, optional, tag = "1")]
+    cluster: Option<StoredCluster>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredCluster {
+    #[prost(message, optional, tag = "1")]
+    topology: Option<v1::Topology>,
+    #[prost(btree_map = "uint64, uint64", tag = "2")]
+    incarnations: std::collections::BTreeMap<u64, u64>,
+    #[prost(uint64, tag = "3")]
+    last_node: u64,
+    #[prost(uint64, tag = "4")]
+    last_replica: u64,
+}
+
+impl StoredCluster {
+    fn of(cluster: &Cluster) -> Self {
+        let incarnations = cluster.incarnations.iter();
+        Self {
+            topology: Some(to_proto(&cluster.topology)),
+            incarnations: incarnations.map(|(node, number)| (node.0, *number)).collect(),
+            last_node: cluster.last_node,
+            last_replica: cluster.last_replica,
+        }
+    }
+
+    fn into_cluster(self) -> Result<Cluster, MachineError> {
+        let topology = self.topology.unwrap_or_default();
+        let incarnations = self.incarnations.into_iter();
+        Ok(Cluster {
+            topology: from_proto(&topology).map_err(|e| malformed("topology", e))?,
+            incarnations: incarnations.map(|(node, number)| (NodeId(node), number)).collect(),
+            last_node: self.last_node,
+            last_replica: self.last_replica,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

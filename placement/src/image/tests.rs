@@ -1,0 +1,114 @@
+use ringkv_consensus::{Committed, Members, Pack};
+use ringkv_topology::{ClusterId, ReplicaId, Settings, SlotCount};
+
+use super::*;
+use crate::command::{Outcome, Registration};
+
+fn genesis() -> Genesis {
+    Genesis {
+        group: GROUP,
+        replica: ReplicaId(1),
+        members: Members::of_voters([(ReplicaId(1), NodeId(1))]),
+        context: Bytes::new(),
+    }
+}
+
+fn init() -> Command {
+    let settings = Settings {
+        slot_count: SlotCount::DEFAULT,
+        replication_factor: 1,
+        value_bytes_max: 1 << 20,
+    };
+    Command::Init { cluster: ClusterId(9), settings }
+}
+
+fn register(address: &str) -> Command {
+    Command::Register(Registration {
+        identity: None,
+        address: address.into(),
+        zone: String::new(),
+        capacity: 100,
+        incarnation: 1,
+    })
+}
+
+fn batch(first: u64, packs: &[Option<&[Command]>]) -> GroupBatch {
+    let entry = |(index, commands): (u64, &Option<&[Command]>)| Committed {
+        index,
+        pack: commands.map(|commands| {
+            let encoded: Vec<Bytes> = commands.iter().map(Command::encode).collect();
+            Pack::new(0, encoded.iter())
+        }),
+        tickets: Vec::new(),
+    };
+    let entries: Vec<Committed> = (first..).zip(packs).map(entry).collect();
+    let index = first + packs.len() as u64 - 1;
+    let after = AppliedState { index, term: 2, members: genesis().members };
+    GroupBatch { group: GROUP, entries, after }
+}
+
+fn filled() -> Image {
+    let mut image = Image::default();
+    image.create(&genesis());
+    image.apply(&[batch(2, &[None, Some(&[init(), register("n1:1")])])]).expect("valid entries");
+    image
+}
+
+#[test]
+fn outcomes_come_by_entry_and_command_and_the_position_moves_on() {
+    let mut image = Image::default();
+    image.create(&genesis());
+    let (one, two) = ([init(), register("n1:1")], [register("n2:1")]);
+    let outcomes = image.apply(&[batch(2, &[None, Some(&one)]), batch(4, &[Some(&two)])]);
+    let outcomes: Vec<Vec<Outcome>> = outcomes
+        .expect("valid entries")
+        .into_iter()
+        .map(|entry| entry.iter().map(|bytes| Outcome::decode(bytes).unwrap()).collect())
+        .collect();
+    let registered =
+        |node| Outcome::Registered { cluster: ClusterId(9), node: NodeId(node), slot_count: 4096 };
+    assert_eq!(outcomes, [vec![], vec![Outcome::Initialized, registered(1)], vec![registered(2)]]);
+    assert_eq!(image.applied().map(|applied| applied.index), Some(4));
+}
+
+#[test]
+fn an_entry_is_never_applied_twice() {
+    let mut image = filled();
+    assert!(image.apply(&[batch(3, &[Some(&[register("n2:1")])])]).is_err());
+}
+
+#[test]
+fn entries_of_another_group_or_before_genesis_are_refused() {
+    let entries = batch(9, &[None]);
+    assert!(Image::default().apply(std::slice::from_ref(&entries)).is_err());
+    assert!(filled().apply(&[GroupBatch { group: GroupId(2), ..entries }]).is_err());
+}
+
+#[test]
+fn an_image_comes_back_as_it_was_written() {
+    for image in [Image::default(), filled()] {
+        assert_eq!(Image::decode(&image.encode()).expect("just encoded"), image);
+    }
+}
+
+#[test]
+fn any_changed_or_missing_byte_is_found() {
+    let bytes = filled().encode();
+    for at in 0..bytes.len() {
+        let mut changed = bytes.clone();
+        changed[at] ^= 1;
+        assert!(Image::decode(&changed).is_err(), "byte {at} changed");
+        assert!(Image::decode(&bytes[..at]).is_err(), "cut to {at} bytes");
+    }
+}
+
+#[test]
+fn an_unknown_version_is_refused_by_its_number() {
+    let mut bytes = filled().encode();
+    bytes.truncate(bytes.len() - 4);
+    bytes[0] = 7;
+    let sum = crc32fast::hash(&bytes);
+    bytes.put_u32_le(sum);
+    let error = Image::decode(&bytes).unwrap_err().to_string();
+    assert!(error.contains("version 7"), "{error}");
+}

@@ -1,0 +1,91 @@
+use ringkv_topology::{Epoch, SlotCount};
+
+use super::*;
+use crate::command::{Outcome, Refusal, Registration};
+
+fn wanted() -> Wanted {
+    let settings = Settings {
+        slot_count: SlotCount::DEFAULT,
+        replication_factor: 3,
+        value_bytes_max: 1 << 20,
+    };
+    Wanted { cluster: ClusterId(9), settings, form_when: FormWhen::default() }
+}
+
+fn with_nodes(count: u64) -> State {
+    let mut state = State::default();
+    for step in plan(&state, &BTreeSet::new(), &wanted()).steps {
+        assert_eq!(state.apply(step), Outcome::Initialized);
+    }
+    for id in 1..=count {
+        state.apply(Command::Register(Registration {
+            identity: None,
+            address: format!("n{id}:1"),
+            zone: String::new(),
+            capacity: 100,
+            incarnation: id,
+        }));
+    }
+    state
+}
+
+fn nodes(ids: impl IntoIterator<Item = u64>) -> BTreeSet<NodeId> {
+    ids.into_iter().map(NodeId).collect()
+}
+
+#[test]
+fn an_empty_state_is_initialized_first() {
+    let plan = plan(&State::default(), &nodes([]), &wanted());
+    assert!(matches!(plan.steps[..], [Command::Init { cluster: ClusterId(9), .. }]));
+}
+
+#[test]
+fn a_cluster_forms_once_enough_nodes_are_alive_and_then_rests() {
+    let mut state = with_nodes(3);
+    let waiting = plan(&state, &nodes([1, 3]), &wanted());
+    assert_eq!(waiting.steps, []);
+    assert_eq!(waiting.blocked.as_deref(), Some("2 of 3 nodes are registered and alive"));
+    let ready = plan(&state, &nodes(1..=3), &wanted());
+    for step in ready.steps {
+        assert_eq!(state.apply(step), Outcome::Formed { epoch: Epoch(5) });
+    }
+    assert_eq!(plan(&state, &nodes(1..=3), &wanted()), Plan::default());
+    assert_eq!(plan(&state, &nodes([]), &wanted()), Plan::default());
+}
+
+#[test]
+fn only_nodes_that_are_alive_get_replicas() {
+    let mut state = with_nodes(4);
+    for step in plan(&state, &nodes([1, 2, 4]), &wanted()).steps {
+        state.apply(step);
+    }
+    let topology = state.topology().expect("initialized");
+    let held = topology.groups.values().flat_map(|group| group.replicas.iter());
+    assert_eq!(held.map(|replica| replica.node).collect::<BTreeSet<_>>(), nodes([1, 2, 4]));
+}
+
+#[test]
+fn a_step_planned_twice_takes_effect_once() {
+    let mut state = with_nodes(3);
+    let first = plan(&state, &nodes(1..=3), &wanted());
+    let again = plan(&state, &nodes(1..=3), &wanted());
+    assert_eq!(first, again);
+    for step in first.steps {
+        state.apply(step);
+    }
+    for step in again.steps {
+        assert_eq!(state.apply(step), Outcome::Refused(Refusal::Stale));
+    }
+}
+
+#[test]
+fn the_settings_in_the_state_count_and_not_those_of_the_flags() {
+    let mut state = with_nodes(3);
+    let mut other = wanted();
+    other.settings.replication_factor = 1;
+    for step in plan(&state, &nodes(1..=3), &other).steps {
+        state.apply(step);
+    }
+    let topology = state.topology().expect("initialized");
+    assert!(topology.groups.values().all(|group| group.replicas.len() == 3));
+}
