@@ -1,0 +1,197 @@
+//! The compose cluster of the container tests: started, hurt and removed.
+
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, bail, ensure};
+use serde_json::Value;
+
+use crate::workspace;
+
+/// Names every container, network and volume of the test, and nothing else on the machine.
+const PROJECT: &str = "ringkv-container-test";
+const IMAGE: &str = "ringkv:container-test";
+const HEALTHY_LIMIT: Duration = Duration::from_secs(180);
+
+/// The services of the compose file that hold data, in start order, then the gateways.
+pub(super) const SERVICES: &[&str] = &[
+    "placement-1",
+    "placement-2",
+    "placement-3",
+    "storage-node-1",
+    "storage-node-2",
+    "storage-node-3",
+    "storage-node-4",
+    "storage-node-5",
+    "gateway-1",
+    "gateway-2",
+];
+
+/// The running cluster. Dropping it removes all of it.
+pub(super) struct Cluster {
+    compose: Vec<String>,
+    keep: bool,
+}
+
+impl Cluster {
+    /// Builds the image from the built programs and starts the compose file. A cluster that an
+    /// interrupted run left behind is removed first.
+    pub(super) fn start(keep: bool) -> anyhow::Result<Self> {
+        let mut build = Command::new("scripts/image.sh");
+        build.arg("--prebuilt").env("RINGKV_IMAGE", IMAGE).current_dir(workspace::root());
+        build.env("CARGO_TARGET_DIR", workspace::programs()?.parent().context("find the target")?);
+        finish(&mut build)?;
+        let cluster = Self { compose: compose_program()?, keep };
+        cluster.remove()?;
+        cluster.up()?;
+        Ok(cluster)
+    }
+
+    /// Creates what is missing and starts all of it.
+    pub(super) fn up(&self) -> anyhow::Result<()> {
+        self.compose(&["up", "--detach", "--no-build"])
+    }
+
+    /// Asks all to end, and waits for it. Data stays.
+    pub(super) fn stop(&self) -> anyhow::Result<()> {
+        self.compose(&["stop"])
+    }
+
+    /// Ends a container at once, as `kill -9` would.
+    pub(super) fn kill(&self, service: &str) -> anyhow::Result<()> {
+        docker(&["kill", "--signal", "KILL", &self.container(service)?]).map(drop)
+    }
+
+    pub(super) fn start_again(&self, service: &str) -> anyhow::Result<()> {
+        docker(&["start", &self.container(service)?]).map(drop)
+    }
+
+    /// Takes a container off the network; its process goes on.
+    pub(super) fn disconnect(&self, service: &str) -> anyhow::Result<()> {
+        docker(&["network", "disconnect", &network(), &self.container(service)?]).map(drop)
+    }
+
+    /// Puts a container back on the network, under the name that compose gave it.
+    pub(super) fn connect(&self, service: &str) -> anyhow::Result<()> {
+        let container = self.container(service)?;
+        docker(&["network", "connect", "--alias", service, &network(), &container]).map(drop)
+    }
+
+    /// Waits until the health check of every container has passed.
+    pub(super) fn wait_healthy(&self) -> anyhow::Result<()> {
+        let started = Instant::now();
+        loop {
+            let mut waiting = Vec::new();
+            for service in SERVICES {
+                let state = self.inspect(service)?["State"].clone();
+                if state["Health"]["Status"] != "healthy" {
+                    waiting.push(format!("{service} is {}", state["Health"]["Status"]));
+                }
+            }
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            if started.elapsed() > HEALTHY_LIMIT {
+                bail!("after {} s: {}", HEALTHY_LIMIT.as_secs(), waiting.join(", "));
+            }
+            sleep(Duration::from_millis(300));
+        }
+    }
+
+    /// What docker knows about the container of a service.
+    pub(super) fn inspect(&self, service: &str) -> anyhow::Result<Value> {
+        let text = docker(&["inspect", &self.container(service)?])?;
+        let list: Value = serde_json::from_str(&text).context("read docker's answer")?;
+        Ok(list[0].clone())
+    }
+
+    /// Shows the end of every container's log, for the reader of a failure.
+    pub(super) fn print_logs(&self) {
+        for service in SERVICES {
+            let Ok(container) = self.container(service) else { continue };
+            let mut command = Command::new("docker");
+            let output = command.args(["logs", "--tail", "15", &container]).output();
+            let Ok(output) = output else { continue };
+            println!("--- {service}");
+            print!("{}", String::from_utf8_lossy(&output.stdout));
+            print!("{}", String::from_utf8_lossy(&output.stderr));
+        }
+    }
+
+    fn container(&self, service: &str) -> anyhow::Result<String> {
+        let id = docker(&[
+            "ps",
+            "--all",
+            "--quiet",
+            "--filter",
+            &format!("label=com.docker.compose.project={PROJECT}"),
+            "--filter",
+            &format!("label=com.docker.compose.service={service}"),
+        ])?;
+        let id = id.trim();
+        ensure!(!id.is_empty() && !id.contains('\n'), "{service} has not exactly one container");
+        Ok(id.to_owned())
+    }
+
+    fn remove(&self) -> anyhow::Result<()> {
+        self.compose(&["down", "--volumes", "--remove-orphans", "--timeout", "5"])
+    }
+
+    fn compose(&self, arguments: &[&str]) -> anyhow::Result<()> {
+        let mut command = Command::new(&self.compose[0]);
+        command
+            .args(&self.compose[1..])
+            .args(["--project-name", PROJECT])
+            .args(arguments)
+            .env("RINGKV_IMAGE", IMAGE)
+            .current_dir(workspace::root());
+        finish(&mut command)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if self.keep {
+            println!("kept: docker-compose --project-name {PROJECT} down --volumes removes it");
+        } else if let Err(error) = self.remove() {
+            println!("cannot remove the test cluster: {error:#}");
+        }
+    }
+}
+
+fn network() -> String {
+    format!("{PROJECT}_default")
+}
+
+/// Compose v2 is a plugin of docker, 1.29 a program of its own.
+fn compose_program() -> anyhow::Result<Vec<String>> {
+    let candidates: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
+    for words in candidates {
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]).arg("version").stdout(Stdio::null()).stderr(Stdio::null());
+        if command.status().is_ok_and(|status| status.success()) {
+            return Ok(words.iter().map(|word| (*word).to_owned()).collect());
+        }
+    }
+    bail!("neither docker compose nor docker-compose is here: run 'make setup'")
+}
+
+/// Runs a docker command and gives its standard output.
+fn docker(arguments: &[&str]) -> anyhow::Result<String> {
+    let output = Command::new("docker").args(arguments).output().context("run docker")?;
+    let error = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "docker {}: {}", arguments.join(" "), error.trim());
+    String::from_utf8(output.stdout).context("read docker's answer")
+}
+
+/// Runs a command to its end; its output is shown only when it fails.
+fn finish(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("run {command:?}"))?;
+    if !output.status.success() {
+        print!("{}", String::from_utf8_lossy(&output.stdout));
+        print!("{}", String::from_utf8_lossy(&output.stderr));
+        bail!("{command:?}: {}", output.status);
+    }
+    Ok(())
+}

@@ -1,0 +1,44 @@
+//! The project's own chores, run as `cargo xtask <task>`.
+//!
+//! Owns the checks of the source tree (`tidy`), the start of the simulation (`simulate`), the
+//! container tests (`containers`) and the comparison with etcd (`bench quick`). Depends on none of
+//! the project's crates, so that it runs while they do not compile.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program's output")]
+
+mod bench;
+mod containers;
+mod http;
+mod simulate;
+mod tidy;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the ringkv source tree")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Check what the compiler does not: headers, file lengths, arrows between crates, paths in
+    /// ARCHITECTURE.md, words that must not appear
+    Tidy(tidy::Arguments),
+    /// Run the whole system in one thread from seeds
+    Simulate(simulate::Arguments),
+    /// Test the compose cluster with the programs built before
+    Containers(containers::Arguments),
+    /// Measure against other stores on this machine
+    Bench(bench::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Tidy(arguments) => tidy::run(&arguments),
+        Task::Simulate(arguments) => simulate::run(&arguments),
+        Task::Containers(arguments) => containers::run(&arguments),
+        Task::Bench(arguments) => bench::run(arguments),
+    }
+}

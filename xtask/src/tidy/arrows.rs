@@ -1,0 +1,111 @@
+//! Rule: who may import whom among our own crates (ARCHITECTURE.md, code map). Only arrows of
+//! shipped code count; tests may look anywhere.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+use serde_json::Value;
+
+/// Each crate with what it may import. A crate that is not here may be imported by nothing.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("ringkv-topology", &[]),
+    ("ringkv-telemetry", &[]),
+    ("ringkv-proto", &["ringkv-topology"]),
+    ("ringkv-consensus", &["ringkv-topology"]),
+    ("ringkv-transport", &["ringkv-consensus", "ringkv-proto", "ringkv-topology"]),
+    ("ringkv-client", &["ringkv-proto", "ringkv-topology"]),
+    ("ringkv-placement", SERVICE),
+    ("ringkv-storage-node", SERVICE),
+    ("ringkv-gateway", &["ringkv-client", "ringkv-topology", "ringkv-telemetry"]),
+    (
+        "ringkv-cli",
+        &[
+            "ringkv-client",
+            "ringkv-topology",
+            "ringkv-telemetry",
+            "ringkv-placement",
+            "ringkv-storage-node",
+            "ringkv-gateway",
+        ],
+    ),
+    ("xtask", &[]),
+];
+
+const SERVICE: &[&str] = &[
+    "ringkv-consensus",
+    "ringkv-proto",
+    "ringkv-telemetry",
+    "ringkv-topology",
+    "ringkv-transport",
+];
+
+/// May import anything, and are imported by nothing.
+const OUTERMOST: &[&str] = &["ringkv-simulation", "ringkv-cluster-tests"];
+
+/// Complains about each arrow that is not allowed.
+pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .current_dir(root)
+        .output()
+        .context("run cargo metadata")?;
+    ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr));
+    let metadata = serde_json::from_slice(&output.stdout).context("read cargo metadata")?;
+    Ok(complaints(&arrows(&metadata)))
+}
+
+/// All shipped dependencies among our own crates, as (importer, imported).
+fn arrows(metadata: &Value) -> Vec<(String, String)> {
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let name = |value: &Value| value["name"].as_str().unwrap_or_default().to_owned();
+    let mut arrows = Vec::new();
+    for package in list(&metadata["packages"]) {
+        for dependency in list(&package["dependencies"]) {
+            let is_ours = dependency["path"].is_string();
+            let is_shipped = dependency["kind"] != "dev";
+            if is_ours && is_shipped {
+                arrows.push((name(&package), name(&dependency)));
+            }
+        }
+    }
+    arrows
+}
+
+fn complaints(arrows: &[(String, String)]) -> Vec<String> {
+    arrows
+        .iter()
+        .filter(|(importer, imported)| !is_allowed(importer, imported))
+        .map(|(importer, imported)| format!("{importer} may not import {imported}"))
+        .collect()
+}
+
+fn is_allowed(importer: &str, imported: &str) -> bool {
+    if OUTERMOST.contains(&importer) {
+        return !OUTERMOST.contains(&imported);
+    }
+    let allowed = MAY_IMPORT.iter().find(|(name, _)| *name == importer);
+    allowed.is_some_and(|(_, names)| names.contains(&imported))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::{arrows, complaints};
+
+    #[test]
+    fn the_gateway_importing_the_storage_node_is_named_and_a_test_of_it_is_not() {
+        let metadata = json!({"packages": [{
+            "name": "ringkv-gateway",
+            "dependencies": [
+                {"name": "ringkv-storage-node", "path": "x", "kind": null},
+                {"name": "ringkv-placement", "path": "x", "kind": "dev"},
+                {"name": "ringkv-client", "path": "x", "kind": null},
+                {"name": "tokio", "kind": null},
+            ],
+        }]});
+        let found = complaints(&arrows(&metadata));
+        assert_eq!(found, ["ringkv-gateway may not import ringkv-storage-node"]);
+    }
+}
