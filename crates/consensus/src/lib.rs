@@ -16,9 +16,11 @@ mod transport;
 
 mod core;
 
+mod manifest;
 mod memory_log;
 mod rocks_log;
 mod shell;
+mod snapshot_dir;
 
 pub use codec::DecodeError;
 pub use core::{
@@ -33,10 +35,15 @@ pub use machine::{
     AppliedState, Committed, Flusher, Genesis, GroupBatch, MachineError, SnapshotBuilder,
     StateMachine,
 };
+pub use manifest::{Manifest, ManifestFile};
 pub use members::{Members, MembersChange};
 pub use memory_log::MemoryLog;
 pub use pack::Pack;
 pub use rocks_log::RocksLog;
+pub use shell::{
+    Engine, EngineConfig, EngineError, Handle, NoObserver, Observer, Registration, Sink,
+};
+pub use snapshot_dir::{ReceiveError, SnapshotReceiver};
 pub use transport::Transport;
 pub use types::{
     Completion, Done, GroupStatus, LogIndex, PeerStatus, Refusal, Request, Role, SinkId, Term,

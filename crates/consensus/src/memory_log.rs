@@ -55,9 +55,7 @@ impl Inner {
     /// Makes everything in doubt durable.
     fn settle(&mut self) {
         for batch in self.unsynced.drain(..) {
-            self.durable
-                .write(&batch)
-                .expect("the visible state has taken this batch already");
+            self.durable.write(&batch).expect("the visible state has taken this batch already");
         }
     }
 }
@@ -86,10 +84,7 @@ impl LogReader for MemoryLog {
         to: LogIndex,
         bytes_max: u64,
     ) -> Result<Vec<Entry>, LogError> {
-        self.inner
-            .lock()
-            .visible
-            .entries(group, from, to, bytes_max)
+        self.inner.lock().visible.entries(group, from, to, bytes_max)
     }
 }
 
@@ -110,31 +105,16 @@ mod tests {
             members: Members::default(),
             context: Bytes::new(),
         };
-        GroupWrite {
-            create: Some(genesis),
-            ..GroupWrite::default()
-        }
+        GroupWrite { create: Some(genesis), ..GroupWrite::default() }
     }
 
     fn append(index: LogIndex) -> GroupWrite {
-        let entry = Entry {
-            index,
-            term: 1,
-            kind: EntryKind::Empty,
-            data: Bytes::new(),
-        };
-        GroupWrite {
-            append: vec![entry],
-            ..GroupWrite::default()
-        }
+        let entry = Entry { index, term: 1, kind: EntryKind::Empty, data: Bytes::new() };
+        GroupWrite { append: vec![entry], ..GroupWrite::default() }
     }
 
     fn write(log: &mut MemoryLog, write: GroupWrite, sync: bool) {
-        let batch = LogBatch {
-            number: 1,
-            groups: vec![(GROUP, write)],
-            sync,
-        };
+        let batch = LogBatch { number: 1, groups: vec![(GROUP, write)], sync };
         log.write(&batch).expect("a valid batch");
     }
 
@@ -187,9 +167,6 @@ mod tests {
             sync: true,
         };
         log.write(&batch).expect_err("group 8 was never created");
-        assert!(
-            log.load().expect("readable").is_empty(),
-            "nothing of the batch is there"
-        );
+        assert!(log.load().expect("readable").is_empty(), "nothing of the batch is there");
     }
 }

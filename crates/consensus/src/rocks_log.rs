@@ -136,8 +136,5 @@ fn failure(
     context: impl Into<String>,
     source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> LogError {
-    LogError {
-        context: context.into(),
-        source: Some(source.into()),
-    }
+    LogError { context: context.into(), source: Some(source.into()) }
 }

@@ -34,9 +34,8 @@ impl State {
     /// When an append leaves a gap: the poller never asks for that.
     pub(super) fn write(&mut self, batch: &LogBatch) -> Result<(), LogError> {
         for (at, (id, write)) in batch.groups.iter().enumerate() {
-            let earlier = batch.groups[..at]
-                .iter()
-                .any(|(other, w)| other == id && w.create.is_some());
+            let earlier =
+                batch.groups[..at].iter().any(|(other, w)| other == id && w.create.is_some());
             if write.create.is_none() && !self.groups.contains_key(id) && !earlier {
                 return Err(refusal(format!("write group {id}: it was never created")));
             }
@@ -76,9 +75,7 @@ impl State {
             found.push(entry.clone());
         }
         if found.is_empty() {
-            return Err(refusal(format!(
-                "read group {id}: entry {from} is not in the log"
-            )));
+            return Err(refusal(format!("read group {id}: entry {from} is not in the log")));
         }
         Ok(found)
     }
@@ -105,11 +102,7 @@ impl Group {
             self.entries.split_off(&from);
         }
         for entry in &write.append {
-            assert_eq!(
-                entry.index,
-                self.last_index() + 1,
-                "an append leaves no gap"
-            );
+            assert_eq!(entry.index, self.last_index() + 1, "an append leaves no gap");
             self.entries.insert(entry.index, entry.clone());
         }
         if let Some(hard_state) = write.hard_state {
@@ -125,9 +118,7 @@ impl Group {
     }
 
     fn last_index(&self) -> LogIndex {
-        self.entries
-            .last_key_value()
-            .map_or(self.start.index, |(&index, _)| index)
+        self.entries.last_key_value().map_or(self.start.index, |(&index, _)| index)
     }
 
     fn stored(&self) -> StoredGroup {
@@ -157,8 +148,5 @@ fn term_runs(
 }
 
 fn refusal(context: String) -> LogError {
-    LogError {
-        context,
-        source: None,
-    }
+    LogError { context, source: None }
 }

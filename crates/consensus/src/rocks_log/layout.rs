@@ -80,9 +80,7 @@ pub(super) fn decode_format(key: &[u8], value: &[u8]) -> Result<(), DecodeError>
     let mut body = open(key, value)?;
     match body.try_get_u32_le()? {
         FORMAT => ended(body),
-        _ => Err(DecodeError::Implausible(
-            "log format: it was written by another release",
-        )),
+        _ => Err(DecodeError::Implausible("log format: it was written by another release")),
     }
 }
 
@@ -102,12 +100,7 @@ pub(super) fn decode_genesis(
     let mut body = open(key, value)?;
     let replica = ReplicaId(body.try_get_u64_le()?);
     let members = Members::decode(&mut body)?;
-    Ok(Genesis {
-        group,
-        replica,
-        members,
-        context: Bytes::copy_from_slice(body),
-    })
+    Ok(Genesis { group, replica, members, context: Bytes::copy_from_slice(body) })
 }
 
 pub(super) fn encode_hard_state(key: &Key, state: HardState) -> Vec<u8> {
@@ -152,16 +145,10 @@ pub(super) fn encode_install(key: &Key, marker: &InstallMarker) -> Vec<u8> {
 pub(super) fn decode_install(key: &[u8], value: &[u8]) -> Result<InstallMarker, DecodeError> {
     let mut body = open(key, value)?;
     let id_bytes = body.try_get_u32_le()? as usize;
-    let (id, manifest) = body
-        .split_at_checked(id_bytes)
-        .ok_or(DecodeError::EndedEarly)?;
-    let snapshot_id = std::str::from_utf8(id)
-        .map_err(|_| DecodeError::Implausible("snapshot id"))?
-        .to_owned();
-    Ok(InstallMarker {
-        snapshot_id,
-        manifest: Bytes::copy_from_slice(manifest),
-    })
+    let (id, manifest) = body.split_at_checked(id_bytes).ok_or(DecodeError::EndedEarly)?;
+    let snapshot_id =
+        std::str::from_utf8(id).map_err(|_| DecodeError::Implausible("snapshot id"))?.to_owned();
+    Ok(InstallMarker { snapshot_id, manifest: Bytes::copy_from_slice(manifest) })
 }
 
 /// Replaces `out` by the value of an entry.
@@ -189,12 +176,7 @@ pub(super) fn decode_entry(key: &[u8], value: &[u8]) -> Result<Entry, DecodeErro
         _ => return Err(DecodeError::Implausible("entry kind")),
     };
     let term = body.try_get_u64_le()?;
-    Ok(Entry {
-        index,
-        term,
-        kind,
-        data: Bytes::copy_from_slice(body),
-    })
+    Ok(Entry { index, term, kind, data: Bytes::copy_from_slice(body) })
 }
 
 /// The term of an entry from its header alone; the checksum is left to [`decode_entry`].
@@ -220,9 +202,7 @@ fn seal(key: &[u8], out: &mut Vec<u8>) {
 
 /// The body of a value whose checksum and version are right.
 fn open<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], DecodeError> {
-    let (mut body, sum) = value
-        .split_last_chunk::<4>()
-        .ok_or(DecodeError::EndedEarly)?;
+    let (mut body, sum) = value.split_last_chunk::<4>().ok_or(DecodeError::EndedEarly)?;
     if checksum(key, body) != u32::from_le_bytes(*sum) {
         return Err(DecodeError::Checksum);
     }
@@ -238,9 +218,5 @@ fn checksum(key: &[u8], value: &[u8]) -> u32 {
 }
 
 fn ended(rest: &[u8]) -> Result<(), DecodeError> {
-    if rest.is_empty() {
-        Ok(())
-    } else {
-        Err(DecodeError::TrailingBytes)
-    }
+    if rest.is_empty() { Ok(()) } else { Err(DecodeError::TrailingBytes) }
 }

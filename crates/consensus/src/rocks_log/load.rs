@@ -19,9 +19,7 @@ pub(super) fn groups(db: &DB) -> Result<Vec<StoredGroup>, LogError> {
     loop {
         groups.seek(key(next, Kind::Genesis));
         let Some(found_key) = groups.key() else {
-            groups
-                .status()
-                .map_err(|e| failure("look for groups in the log", e))?;
+            groups.status().map_err(|e| failure("look for groups in the log", e))?;
             return Ok(found);
         };
         let group =
@@ -60,15 +58,10 @@ pub(super) fn entries(
         found.push(entry);
         iterator.next();
     }
-    iterator
-        .status()
-        .map_err(|e| failure(format!("read entries of group {group}"), e))?;
+    iterator.status().map_err(|e| failure(format!("read entries of group {group}"), e))?;
     if found.is_empty() {
         let context = format!("read group {group}: entry {from} is not in the log");
-        return Err(LogError {
-            context,
-            source: None,
-        });
+        return Err(LogError { context, source: None });
     }
     Ok(found)
 }
@@ -85,29 +78,18 @@ fn entries_from(db: &DB, group: GroupId, from: LogIndex, to: LogIndex) -> DBRawI
 }
 
 fn load_group(db: &DB, group: GroupId) -> Result<StoredGroup, LogError> {
-    let genesis = record(db, group, Kind::Genesis, |key, value| {
-        layout::decode_genesis(group, key, value)
-    })?;
+    let genesis =
+        record(db, group, Kind::Genesis, |key, value| layout::decode_genesis(group, key, value))?;
     let Some(genesis) = genesis else {
         let context = format!("load group {group}: it has records but no genesis");
-        return Err(LogError {
-            context,
-            source: None,
-        });
+        return Err(LogError { context, source: None });
     };
     let hard_state = record(db, group, Kind::HardState, layout::decode_hard_state)?;
     let start = record(db, group, Kind::Start, layout::decode_start)?.unwrap_or_default();
     let install = record(db, group, Kind::Install, layout::decode_install)?;
     let (last_index, terms) = scan(db, group, start)?;
     let hard_state = hard_state.unwrap_or_default();
-    Ok(StoredGroup {
-        genesis,
-        hard_state,
-        start,
-        last_index,
-        terms,
-        install,
-    })
+    Ok(StoredGroup { genesis, hard_state, start, last_index, terms, install })
 }
 
 fn record<T>(
@@ -119,10 +101,7 @@ fn record<T>(
     let key = key(group, kind);
     let context = || format!("load group {group}: read its {kind:?} record");
     let value = db.get_pinned(key).map_err(|e| failure(context(), e))?;
-    value
-        .map(|value| decode(&key, &value))
-        .transpose()
-        .map_err(|e| failure(context(), e))
+    value.map(|value| decode(&key, &value)).transpose().map_err(|e| failure(context(), e))
 }
 
 /// The last index and the runs of terms, from keys and headers alone.
@@ -179,8 +158,5 @@ fn check(stored: &StoredGroup) -> Result<(), LogError> {
 
 fn refusal(group: GroupId, what: String) -> LogError {
     let context = format!("the log of group {group} contradicts itself: {what}");
-    LogError {
-        context,
-        source: None,
-    }
+    LogError { context, source: None }
 }

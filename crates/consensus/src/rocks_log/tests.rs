@@ -34,16 +34,8 @@ enum Change {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let append = (
-        0..3u64,
-        prop::collection::vec(0..300usize, 0..6),
-        any::<bool>(),
-    )
-        .prop_map(|(dropped, sizes, new_term)| Change::Append {
-            dropped,
-            sizes,
-            new_term,
-        });
+    let append = (0..3u64, prop::collection::vec(0..300usize, 0..6), any::<bool>())
+        .prop_map(|(dropped, sizes, new_term)| Change::Append { dropped, sizes, new_term });
     prop_oneof![
         6 => append,
         2 => Just(Change::Commit),
@@ -64,30 +56,15 @@ struct Writer {
 
 impl Writer {
     fn new(group: GroupId) -> (Self, GroupWrite) {
-        let start = LogStart {
-            index: Genesis::INDEX,
-            term: Genesis::TERM,
-        };
-        let hard_state = HardState {
-            term: 1,
-            vote: 3,
-            commit: 1,
-        };
+        let start = LogStart { index: Genesis::INDEX, term: Genesis::TERM };
+        let hard_state = HardState { term: 1, vote: 3, commit: 1 };
         let write = GroupWrite {
             create: Some(genesis(group)),
             reset: Some(start),
             hard_state: Some(hard_state),
             ..GroupWrite::default()
         };
-        (
-            Self {
-                group,
-                start,
-                terms: Vec::new(),
-                hard_state,
-            },
-            write,
-        )
+        (Self { group, start, terms: Vec::new(), hard_state }, write)
     }
 
     fn last_index(&self) -> LogIndex {
@@ -104,11 +81,7 @@ impl Writer {
     fn write(&mut self, change: &Change) -> GroupWrite {
         let mut write = GroupWrite::default();
         match change {
-            Change::Append {
-                dropped,
-                sizes,
-                new_term,
-            } => {
+            Change::Append { dropped, sizes, new_term } => {
                 let uncommitted = self.last_index() - self.hard_state.commit;
                 let from = self.last_index() + 1 - dropped.min(&uncommitted);
                 write.truncate_from = (*dropped > 0).then_some(from);
@@ -118,15 +91,8 @@ impl Writer {
             }
             Change::Commit => self.hard_state.commit = self.last_index(),
             Change::Compact { kept } => {
-                let index = self
-                    .hard_state
-                    .commit
-                    .saturating_sub(*kept)
-                    .max(self.start.index);
-                let start = LogStart {
-                    index,
-                    term: self.term_at(index),
-                };
+                let index = self.hard_state.commit.saturating_sub(*kept).max(self.start.index);
+                let start = LogStart { index, term: self.term_at(index) };
                 self.terms.drain(..(index - self.start.index) as usize);
                 self.start = start;
                 write.compact_to = Some(start);
@@ -135,10 +101,7 @@ impl Writer {
                 let index = self.last_index() + ahead;
                 self.hard_state.term += 1;
                 self.hard_state.commit = index;
-                self.start = LogStart {
-                    index,
-                    term: self.hard_state.term,
-                };
+                self.start = LogStart { index, term: self.hard_state.term };
                 self.terms.clear();
                 write.reset = Some(self.start);
                 write.install = Some(Some(InstallMarker {
@@ -157,12 +120,7 @@ impl Writer {
         let term = self.hard_state.term;
         self.terms.push(term);
         let kind = [EntryKind::Empty, EntryKind::Commands, EntryKind::Members][index as usize % 3];
-        Entry {
-            index,
-            term,
-            kind,
-            data: vec![index as u8; size].into(),
-        }
+        Entry { index, term, kind, data: vec![index as u8; size].into() }
     }
 }
 
@@ -241,18 +199,10 @@ fn log_with_entries(dir: &Path) -> RocksLog {
     let mut log = RocksLog::open(dir).expect("a new log");
     let (mut writer, create) = Writer::new(GroupId(1));
     let sizes = vec![40; 5];
-    let append = writer.write(&Change::Append {
-        dropped: 0,
-        sizes,
-        new_term: false,
-    });
+    let append = writer.write(&Change::Append { dropped: 0, sizes, new_term: false });
     let commit = writer.write(&Change::Commit);
     for (number, write) in (1..).zip([create, append, commit]) {
-        let batch = LogBatch {
-            number,
-            groups: vec![(GroupId(1), write)],
-            sync: true,
-        };
+        let batch = LogBatch { number, groups: vec![(GroupId(1), write)], sync: true };
         log.write(&batch).expect("written");
     }
     log
@@ -281,22 +231,17 @@ fn a_flipped_bit_in_an_entry_is_found_when_it_is_read() {
     });
     let error = log.entries(GroupId(1), 4, 5, 1_000).expect_err("damaged");
     assert_eq!(error.to_string(), "read entry 4 of group 1");
-    log.entries(GroupId(1), 2, 4, 1_000)
-        .expect("the others are whole");
+    log.entries(GroupId(1), 2, 4, 1_000).expect("the others are whole");
 }
 
 #[test]
 fn an_entry_under_the_wrong_key_is_found_when_it_is_read() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let log = damage(log_with_entries(dir.path()), dir.path(), |db| {
-        let value = db
-            .get(entry_key(GroupId(1), 3))
-            .expect("readable")
-            .expect("there");
+        let value = db.get(entry_key(GroupId(1), 3)).expect("readable").expect("there");
         db.put(entry_key(GroupId(1), 4), value).expect("written");
     });
-    log.entries(GroupId(1), 4, 5, 1_000)
-        .expect_err("misdirected");
+    log.entries(GroupId(1), 4, 5, 1_000).expect_err("misdirected");
 }
 
 #[test]
@@ -316,18 +261,14 @@ fn a_log_that_ends_before_its_commit_index_is_refused_at_start() {
         db.delete(entry_key(GroupId(1), 6)).expect("written");
     });
     let message = refusal(log.load());
-    assert!(
-        message.ends_with("it ends at entry 5, before its commit index 6"),
-        "{message}"
-    );
+    assert!(message.ends_with("it ends at entry 5, before its commit index 6"), "{message}");
 }
 
 #[test]
 fn a_lost_vote_record_is_refused_at_start() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let log = damage(log_with_entries(dir.path()), dir.path(), |db| {
-        db.delete(key(GroupId(1), Kind::HardState))
-            .expect("written");
+        db.delete(key(GroupId(1), Kind::HardState)).expect("written");
     });
     refusal(log.load());
 }
@@ -336,9 +277,7 @@ fn a_lost_vote_record_is_refused_at_start() {
 fn a_second_opener_is_turned_away() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let log = log_with_entries(dir.path());
-    let error = RocksLog::open(dir.path())
-        .err()
-        .expect("it is open already");
+    let error = RocksLog::open(dir.path()).err().expect("it is open already");
     assert!(error.to_string().starts_with("open the log in"), "{error}");
     drop(log);
     RocksLog::open(dir.path()).expect("closed now");
@@ -362,12 +301,8 @@ fn a_log_of_another_format_is_turned_away() {
     value[body..].copy_from_slice(&sum.to_le_bytes());
     db.put(format, value).expect("written");
     drop(db);
-    let error = RocksLog::open(dir.path())
-        .err()
-        .expect("an unknown version");
-    let cause = std::error::Error::source(&error)
-        .expect("has a cause")
-        .to_string();
+    let error = RocksLog::open(dir.path()).err().expect("an unknown version");
+    let cause = std::error::Error::source(&error).expect("has a cause").to_string();
     assert!(cause.contains("format version 2"), "{cause}");
 }
 
@@ -377,18 +312,10 @@ fn a_torn_tail_costs_only_the_batches_in_it() {
     let mut log = log_with_entries(dir.path());
     let before = log.load().expect("readable");
     let write = GroupWrite {
-        hard_state: Some(HardState {
-            term: 9,
-            vote: 9,
-            commit: 6,
-        }),
+        hard_state: Some(HardState { term: 9, vote: 9, commit: 6 }),
         ..GroupWrite::default()
     };
-    let batch = LogBatch {
-        number: 4,
-        groups: vec![(GroupId(1), write)],
-        sync: true,
-    };
+    let batch = LogBatch { number: 4, groups: vec![(GroupId(1), write)], sync: true };
     log.write(&batch).expect("written");
     drop(log);
     tear_last_byte(dir.path());
@@ -404,10 +331,7 @@ fn tear_last_byte(dir: &Path) {
         .filter(|path| path.extension().is_some_and(|e| e == "log"))
         .max_by_key(|path| std::fs::metadata(path).expect("there").len())
         .expect("a write-ahead log");
-    let file = std::fs::File::options()
-        .write(true)
-        .open(wal)
-        .expect("writable");
+    let file = std::fs::File::options().write(true).open(wal).expect("writable");
     let len = file.metadata().expect("readable").len();
     file.set_len(len - 1).expect("cut");
 }

@@ -1,0 +1,32 @@
+//! The shell: threads and channels around the pure poller.
+//!
+//! Owns the poller thread, the log writer, the apply worker, the flush and snapshot threads; owns
+//! every queue and its bound. Decides nothing: it obeys [`crate::Effects`].
+//! Threads of a node: `raft-poller`, `raft-log`, `raft-apply`, `raft-flush`, `raft-fetch`,
+//! `raft-snapshot`. A panic or a failed write in any of them ends the process on purpose.
+//!
+//! Bounds: requests are admitted by number and bytes, frames by bytes ([`EngineConfig`]); one log
+//! batch and one flush are under way at a time; what waits to be applied, fetched or built is
+//! bounded by the poller's own limits ([`crate::PollerConfig`]).
+
+mod config;
+mod engine;
+mod handle;
+mod observer;
+
+mod apply;
+mod flush;
+mod log;
+mod poller;
+mod snapshot;
+
+mod gates;
+mod repair;
+mod shared;
+mod threads;
+
+pub use config::EngineConfig;
+pub use engine::Engine;
+pub use handle::{Handle, Registration, Sink};
+pub use observer::{NoObserver, Observer};
+pub use repair::EngineError;

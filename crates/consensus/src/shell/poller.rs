@@ -1,0 +1,206 @@
+//! The poller thread: waits, hands what has come to the pure poller, does what it says.
+//!
+//! Never waits for anything but its inbox and the next tick. A tick that is late is given once:
+//! ticks made up for would shorten the promise that followers gave to their leader.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
+use ringkv_topology::NodeId;
+
+use super::Handle;
+use super::handle::ticket;
+use super::snapshot::SnapshotTask;
+use crate::{
+    ApplyTask, Completion, Effects, Fetch, Input, LogBatch, Poller, Refusal, Request, Transport,
+};
+
+/// What lies in the poller's inbox.
+pub(super) enum Message {
+    /// Admitted requests, and what they weigh in the gate.
+    Requests {
+        requests: Vec<Request>,
+        bytes: usize,
+    },
+    Frame {
+        from: NodeId,
+        frame: Bytes,
+    },
+    Input(Box<Input>),
+    /// Leave after this.
+    Stop,
+}
+
+/// Inputs of one turn. Enough to fill an fsync's time; few enough that a tick is never late by
+/// more than some milliseconds.
+const TURN_INPUTS_MAX: usize = 4_096;
+/// The status is published this often, and every turn while retiring.
+const STATUS_TICKS: u32 = 4;
+
+/// The ways out of the poller thread. Dropping them ends the other threads.
+pub(super) struct Ways {
+    pub(super) log: Sender<LogBatch>,
+    pub(super) apply: Sender<Vec<ApplyTask>>,
+    pub(super) flush: Sender<()>,
+    pub(super) fetch: Sender<Fetch>,
+    pub(super) snapshot: Sender<SnapshotTask>,
+    pub(super) transport: Arc<dyn Transport>,
+}
+
+/// The poller and all around it.
+pub(super) struct PollerThread {
+    pub(super) poller: Poller,
+    pub(super) inbox: Receiver<Message>,
+    pub(super) handle: Handle,
+    pub(super) ways: Ways,
+    pub(super) tick: Duration,
+}
+
+/// What one turn gathered.
+#[derive(Default)]
+struct Turn {
+    inputs: Vec<Input>,
+    request_bytes: usize,
+    frame_bytes: usize,
+    stop: bool,
+    retire: bool,
+}
+
+impl PollerThread {
+    /// Runs until told to stop, then refuses what is left in the inbox.
+    pub(super) fn run(mut self) {
+        let mut next_tick = Instant::now();
+        let mut turn = Turn::default();
+        let mut ticks: u32 = 0;
+        let mut retiring = false;
+        while !turn.stop {
+            self.gather(&mut turn, &mut next_tick);
+            retiring |= std::mem::take(&mut turn.retire);
+            let ticked = matches!(turn.inputs.first(), Some(Input::Tick));
+            self.turn(&mut turn);
+            if ticked {
+                ticks = ticks.wrapping_add(1);
+            }
+            if retiring || (ticked && ticks % STATUS_TICKS == 1) {
+                self.handle.shared.publish(self.poller.status(), self.poller.counters());
+            }
+        }
+        self.close();
+    }
+
+    /// Waits for the first message or tick, then takes what else is there, up to a bound.
+    fn gather(&self, turn: &mut Turn, next_tick: &mut Instant) {
+        let first = self.inbox.recv_deadline(*next_tick);
+        let now = Instant::now();
+        if now >= *next_tick {
+            turn.inputs.push(Input::Tick);
+            *next_tick = now + self.tick;
+        }
+        match first {
+            Ok(message) => self.take(turn, message),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => turn.stop = true,
+        }
+        while turn.inputs.len() < TURN_INPUTS_MAX
+            && !turn.stop
+            && let Ok(message) = self.inbox.try_recv()
+        {
+            self.take(turn, message);
+        }
+    }
+
+    fn take(&self, turn: &mut Turn, message: Message) {
+        match message {
+            Message::Requests { requests, bytes } => {
+                turn.request_bytes += bytes;
+                turn.inputs.extend(requests.into_iter().map(Input::Request));
+            }
+            Message::Frame { from, frame } => {
+                turn.frame_bytes += self.handle.shared.frame_bytes.weight(frame.len());
+                turn.inputs.push(Input::Frame { from, frame });
+            }
+            Message::Input(input) => {
+                turn.retire |= matches!(*input, Input::Retire);
+                turn.inputs.push(*input);
+            }
+            Message::Stop => turn.stop = true,
+        }
+    }
+
+    /// Hands the inputs over and does what comes back.
+    fn turn(&mut self, turn: &mut Turn) {
+        let began = Instant::now();
+        let count = turn.inputs.len();
+        let effects = self.poller.handle(wall_ms(), turn.inputs.drain(..));
+        self.obey(effects);
+        let shared = &self.handle.shared;
+        shared.request_bytes.leave(std::mem::take(&mut turn.request_bytes));
+        shared.frame_bytes.leave(std::mem::take(&mut turn.frame_bytes));
+        shared.observer.turn(count, began.elapsed());
+    }
+
+    /// The log first, since everything waits for it; then what goes to other nodes.
+    fn obey(&self, effects: Effects) {
+        let Effects { log, frames, apply, completions, fetch, build, send, flush, discard } =
+            effects;
+        let ways = &self.ways;
+        if let Some(batch) = log {
+            // The poller has one batch out at a time, so there is always room.
+            give(ways.log.try_send(batch), "log");
+        }
+        for (to, frame) in frames {
+            ways.transport.send(to, frame);
+        }
+        if !apply.is_empty() {
+            give(ways.apply.try_send(apply), "apply");
+        }
+        self.handle.shared.complete(completions);
+        for fetch in fetch {
+            give(ways.fetch.try_send(fetch), "fetch");
+        }
+        for group in build {
+            give(ways.snapshot.try_send(SnapshotTask::Build(group)), "snapshot");
+        }
+        for snapshot in send {
+            let dir = self.handle.shared.dirs.cut(snapshot.group, &snapshot.id);
+            ways.transport.send_snapshot(snapshot, dir);
+        }
+        if flush && let Err(TrySendError::Disconnected(())) = ways.flush.try_send(()) {
+            // Full means that a flush is asked for already and has not begun: it will do.
+            give::<()>(Err(TrySendError::Disconnected(())), "flush");
+        }
+        for (group, id) in discard {
+            give(ways.snapshot.try_send(SnapshotTask::Discard(group, id)), "snapshot");
+        }
+    }
+
+    /// Turns away whatever has not been handled, and everything that may still come.
+    fn close(self) {
+        *self.handle.shared.open.write() = false;
+        for message in self.inbox.try_iter() {
+            if let Message::Requests { requests, .. } = message {
+                let refused = requests.iter().map(|request| {
+                    let ticket = ticket(request);
+                    let result = Err(Refusal::ShuttingDown);
+                    (ticket.sink, vec![Completion { id: ticket.id, result }])
+                });
+                self.handle.shared.complete(refused.collect());
+            }
+        }
+    }
+}
+
+/// The threads behind these channels end only after the poller's.
+fn give<T>(sent: Result<(), TrySendError<T>>, thread: &str) {
+    if sent.is_err() {
+        panic!("the {thread} thread has no room or is gone");
+    }
+}
+
+/// Milliseconds since the Unix epoch: stamps new entries, decides nothing here.
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
