@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 use crate::http::Gateway;
 use crate::ports::free_port;
-use crate::process::{Process, tail};
+use crate::process::{Process, tail, text};
 use crate::wait;
 
 /// Time for a cluster to form or to come back, on a machine that is busy with other things too.
@@ -72,6 +72,11 @@ impl Service {
         Ok(())
     }
 
+    /// Its command line without the binary.
+    pub fn args(&self) -> &[String] {
+        &self.args
+    }
+
     /// Whether it was started and neither killed nor stopped since.
     pub fn is_started(&self) -> bool {
         self.process.is_some()
@@ -126,9 +131,7 @@ impl Service {
     /// # Errors
     /// The log cannot be read.
     pub fn log(&self) -> anyhow::Result<String> {
-        let bytes =
-            std::fs::read(&self.log).with_context(|| format!("read log of {}", self.name))?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        text(&self.log)
     }
 
     /// Starts a second process with this service's command line changed by `change`, as a child
@@ -281,6 +284,13 @@ impl Drop for Cluster {
         }
         self.kill_all();
     }
+}
+
+/// Sets a `--flag=value` argument to another value, or adds it.
+pub fn set_flag(args: &mut Vec<String>, flag: &str, value: &str) {
+    let start = format!("{flag}=");
+    args.retain(|arg| !arg.starts_with(&start));
+    args.push(format!("{start}{value}"));
 }
 
 /// Makes the services of one cluster.

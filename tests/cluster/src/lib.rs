@@ -12,15 +12,19 @@ mod process;
 mod wait;
 
 mod admin;
+mod cli;
 mod cluster;
 mod http;
 
 mod load;
+mod tmpfs;
 
 pub use admin::{Leader, all_groups_led, group_of, group_status, leader_of, status};
-pub use cluster::{Cluster, Service, Shape, run};
+pub use cli::{Output, ringkv};
+pub use cluster::{Cluster, Service, Shape, run, set_flag};
 pub use http::{Answer, Gateway, PathForm, send};
 pub use load::{Load, LoadReport, Shortfall};
 pub use ports::free_port;
 pub use process::Process;
+pub use tmpfs::Tmpfs;
 pub use wait::{until, until_ok};

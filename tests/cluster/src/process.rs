@@ -2,6 +2,7 @@
 //!
 //! A process that is dropped is killed and reaped, whatever state the test is in.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -24,20 +25,35 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts `binary` with `args`; its output is appended to `log`. It inherits no `RINGKV_*`
-    /// setting and nothing else of the environment.
+    /// Starts `binary` with `args`. Standard error is appended to `log`, standard output to the
+    /// file of the same name with the extension `out`. It inherits nothing of the environment.
     ///
     /// # Errors
     /// The binary is not built, or cannot be started.
     pub fn start(name: &str, binary: &str, args: &[String], log: &Path) -> anyhow::Result<Self> {
+        Self::start_with(name, binary, args, &[], log)
+    }
+
+    /// As [`Process::start`], with an environment.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub fn start_with(
+        name: &str,
+        binary: &str,
+        args: &[String],
+        environment: &[(&str, &OsStr)],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
         let path = binaries::path(binary)?;
         let append = |path: &Path| File::options().create(true).append(true).open(path);
-        let out = append(log).with_context(|| format!("open {}", log.display()))?;
-        let err = out.try_clone().context("share the log file")?;
+        let err = append(log).with_context(|| format!("open {}", log.display()))?;
+        let out = append(&log.with_extension("out")).context("open a file for the output")?;
         let child = Command::new(&path)
             .args(args)
             .env_clear()
             .env("RUST_BACKTRACE", "1")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
@@ -93,13 +109,20 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// All it has written so far.
+    /// All it has written to standard error so far.
     ///
     /// # Errors
     /// The log cannot be read.
+    pub fn log(&self) -> anyhow::Result<String> {
+        text(&self.log)
+    }
+
+    /// All it has written to standard output so far.
+    ///
+    /// # Errors
+    /// The file cannot be read.
     pub fn output(&self) -> anyhow::Result<String> {
-        let bytes = std::fs::read(&self.log).context("read a log")?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        text(&self.log.with_extension("out"))
     }
 }
 
@@ -107,6 +130,12 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A whole log file.
+pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
+    let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The end of a log file, for a failed test's report.

@@ -1,0 +1,7 @@
+//! Nothing acknowledged is lost, nothing else is read, and bad input is told so.
+
+mod bad_http;
+mod bad_node_input;
+mod crash_of_everything;
+mod full_disk;
+mod random_operations;
