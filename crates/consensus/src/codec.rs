@@ -28,9 +28,7 @@ impl From<bytes::TryGetError> for DecodeError {
 
 /// The bytes before a trailing little-endian CRC-32, once it has been found right.
 pub(crate) fn checked(bytes: &[u8]) -> Result<&[u8], DecodeError> {
-    let (body, sum) = bytes
-        .split_last_chunk::<4>()
-        .ok_or(DecodeError::EndedEarly)?;
+    let (body, sum) = bytes.split_last_chunk::<4>().ok_or(DecodeError::EndedEarly)?;
     if crc32fast::hash(body) == u32::from_le_bytes(*sum) {
         Ok(body)
     } else {

@@ -23,8 +23,9 @@ pub struct AppliedState {
 
 /// A new group on this node: every replica of it starts from the same members and context.
 ///
-/// It counts as the entry at index 1 of term 1, so that a replica added later, whose log is empty
-/// at 0, is always brought up by a snapshot and never misses the context.
+/// It counts as the entry at index 1 of term 1. A genesis without members is a replica that is to
+/// join a group that runs: it stands at 0, before that entry, so it is always brought up by a
+/// snapshot and never misses the context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Genesis {
     pub group: GroupId,
@@ -40,13 +41,17 @@ impl Genesis {
     pub const INDEX: LogIndex = 1;
     pub const TERM: Term = 1;
 
+    /// Whether the replica waits to be brought up by a snapshot.
+    pub fn is_joining(&self) -> bool {
+        self.members.voters.is_empty()
+    }
+
     /// The applied state of a replica that has applied nothing but genesis.
     pub fn applied(&self) -> AppliedState {
-        AppliedState {
-            index: Self::INDEX,
-            term: Self::TERM,
-            members: self.members.clone(),
+        if self.is_joining() {
+            return AppliedState::default();
         }
+        AppliedState { index: Self::INDEX, term: Self::TERM, members: self.members.clone() }
     }
 }
 
@@ -85,18 +90,12 @@ impl MachineError {
         context: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Self {
-        Self {
-            context: context.into(),
-            source: Some(source.into()),
-        }
+        Self { context: context.into(), source: Some(source.into()) }
     }
 
     /// A failure found by the machine itself (a checksum, a format).
     pub fn corrupt(context: impl Into<String>) -> Self {
-        Self {
-            context: context.into(),
-            source: None,
-        }
+        Self { context: context.into(), source: None }
     }
 }
 
@@ -168,10 +167,6 @@ impl AppliedState {
         let index = input.try_get_u64_le()?;
         let term = input.try_get_u64_le()?;
         let members = Members::decode(input)?;
-        Ok(Self {
-            index,
-            term,
-            members,
-        })
+        Ok(Self { index, term, members })
     }
 }

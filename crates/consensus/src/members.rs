@@ -36,11 +36,7 @@ impl Members {
     /// A plain configuration of voters.
     pub fn of_voters(voters: impl IntoIterator<Item = (ReplicaId, NodeId)>) -> Self {
         let nodes: BTreeMap<_, _> = voters.into_iter().collect();
-        Self {
-            voters: nodes.keys().copied().collect(),
-            nodes,
-            ..Self::default()
-        }
+        Self { voters: nodes.keys().copied().collect(), nodes, ..Self::default() }
     }
 
     /// The node of a replica of this configuration.
@@ -55,12 +51,7 @@ impl Members {
 
     /// Appends the bytes of the value, versioned by whoever holds it.
     pub fn encode(&self, out: &mut Vec<u8>) {
-        for ids in [
-            &self.voters,
-            &self.learners,
-            &self.outgoing,
-            &self.learners_next,
-        ] {
+        for ids in [&self.voters, &self.learners, &self.outgoing, &self.learners_next] {
             put_len(out, ids.len());
             ids.iter().for_each(|id| out.put_u64_le(id.0));
         }
@@ -87,19 +78,9 @@ impl Members {
         let auto_leave = input.try_get_u8()? != 0;
         let mut nodes = BTreeMap::new();
         for _ in 0..take_len(input)? {
-            nodes.insert(
-                ReplicaId(input.try_get_u64_le()?),
-                NodeId(input.try_get_u64_le()?),
-            );
+            nodes.insert(ReplicaId(input.try_get_u64_le()?), NodeId(input.try_get_u64_le()?));
         }
-        Ok(Self {
-            voters,
-            learners,
-            outgoing,
-            learners_next,
-            auto_leave,
-            nodes,
-        })
+        Ok(Self { voters, learners, outgoing, learners_next, auto_leave, nodes })
     }
 }
 
@@ -140,11 +121,7 @@ impl MembersChange {
         if !input.is_empty() {
             return Err(DecodeError::TrailingBytes);
         }
-        Ok(Self {
-            add_voters,
-            add_learners,
-            remove,
-        })
+        Ok(Self { add_voters, add_learners, remove })
     }
 }
 
@@ -153,18 +130,11 @@ const REPLICAS_MAX: u16 = 64;
 
 fn put_len(out: &mut Vec<u8>, len: usize) {
     let len = u16::try_from(len).expect("a group has few replicas");
-    assert!(
-        len <= REPLICAS_MAX,
-        "a group has at most {REPLICAS_MAX} replicas"
-    );
+    assert!(len <= REPLICAS_MAX, "a group has at most {REPLICAS_MAX} replicas");
     out.put_u16_le(len);
 }
 
 fn take_len(input: &mut &[u8]) -> Result<u16, DecodeError> {
     let len = input.try_get_u16_le()?;
-    if len > REPLICAS_MAX {
-        Err(DecodeError::Implausible("replica count"))
-    } else {
-        Ok(len)
-    }
+    if len > REPLICAS_MAX { Err(DecodeError::Implausible("replica count")) } else { Ok(len) }
 }

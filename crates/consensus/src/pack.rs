@@ -32,9 +32,7 @@ impl Pack {
             out.put_u32_le(len_u32(command.len()));
             out.put_slice(command);
         }
-        Self {
-            bytes: out.freeze(),
-        }
+        Self { bytes: out.freeze() }
     }
 
     /// Checks that the bytes are a whole pack.
@@ -49,11 +47,7 @@ impl Pack {
             let len = input.try_get_u32_le()? as usize;
             input = input.get(len..).ok_or(DecodeError::EndedEarly)?;
         }
-        if input.is_empty() {
-            Ok(Self { bytes })
-        } else {
-            Err(DecodeError::TrailingBytes)
-        }
+        if input.is_empty() { Ok(Self { bytes }) } else { Err(DecodeError::TrailingBytes) }
     }
 
     /// The leader's wall clock when the entry was made, milliseconds since the Unix epoch. May

@@ -67,19 +67,11 @@ pub enum Refusal {
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Replicate and apply one command.
-    Propose {
-        group: GroupId,
-        command: Bytes,
-        ticket: Ticket,
-    },
+    Propose { group: GroupId, command: Bytes, ticket: Ticket },
     /// Find a point at which a local read is linearizable.
     Read { group: GroupId, ticket: Ticket },
     /// Add, promote or remove replicas, through joint consensus where more than one voter changes.
-    ChangeMembers {
-        group: GroupId,
-        change: crate::MembersChange,
-        ticket: Ticket,
-    },
+    ChangeMembers { group: GroupId, change: crate::MembersChange, ticket: Ticket },
 }
 
 /// What a replica is at the moment.

@@ -111,11 +111,7 @@ pub(crate) fn decode(frame: &Bytes) -> Result<Vec<(GroupId, eraftpb::Message)>, 
     for _ in 0..count {
         messages.push(message(input, frame)?);
     }
-    if input.is_empty() {
-        Ok(messages)
-    } else {
-        Err(DecodeError::TrailingBytes)
-    }
+    if input.is_empty() { Ok(messages) } else { Err(DecodeError::TrailingBytes) }
 }
 
 fn message(input: &mut &[u8], frame: &Bytes) -> Result<(GroupId, eraftpb::Message), DecodeError> {
@@ -150,16 +146,8 @@ fn message(input: &mut &[u8], frame: &Bytes) -> Result<(GroupId, eraftpb::Messag
         let term = input.try_get_u64_le()?;
         let len = input.try_get_u32_le()? as usize;
         let data = take(input, frame, len)?;
-        let index = out
-            .index
-            .checked_add(i)
-            .ok_or(DecodeError::Implausible("index"))?;
-        entries.push(to_raft(&Entry {
-            index,
-            term,
-            kind,
-            data,
-        }));
+        let index = out.index.checked_add(i).ok_or(DecodeError::Implausible("index"))?;
+        entries.push(to_raft(&Entry { index, term, kind, data }));
     }
     out.set_entries(entries.into());
     Ok((group, out))
@@ -169,11 +157,7 @@ fn message(input: &mut &[u8], frame: &Bytes) -> Result<(GroupId, eraftpb::Messag
 fn take(input: &mut &[u8], frame: &Bytes, len: usize) -> Result<Bytes, DecodeError> {
     let (head, rest) = input.split_at_checked(len).ok_or(DecodeError::EndedEarly)?;
     *input = rest;
-    Ok(if head.is_empty() {
-        Bytes::new()
-    } else {
-        frame.slice_ref(head)
-    })
+    Ok(if head.is_empty() { Bytes::new() } else { frame.slice_ref(head) })
 }
 
 /// The number of an entry kind in frames and in the log.
@@ -201,19 +185,14 @@ mod tests {
     use proptest::prelude::*;
 
     fn any_entry() -> impl Strategy<Value = (u8, u64, Vec<u8>)> {
-        (
-            0u8..3,
-            any::<u64>(),
-            prop::collection::vec(any::<u8>(), 0..40),
-        )
-            .prop_map(|(k, t, d)| {
-                // Commands without bytes do not exist, nor do empty entries with bytes.
-                match k {
-                    0 => (0, t, Vec::new()),
-                    1 if d.is_empty() => (1, t, vec![1]),
-                    _ => (k, t, d),
-                }
-            })
+        (0u8..3, any::<u64>(), prop::collection::vec(any::<u8>(), 0..40)).prop_map(|(k, t, d)| {
+            // Commands without bytes do not exist, nor do empty entries with bytes.
+            match k {
+                0 => (0, t, Vec::new()),
+                1 if d.is_empty() => (1, t, vec![1]),
+                _ => (k, t, d),
+            }
+        })
     }
 
     proptest! {
@@ -272,11 +251,7 @@ mod tests {
 
     #[test]
     fn proposals_and_local_messages_do_not_travel() {
-        for kind in [
-            MessageType::MsgPropose,
-            MessageType::MsgHup,
-            MessageType::MsgReadIndex,
-        ] {
+        for kind in [MessageType::MsgPropose, MessageType::MsgHup, MessageType::MsgReadIndex] {
             let mut message = eraftpb::Message::default();
             message.set_msg_type(kind);
             assert!(!FrameBuilder::new().push(GroupId(1), &message), "{kind:?}");

@@ -33,8 +33,9 @@ use requests::Proposed;
 use snapshots::Installing;
 
 /// raft-rs draws its election timeout from the thread's random source. It is told to draw from a
-/// range of one, far away, so that a draw is always noticed and replaced by ours (pitfall 10).
-const DRAW_MARK: usize = 1 << 30;
+/// range so wide that a draw is always above every timeout of ours, noticed and replaced (pitfall
+/// 10); that one of its draws falls among ours has a chance below 10⁻¹⁷.
+const DRAW_MAX: usize = usize::MAX >> 1;
 
 /// A replica and its surroundings.
 pub(crate) struct Group {
@@ -86,12 +87,7 @@ impl Group {
         let (id, replica) = (stored.genesis.group, stored.genesis.replica);
         let (start, last) = (stored.start, stored.last_index);
         if applied.index < start.index || applied.index > last {
-            return Err(StartError::Position {
-                group: id,
-                applied: applied.index,
-                start,
-                last,
-            });
+            return Err(StartError::Position { group: id, applied: applied.index, start, last });
         }
         // A hard state may be older than what was applied by it (pitfall 5).
         let commit = stored.hard_state.commit.max(applied.index);
@@ -99,10 +95,7 @@ impl Group {
         let tail = LogTail::new(stored, commit, conf, reader);
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let raw = RawNode::new(&raft_config(config, replica, applied.index), tail, &logger)
-            .map_err(|source| StartError::Raft {
-                group: id,
-                source: Box::new(source),
-            })?;
+            .map_err(|source| StartError::Raft { group: id, source: Box::new(source) })?;
         let mut group = Self {
             id,
             replica,
@@ -190,9 +183,7 @@ impl Group {
         self.serve_reads(out);
         self.ask_storage(out);
         let settled = self.applied.min(self.raw.raft.raft_log.persisted);
-        self.raw
-            .mut_store()
-            .trim(settled, out.config.tail_bytes_max);
+        self.raw.mut_store().trim(settled, out.config.tail_bytes_max);
     }
 
     /// Messages to this node were lost: pause what is pipelined to it (pitfall 9).
@@ -210,12 +201,7 @@ impl Group {
 
     /// Hands leadership to the replica on `to`, if this is the leader and that one votes.
     pub(crate) fn transfer_leader(&mut self, to: NodeId) {
-        let target = self
-            .members
-            .nodes
-            .iter()
-            .find(|(_, node)| **node == to)
-            .map(|(r, _)| *r);
+        let target = self.members.nodes.iter().find(|(_, node)| **node == to).map(|(r, _)| *r);
         if let Some(target) = target.filter(|r| self.members.voters.contains(r))
             && self.role() == Role::Leader
             && target != self.replica
@@ -227,10 +213,7 @@ impl Group {
     /// Hands leadership to whoever is furthest along.
     pub(crate) fn abdicate(&mut self) {
         let peers = self.status().peers;
-        let best = peers
-            .iter()
-            .filter(|p| p.voter && p.recently_active)
-            .max_by_key(|p| p.matched);
+        let best = peers.iter().filter(|p| p.voter && p.recently_active).max_by_key(|p| p.matched);
         if let Some(best) = best {
             self.transfer_leader(best.node);
         }
@@ -254,24 +237,20 @@ impl Group {
         let last_index = self.raw.store().last();
         let mut peers: Vec<PeerStatus> = Vec::new();
         if self.role() == Role::Leader {
-            peers.extend(
-                self.members
-                    .nodes
-                    .iter()
-                    .filter(|(r, _)| **r != self.replica)
-                    .map(|(replica, node)| {
-                        let progress = raft.prs().get(replica.0);
-                        let matched = progress.map_or(0, |p| p.matched);
-                        PeerStatus {
-                            node: *node,
-                            replica: *replica,
-                            matched,
-                            lag_entries: last_index.saturating_sub(matched),
-                            recently_active: progress.is_some_and(|p| p.recent_active),
-                            voter: self.members.is_voter(*replica),
-                        }
-                    }),
-            );
+            peers.extend(self.members.nodes.iter().filter(|(r, _)| **r != self.replica).map(
+                |(replica, node)| {
+                    let progress = raft.prs().get(replica.0);
+                    let matched = progress.map_or(0, |p| p.matched);
+                    PeerStatus {
+                        node: *node,
+                        replica: *replica,
+                        matched,
+                        lag_entries: last_index.saturating_sub(matched),
+                        recently_active: progress.is_some_and(|p| p.recent_active),
+                        voter: self.members.is_voter(*replica),
+                    }
+                },
+            ));
         }
         GroupStatus {
             group: self.id,
@@ -288,19 +267,15 @@ impl Group {
     }
 
     fn node_of(&self, replica: ReplicaId) -> Option<NodeId> {
-        self.members
-            .node_of(replica)
-            .or_else(|| self.strangers.get(&replica).copied())
+        self.members.node_of(replica).or_else(|| self.strangers.get(&replica).copied())
     }
 
     /// Replaces an election timeout raft-rs has drawn by one of ours.
     fn settle_timeout(&mut self, config: &PollerConfig) {
-        if self.raw.raft.randomized_election_timeout() >= DRAW_MARK {
+        if self.raw.raft.randomized_election_timeout() >= 2 * config.election_ticks {
             let span = config.election_ticks as u64;
             let extra = usize::try_from(self.random.next() % span).expect("below election_ticks");
-            self.raw
-                .raft
-                .set_randomized_election_timeout(config.election_ticks + extra);
+            self.raw.raft.set_randomized_election_timeout(config.election_ticks + extra);
         }
     }
 
@@ -325,8 +300,8 @@ fn raft_config(config: &PollerConfig, replica: ReplicaId, applied: LogIndex) -> 
         id: replica.0,
         election_tick: config.election_ticks,
         heartbeat_tick: config.heartbeat_ticks,
-        min_election_tick: DRAW_MARK,
-        max_election_tick: DRAW_MARK + 1,
+        min_election_tick: config.election_ticks,
+        max_election_tick: DRAW_MAX,
         applied,
         max_size_per_msg: config.append_bytes_max,
         max_inflight_msgs: config.inflight_max,

@@ -122,10 +122,7 @@ impl LogTail {
 
     /// Cuts the front up to and including `index`, which stays known by its term.
     pub(crate) fn compact(&mut self, index: LogIndex) -> LogStart {
-        assert!(
-            index > self.start.index && index <= self.last,
-            "a cut lies inside the log"
-        );
+        assert!(index > self.start.index && index <= self.last, "a cut lies inside the log");
         let term = self.run_term(index).expect("inside the log");
         while self.entries.front().is_some_and(|e| e.index <= index) {
             let dropped = self.entries.pop_front().expect("just seen");
@@ -200,13 +197,7 @@ impl LogTail {
         }
         let first = self.entries.front()?.index;
         let skip = usize::try_from(low.checked_sub(first)?).ok()?;
-        Some(limited(
-            self.entries
-                .iter()
-                .skip(skip)
-                .take_while(|e| e.index < high),
-            bytes_max,
-        ))
+        Some(limited(self.entries.iter().skip(skip).take_while(|e| e.index < high), bytes_max))
     }
 }
 
@@ -226,10 +217,7 @@ impl Storage for LogTail {
         if low <= self.start.index {
             return Err(Error::Store(StorageError::Compacted));
         }
-        assert!(
-            high <= self.last + 1,
-            "raft-rs asks only for what it was told"
-        );
+        assert!(high <= self.last + 1, "raft-rs asks only for what it was told");
         if let Some(entries) = self.in_memory(low, high, bytes_max) {
             return Ok(entries);
         }
@@ -249,9 +237,7 @@ impl Storage for LogTail {
             return Err(Error::Store(StorageError::LogTemporarilyUnavailable));
         }
         // Only the replay after a restart comes here: nothing else is behind the tail.
-        let entries = self
-            .reader
-            .entries(self.group, low, high, bytes_max.unwrap_or(u64::MAX));
+        let entries = self.reader.entries(self.group, low, high, bytes_max.unwrap_or(u64::MAX));
         let entries = entries.map_err(|e| Error::Store(StorageError::Other(Box::new(e))))?;
         Ok(entries.iter().map(wire::to_raft).collect())
     }

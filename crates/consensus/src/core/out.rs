@@ -40,10 +40,7 @@ impl Out {
             effects: Effects::default(),
             outbox: Outbox::default(),
             completions: Completions::default(),
-            batch: OpenBatch {
-                number: 1,
-                ..OpenBatch::default()
-            },
+            batch: OpenBatch { number: 1, ..OpenBatch::default() },
             log_busy: false,
             unapplied_bytes: 0,
             held: Vec::new(),
@@ -108,11 +105,7 @@ impl OpenBatch {
     /// Closes the batch and opens the next.
     pub(crate) fn take(&mut self) -> LogBatch {
         let written = self.groups.keys().copied().collect();
-        let next = Self {
-            number: self.number + 1,
-            written,
-            ..Self::default()
-        };
+        let next = Self { number: self.number + 1, written, ..Self::default() };
         let taken = std::mem::replace(self, next);
         LogBatch {
             number: taken.number,
@@ -159,10 +152,7 @@ impl Completions {
     }
 
     pub(crate) fn push(&mut self, ticket: Ticket, result: Result<Done, Refusal>) {
-        self.0.entry(ticket.sink).or_default().push(Completion {
-            id: ticket.id,
-            result,
-        });
+        self.0.entry(ticket.sink).or_default().push(Completion { id: ticket.id, result });
     }
 
     pub(crate) fn take(&mut self) -> Vec<(SinkId, Vec<Completion>)> {

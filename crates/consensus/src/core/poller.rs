@@ -31,19 +31,11 @@ pub enum StartError {
         "group {group}: the state machine is at {applied}, outside its log ({}, {last}]: data \
          and log do not belong together", start.index
     )]
-    Position {
-        group: GroupId,
-        applied: LogIndex,
-        start: LogStart,
-        last: LogIndex,
-    },
+    Position { group: GroupId, applied: LogIndex, start: LogStart, last: LogIndex },
     #[error("group {group}: the log has it but the state machine does not")]
     Missing { group: GroupId },
     #[error("group {group}: raft refused its state")]
-    Raft {
-        group: GroupId,
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
+    Raft { group: GroupId, source: Box<dyn std::error::Error + Send + Sync> },
 }
 
 /// What has happened since the start.
@@ -109,14 +101,14 @@ impl Poller {
         };
         for stored in stored {
             let id = stored.genesis.group;
-            let applied = applied.get(&id).ok_or(StartError::Missing { group: id })?;
-            poller.add(&stored, applied)?;
+            let joining = stored.genesis.is_joining() && stored.start.index == 0;
+            let empty = joining.then(AppliedState::default);
+            let applied = applied.get(&id).or(empty.as_ref());
+            poller.add(&stored, applied.ok_or(StartError::Missing { group: id })?)?;
             if let Some(marker) = stored.install {
                 // The shell has finished the install before this.
                 poller.out.batch.group(id).install = Some(None);
-                poller
-                    .discards
-                    .push((poller.out.batch.number, id, marker.snapshot_id));
+                poller.discards.push((poller.out.batch.number, id, marker.snapshot_id));
             }
         }
         Ok(poller)
@@ -171,9 +163,7 @@ impl Poller {
                 self.touch(group, |group, _| group.snapshot_sent(to, ok));
             }
             Input::SnapshotReceived(received) => {
-                self.touch(received.group, |group, out| {
-                    group.snapshot_received(received, out)
-                });
+                self.touch(received.group, |group, out| group.snapshot_received(received, out));
             }
             Input::Unreachable { node } => self.unreachable(node),
             Input::Create(genesis) => self.create(genesis),
@@ -224,9 +214,7 @@ impl Poller {
             return;
         }
         let known = self.touch(group, |group, out| match request {
-            Request::Propose {
-                command, ticket, ..
-            } => group.enqueue(command, ticket, out),
+            Request::Propose { command, ticket, .. } => group.enqueue(command, ticket, out),
             Request::Read { ticket, .. } => group.read(ticket, out),
             Request::ChangeMembers { change, ticket, .. } => {
                 group.propose_change(&change, ticket, out);
@@ -243,10 +231,7 @@ impl Poller {
             return;
         };
         for (group, message) in messages {
-            if self
-                .touch(group, |group, out| group.step(from, message, out))
-                .is_none()
-            {
+            if self.touch(group, |group, out| group.step(from, message, out)).is_none() {
                 self.out.counters.messages_dropped += 1;
             }
         }
@@ -260,13 +245,8 @@ impl Poller {
         for id in std::mem::take(&mut self.out.held) {
             self.touch(id, |_, _| ());
         }
-        let durable = self
-            .discards
-            .partition_point(|(batch, ..)| *batch <= number);
-        let discards = self
-            .discards
-            .drain(..durable)
-            .map(|(_, group, id)| (group, id));
+        let durable = self.discards.partition_point(|(batch, ..)| *batch <= number);
+        let discards = self.discards.drain(..durable).map(|(_, group, id)| (group, id));
         self.out.effects.discard.extend(discards);
     }
 
@@ -290,9 +270,7 @@ impl Poller {
 
     fn installed(&mut self, group: GroupId) {
         let number = self.out.batch.number;
-        let files = self
-            .touch(group, |group, out| group.installed(out))
-            .flatten();
+        let files = self.touch(group, |group, out| group.installed(out)).flatten();
         self.discards.extend(files.map(|id| (number, group, id)));
     }
 
@@ -318,15 +296,9 @@ impl Poller {
         if self.groups.contains_key(&id) {
             return;
         }
-        let start = LogStart {
-            index: Genesis::INDEX,
-            term: Genesis::TERM,
-        };
-        let hard_state = HardState {
-            term: Genesis::TERM,
-            vote: 0,
-            commit: Genesis::INDEX,
-        };
+        let AppliedState { index, term, .. } = genesis.applied();
+        let start = LogStart { index, term };
+        let hard_state = HardState { term, vote: 0, commit: index };
         let stored = StoredGroup {
             genesis: genesis.clone(),
             hard_state,
@@ -335,21 +307,21 @@ impl Poller {
             terms: vec![(start.index, start.term)],
             install: None,
         };
-        self.add(&stored, &genesis.applied())
-            .expect("genesis is a whole state");
+        self.add(&stored, &genesis.applied()).expect("genesis is a whole state");
         let write = self.out.batch.group(id);
         write.create = Some(genesis.clone());
         write.reset = Some(start);
         write.hard_state = Some(hard_state);
         self.out.batch.sync = true;
-        self.out.effects.apply.push(ApplyTask::Create(genesis));
+        if !genesis.is_joining() {
+            self.out.effects.apply.push(ApplyTask::Create(genesis));
+        }
     }
 
     fn add(&mut self, stored: &StoredGroup, applied: &AppliedState) -> Result<(), StartError> {
         let id = stored.genesis.group;
         let reader = Arc::clone(&self.reader);
-        self.groups
-            .insert(id, Group::new(&self.out.config, stored, applied, reader)?);
+        self.groups.insert(id, Group::new(&self.out.config, stored, applied, reader)?);
         self.dirty.push(id);
         Ok(())
     }

@@ -39,10 +39,7 @@ impl Reads {
     /// Puts all waiting reads into a round.
     pub(crate) fn begin(&mut self, id: RoundId) {
         assert!(self.round.is_none(), "one round at a time");
-        self.round = Some(Round {
-            id,
-            tickets: std::mem::take(&mut self.waiting),
-        });
+        self.round = Some(Round { id, tickets: std::mem::take(&mut self.waiting) });
     }
 
     /// The round could not begin: its reads wait on.
@@ -63,29 +60,15 @@ impl Reads {
 
     /// The reads that may be served now that the state machine is at `applied`.
     pub(crate) fn ready(&mut self, applied: LogIndex) -> Vec<Ticket> {
-        let served = self
-            .confirmed
-            .partition_point(|(index, _)| *index <= applied);
-        self.confirmed
-            .drain(..served)
-            .flat_map(|(_, tickets)| tickets)
-            .collect()
+        let served = self.confirmed.partition_point(|(index, _)| *index <= applied);
+        self.confirmed.drain(..served).flat_map(|(_, tickets)| tickets).collect()
     }
 
     /// Ends every wait: role or term changed.
     pub(crate) fn take_all(&mut self) -> Vec<Ticket> {
-        let round = self
-            .round
-            .take()
-            .map(|round| round.tickets)
-            .unwrap_or_default();
-        let confirmed = std::mem::take(&mut self.confirmed)
-            .into_iter()
-            .flat_map(|(_, t)| t);
-        confirmed
-            .chain(round)
-            .chain(std::mem::take(&mut self.waiting))
-            .collect()
+        let round = self.round.take().map(|round| round.tickets).unwrap_or_default();
+        let confirmed = std::mem::take(&mut self.confirmed).into_iter().flat_map(|(_, t)| t);
+        confirmed.chain(round).chain(std::mem::take(&mut self.waiting)).collect()
     }
 }
 
@@ -95,10 +78,7 @@ mod tests {
     use crate::SinkId;
 
     fn ticket(id: u64) -> Ticket {
-        Ticket {
-            sink: SinkId(1),
-            id,
-        }
+        Ticket { sink: SinkId(1), id }
     }
 
     #[test]

@@ -37,12 +37,7 @@ pub(crate) fn from_raft(entry: &eraftpb::Entry) -> Entry {
             (EntryKind::Members, entry.context.clone())
         }
     };
-    Entry {
-        index: entry.index,
-        term: entry.term,
-        kind,
-        data,
-    }
+    Entry { index: entry.index, term: entry.term, kind, data }
 }
 
 pub(crate) fn hard_state_to_raft(state: &HardState) -> eraftpb::HardState {
@@ -54,11 +49,7 @@ pub(crate) fn hard_state_to_raft(state: &HardState) -> eraftpb::HardState {
 }
 
 pub(crate) fn hard_state_from_raft(state: &eraftpb::HardState) -> HardState {
-    HardState {
-        term: state.term,
-        vote: state.vote,
-        commit: state.commit,
-    }
+    HardState { term: state.term, vote: state.vote, commit: state.commit }
 }
 
 pub(crate) fn conf_state(members: &Members) -> ConfState {
@@ -85,12 +76,7 @@ pub(crate) fn conf_change(change: &MembersChange) -> eraftpb::ConfChangeV2 {
         .chain(
             (change.add_learners.iter()).map(|(id, _)| single(ConfChangeType::AddLearnerNode, *id)),
         )
-        .chain(
-            change
-                .remove
-                .iter()
-                .map(|id| single(ConfChangeType::RemoveNode, *id)),
-        )
+        .chain(change.remove.iter().map(|id| single(ConfChangeType::RemoveNode, *id)))
         .collect();
     let mut out = eraftpb::ConfChangeV2::default();
     out.set_changes(changes.into());
@@ -101,9 +87,7 @@ pub(crate) fn conf_change(change: &MembersChange) -> eraftpb::ConfChangeV2 {
 pub(crate) fn members_proposal(change: &MembersChange) -> eraftpb::Entry {
     let mut entry = eraftpb::Entry::default();
     entry.set_entry_type(EntryType::EntryConfChangeV2);
-    let data = conf_change(change)
-        .write_to_bytes()
-        .expect("a message of integers encodes");
+    let data = conf_change(change).write_to_bytes().expect("a message of integers encodes");
     entry.data = data.into();
     entry.context = change.encode().into();
     entry
@@ -113,13 +97,7 @@ pub(crate) fn members_proposal(change: &MembersChange) -> eraftpb::Entry {
 pub(crate) fn members_after(before: &Members, change: &MembersChange, conf: &ConfState) -> Members {
     let ids = |list: &[u64]| list.iter().map(|id| ReplicaId(*id)).collect::<Vec<_>>();
     let mut nodes = before.nodes.clone();
-    nodes.extend(
-        change
-            .add_voters
-            .iter()
-            .chain(&change.add_learners)
-            .copied(),
-    );
+    nodes.extend(change.add_voters.iter().chain(&change.add_learners).copied());
     let mut after = Members {
         voters: ids(conf.get_voters()),
         learners: ids(conf.get_learners()),
@@ -129,24 +107,17 @@ pub(crate) fn members_after(before: &Members, change: &MembersChange, conf: &Con
         nodes,
     };
     // raft-rs gives the sets in hash order, which is fixed but not stable between versions.
-    for list in [
-        &mut after.voters,
-        &mut after.learners,
-        &mut after.outgoing,
-        &mut after.learners_next,
-    ] {
+    for list in
+        [&mut after.voters, &mut after.learners, &mut after.outgoing, &mut after.learners_next]
+    {
         list.sort_unstable();
     }
-    let named: Vec<ReplicaId> = [
-        &after.voters,
-        &after.learners,
-        &after.outgoing,
-        &after.learners_next,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
-    .collect();
+    let named: Vec<ReplicaId> =
+        [&after.voters, &after.learners, &after.outgoing, &after.learners_next]
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect();
     after.nodes.retain(|id, _| named.contains(id));
     after
 }

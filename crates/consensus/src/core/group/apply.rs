@@ -20,33 +20,18 @@ impl Group {
             return;
         }
         let bytes = committed.iter().map(|e| entry_bytes(e) as u64).sum();
-        let entries: Vec<Committed> = committed
-            .into_iter()
-            .map(|entry| self.committed(entry, out))
-            .collect();
+        let entries: Vec<Committed> =
+            committed.into_iter().map(|entry| self.committed(entry, out)).collect();
         self.applying.push_back((self.handed.0, bytes));
         out.unapplied_bytes += bytes;
         let (index, term) = self.handed;
-        let after = AppliedState {
-            index,
-            term,
-            members: self.members.clone(),
-        };
-        out.effects.apply.push(ApplyTask::Batch(GroupBatch {
-            group: self.id,
-            entries,
-            after,
-        }));
+        let after = AppliedState { index, term, members: self.members.clone() };
+        out.effects.apply.push(ApplyTask::Batch(GroupBatch { group: self.id, entries, after }));
     }
 
     fn committed(&mut self, entry: Entry, out: &mut Out) -> Committed {
         let (index, term) = (entry.index, entry.term);
-        assert_eq!(
-            index,
-            self.handed.0 + 1,
-            "group {}: entries are handed out in order",
-            self.id
-        );
+        assert_eq!(index, self.handed.0 + 1, "group {}: entries are handed out in order", self.id);
         self.handed = (index, term);
         let proposed = self.proposed_at(index, term);
         let mut tickets = Vec::new();
@@ -67,11 +52,7 @@ impl Group {
                 self.change_members(&entry, proposed, out);
             }
         }
-        Committed {
-            index,
-            pack,
-            tickets,
-        }
+        Committed { index, pack, tickets }
     }
 
     fn change_members(&mut self, entry: &Entry, tickets: Vec<Ticket>, out: &mut Out) {
@@ -84,16 +65,13 @@ impl Group {
             Ok(conf) => {
                 self.members = wire::members_after(&self.members, &change, &conf);
                 let nodes = &self.members.nodes;
-                self.strangers
-                    .retain(|replica, _| !nodes.contains_key(replica));
+                self.strangers.retain(|replica, _| !nodes.contains_key(replica));
                 Ok(Done::Applied(bytes::Bytes::new()))
             }
             // The same answer on every replica: the change does nothing.
             Err(_) => Err(Refusal::ChangeRefused),
         };
-        tickets
-            .into_iter()
-            .for_each(|ticket| out.completions.push(ticket, result.clone()));
+        tickets.into_iter().for_each(|ticket| out.completions.push(ticket, result.clone()));
     }
 
     /// The apply worker is at `index`.
@@ -121,18 +99,10 @@ impl Group {
             return;
         }
         let entry_bytes = (self.log_bytes / len.max(1)).max(1);
-        let kept = out
-            .config
-            .log_entries_kept
-            .min(out.config.log_bytes_kept / entry_bytes);
+        let kept = out.config.log_entries_kept.min(out.config.log_bytes_kept / entry_bytes);
         let mut upto = self.durable.min(last.saturating_sub(kept));
         // A follower that is being sent a snapshot goes on from it.
-        if let Some(offered) = self
-            .raw
-            .store()
-            .offered()
-            .filter(|_| self.snapshot_sends > 0)
-        {
+        if let Some(offered) = self.raw.store().offered().filter(|_| self.snapshot_sends > 0) {
             upto = upto.min(offered.applied.index);
         }
         if upto > start {

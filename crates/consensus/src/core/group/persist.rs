@@ -46,11 +46,7 @@ impl Group {
     /// Log batches up to `batch` are durable: says what waited for them.
     pub(crate) fn persisted(&mut self, batch: u64, out: &mut Out) {
         let mut number = None;
-        while self
-            .unpersisted
-            .front()
-            .is_some_and(|waiting| waiting.batch <= batch)
-        {
+        while self.unpersisted.front().is_some_and(|waiting| waiting.batch <= batch) {
             let waiting = self.unpersisted.pop_front().expect("just seen");
             number = Some(waiting.number);
             self.send(waiting.messages, out);
@@ -71,15 +67,10 @@ impl Group {
         if !entries.is_empty() {
             let replaced = self.raw.mut_store().append(entries);
             self.log_bytes += entries.iter().map(|e| entry_bytes(e) as u64).sum::<u64>();
-            out.batch
-                .append(self.id, replaced, entries.iter().map(wire::from_raft));
+            out.batch.append(self.id, replaced, entries.iter().map(wire::from_raft));
         }
         if let Some(state) = ready.hs() {
-            out.batch.hard_state(
-                self.id,
-                wire::hard_state_from_raft(state),
-                ready.must_sync(),
-            );
+            out.batch.hard_state(self.id, wire::hard_state_from_raft(state), ready.must_sync());
         }
         ready.must_sync()
     }
@@ -95,11 +86,7 @@ impl Group {
             self.send(messages, out);
             return;
         };
-        self.unpersisted.push_back(Unpersisted {
-            batch,
-            number,
-            messages,
-        });
+        self.unpersisted.push_back(Unpersisted { batch, number, messages });
     }
 
     /// Puts messages into the frames for their nodes; snapshots go their own way.
@@ -112,8 +99,7 @@ impl Group {
             if message.get_msg_type() == MessageType::MsgSnapshot {
                 self.send_snapshot(node, &message, out);
             } else {
-                out.outbox
-                    .push(node, self.id, &message, out.config.frame_bytes_max);
+                out.outbox.push(node, self.id, &message, out.config.frame_bytes_max);
             }
         }
     }

@@ -23,12 +23,7 @@ impl Group {
     /// Queues a command for the next entry, or refuses it.
     pub(crate) fn enqueue(&mut self, command: Bytes, ticket: Ticket, out: &mut Out) {
         if self.role() != Role::Leader {
-            out.completions.refuse(
-                ticket,
-                Refusal::NotLeader {
-                    leader: self.leader(),
-                },
-            );
+            out.completions.refuse(ticket, Refusal::NotLeader { leader: self.leader() });
         } else if out.unapplied_bytes > out.config.unapplied_bytes_max
             || self.queue_bytes as u64 > out.config.uncommitted_bytes_max
         {
@@ -68,12 +63,7 @@ impl Group {
     /// Proposes a change of members, or refuses it.
     pub(crate) fn propose_change(&mut self, change: &MembersChange, ticket: Ticket, out: &mut Out) {
         if self.role() != Role::Leader {
-            out.completions.refuse(
-                ticket,
-                Refusal::NotLeader {
-                    leader: self.leader(),
-                },
-            );
+            out.completions.refuse(ticket, Refusal::NotLeader { leader: self.leader() });
             return;
         }
         self.propose_entry(wire::members_proposal(change), vec![ticket], out);
@@ -86,18 +76,12 @@ impl Group {
         message.set_entries(vec![entry].into());
         // Dropped while leadership is being handed over or too much is uncommitted.
         if self.raw.raft.step(message).is_err() {
-            tickets
-                .into_iter()
-                .for_each(|ticket| out.completions.refuse(ticket, Refusal::Busy));
+            tickets.into_iter().for_each(|ticket| out.completions.refuse(ticket, Refusal::Busy));
             return;
         }
         out.counters.entries_proposed += 1;
         let (index, term) = (self.raw.raft.raft_log.last_index(), self.raw.raft.term);
-        self.proposed.push_back(Proposed {
-            index,
-            term,
-            tickets,
-        });
+        self.proposed.push_back(Proposed { index, term, tickets });
     }
 
     /// The tickets of the entry committed at this position, if it was proposed here.
@@ -117,12 +101,7 @@ impl Group {
         if self.role() == Role::Leader {
             self.reads.push(ticket);
         } else {
-            out.completions.refuse(
-                ticket,
-                Refusal::NotLeader {
-                    leader: self.leader(),
-                },
-            );
+            out.completions.refuse(ticket, Refusal::NotLeader { leader: self.leader() });
         }
     }
 
@@ -156,18 +135,12 @@ impl Group {
     /// Leadership is gone: what was proposed may yet commit, the rest was not applied.
     pub(super) fn lose_leadership(&mut self, out: &mut Out) {
         let leader = self.leader();
-        for ticket in std::mem::take(&mut self.proposed)
-            .into_iter()
-            .flat_map(|p| p.tickets)
-        {
+        for ticket in std::mem::take(&mut self.proposed).into_iter().flat_map(|p| p.tickets) {
             out.completions.refuse(ticket, Refusal::LeadershipLost);
         }
-        let queued = std::mem::take(&mut self.queue)
-            .into_iter()
-            .map(|(_, ticket)| ticket);
+        let queued = std::mem::take(&mut self.queue).into_iter().map(|(_, ticket)| ticket);
         for ticket in queued.chain(self.reads.take_all()) {
-            out.completions
-                .refuse(ticket, Refusal::NotLeader { leader });
+            out.completions.refuse(ticket, Refusal::NotLeader { leader });
         }
         self.queue_bytes = 0;
     }

@@ -26,9 +26,7 @@ pub(super) struct Installing {
 impl Group {
     /// Passes on what raft-rs asked its storage for: reads of old entries, a snapshot.
     pub(super) fn ask_storage(&mut self, out: &mut Out) {
-        out.effects
-            .fetch
-            .append(&mut self.raw.mut_store().take_fetches());
+        out.effects.fetch.append(&mut self.raw.mut_store().take_fetches());
         if self.raw.mut_store().take_snapshot_wish() && !self.snapshot_building {
             self.snapshot_building = true;
             out.effects.build.push(self.id);
@@ -56,9 +54,7 @@ impl Group {
             return;
         }
         let before = self.raw.mut_store().offer_snapshot(Some(built));
-        out.effects
-            .discard
-            .extend(before.map(|before| (self.id, before.id)));
+        out.effects.discard.extend(before.map(|before| (self.id, before.id)));
     }
 
     pub(super) fn send_snapshot(&mut self, node: NodeId, message: &Message, out: &mut Out) {
@@ -82,11 +78,7 @@ impl Group {
     pub(crate) fn snapshot_sent(&mut self, to: ReplicaId, ok: bool) {
         self.snapshot_sends = self.snapshot_sends.saturating_sub(1);
         self.snapshot_idle_ticks = 0;
-        let status = if ok {
-            SnapshotStatus::Finish
-        } else {
-            SnapshotStatus::Failure
-        };
+        let status = if ok { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
         self.raw.report_snapshot(to.0, status);
     }
 
@@ -99,9 +91,7 @@ impl Group {
         if self.snapshot_idle_ticks >= out.config.snapshot_ticks_kept {
             self.snapshot_idle_ticks = 0;
             let before = self.raw.mut_store().offer_snapshot(None);
-            out.effects
-                .discard
-                .extend(before.map(|before| (self.id, before.id)));
+            out.effects.discard.extend(before.map(|before| (self.id, before.id)));
         }
     }
 
@@ -122,8 +112,7 @@ impl Group {
         metadata.term = received.applied.term;
         metadata.set_conf_state(wire::conf_state(&received.applied.members));
         message.set_snapshot(snapshot);
-        self.strangers
-            .insert(ReplicaId(message.from), received.from);
+        self.strangers.insert(ReplicaId(message.from), received.from);
         self.received = Some(received);
         let _ = self.raw.step(message);
         self.settle_timeout(&out.config);
@@ -136,20 +125,10 @@ impl Group {
 
     /// raft-rs took the snapshot: its position replaces the log, under a marker.
     pub(super) fn accept_snapshot(&mut self, snapshot: &Snapshot, out: &mut Out) {
-        let received = self
-            .received
-            .take()
-            .expect("snapshots are stepped one at a time");
+        let received = self.received.take().expect("snapshots are stepped one at a time");
         let applied = &received.applied;
-        assert_eq!(
-            applied.index,
-            snapshot.get_metadata().index,
-            "the snapshot just stepped"
-        );
-        let start = LogStart {
-            index: applied.index,
-            term: applied.term,
-        };
+        assert_eq!(applied.index, snapshot.get_metadata().index, "the snapshot just stepped");
+        let start = LogStart { index: applied.index, term: applied.term };
         self.raw.mut_store().reset(start);
         self.log_bytes = 0;
         self.members = applied.members.clone();
@@ -159,18 +138,12 @@ impl Group {
         write.truncate_from = None;
         write.append.clear();
         write.compact_to = None;
-        let marker = InstallMarker {
-            snapshot_id: received.id.clone(),
-            manifest: received.manifest.clone(),
-        };
+        let marker =
+            InstallMarker { snapshot_id: received.id.clone(), manifest: received.manifest.clone() };
         write.install = Some(Some(marker));
         out.batch.sync = true;
         let batch = out.batch.number;
-        self.installing = Some(Installing {
-            snapshot: received,
-            batch,
-            started: false,
-        });
+        self.installing = Some(Installing { snapshot: received, batch, started: false });
     }
 
     /// Starts the install once its marker is durable.
@@ -180,9 +153,7 @@ impl Group {
             && installing.batch <= batch
         {
             installing.started = true;
-            out.effects
-                .apply
-                .push(ApplyTask::Install(installing.snapshot.clone()));
+            out.effects.apply.push(ApplyTask::Install(installing.snapshot.clone()));
         }
     }
 

@@ -1,0 +1,319 @@
+//! A cluster of pollers on one thread: every step is asked for by the test.
+//!
+//! Each node has the shipped poller, the memory log and a machine that only counts. Frames are
+//! delivered in order unless the test cuts a link; a node's log or apply worker can be held, so
+//! that a test can look at the moment before an fsync.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringkv_consensus::{
+    AppliedState, ApplyTask, Completion, Done, Effects, Genesis, GroupStatus, Input, LogReader,
+    LogWriter, Members, MemoryLog, OutgoingSnapshot, Poller, PollerConfig, ReceivedSnapshot,
+    Refusal, Request, Role, SinkId, SnapshotBuilt, Ticket,
+};
+use ringkv_topology::{GroupId, NodeId, ReplicaId};
+
+pub(crate) const GROUP: GroupId = GroupId(1);
+
+pub(crate) struct Lab {
+    pub(crate) nodes: BTreeMap<u64, Node>,
+    pub(crate) wire: VecDeque<(NodeId, NodeId, Bytes)>,
+    /// Links that lose everything, as (from, to).
+    pub(crate) cut: BTreeSet<(u64, u64)>,
+    pub(crate) snapshots_fail: bool,
+    /// The snapshot that arrived last, at whatever node.
+    pub(crate) received: Option<ReceivedSnapshot>,
+    /// Every frame ever sent, for comparing runs.
+    pub(crate) trace: Vec<(u64, u64, Bytes)>,
+    next_ticket: u64,
+}
+
+pub(crate) struct Node {
+    pub(crate) poller: Poller,
+    pub(crate) log: MemoryLog,
+    /// The state machine: applied state and commands by group.
+    pub(crate) machine: BTreeMap<GroupId, (AppliedState, Vec<Bytes>)>,
+    /// Batches are written but not reported, and nothing is synced.
+    pub(crate) hold_log: bool,
+    held_log: VecDeque<ringkv_consensus::LogBatch>,
+    pub(crate) completions: BTreeMap<u64, Result<Done, Refusal>>,
+    pub(crate) batches: Vec<ringkv_consensus::LogBatch>,
+    pub(crate) builds: u32,
+    pub(crate) fetches: u32,
+    pub(crate) discards: Vec<String>,
+    snapshots: BTreeMap<String, (AppliedState, Vec<Bytes>)>,
+    config: PollerConfig,
+}
+
+impl Lab {
+    /// Nodes 1 to `nodes`, each with a voter of `groups` groups; the replica id is
+    /// 100 × group + node.
+    pub(crate) fn new(nodes: u64, groups: u64, tune: impl Fn(&mut PollerConfig)) -> Self {
+        let mut lab = Self {
+            nodes: BTreeMap::new(),
+            wire: VecDeque::new(),
+            cut: BTreeSet::new(),
+            snapshots_fail: false,
+            received: None,
+            trace: Vec::new(),
+            next_ticket: 0,
+        };
+        for node in 1..=nodes {
+            lab.add_node(node, &tune);
+            for group in 1..=groups {
+                let voters = (1..=nodes).map(|n| (replica(group, n), NodeId(n)));
+                let genesis = Genesis {
+                    group: GroupId(group),
+                    replica: replica(group, node),
+                    members: Members::of_voters(voters),
+                    context: Bytes::new(),
+                };
+                lab.input(node, Input::Create(genesis));
+            }
+        }
+        lab
+    }
+
+    pub(crate) fn add_node(&mut self, node: u64, tune: impl Fn(&mut PollerConfig)) {
+        let mut config = PollerConfig::new(NodeId(node), node);
+        tune(&mut config);
+        let log = MemoryLog::new();
+        let poller = Poller::new(config.clone(), Vec::new(), Vec::new(), Arc::new(log.clone()));
+        let node_state = Node {
+            poller: poller.expect("an empty node starts"),
+            log,
+            machine: BTreeMap::new(),
+            hold_log: false,
+            held_log: VecDeque::new(),
+            completions: BTreeMap::new(),
+            batches: Vec::new(),
+            builds: 0,
+            fetches: 0,
+            discards: Vec::new(),
+            snapshots: BTreeMap::new(),
+            config,
+        };
+        self.nodes.insert(node, node_state);
+    }
+
+    /// Gives a node an input and obeys the effects.
+    pub(crate) fn input(&mut self, node: u64, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let state = self.nodes.get_mut(&node).expect("the node runs");
+            let effects = state.poller.handle(0, [input]);
+            let (frames, sends) = state.obey(effects, &mut inputs);
+            for (to, frame) in frames {
+                self.trace.push((node, to.0, frame.clone()));
+                self.wire.push_back((NodeId(node), to, frame));
+            }
+            for send in sends {
+                let ok = self.transfer(node, &send);
+                inputs.push_back(Input::SnapshotSent {
+                    group: send.group,
+                    to: send.to_replica,
+                    ok,
+                });
+            }
+        }
+    }
+
+    fn transfer(&mut self, from: u64, send: &OutgoingSnapshot) -> bool {
+        let blocked = self.cut.contains(&(from, send.to_node.0)) || self.snapshots_fail;
+        if blocked || !self.nodes.contains_key(&send.to_node.0) {
+            return false;
+        }
+        let (applied, commands) = self.nodes[&from].snapshots[&send.id].clone();
+        let id = format!("from-{from}-{}", send.id);
+        let to = self.nodes.get_mut(&send.to_node.0).expect("just seen");
+        to.snapshots.insert(id.clone(), (applied.clone(), commands));
+        let received = ReceivedSnapshot {
+            group: send.group,
+            from: NodeId(from),
+            id,
+            manifest: send.manifest.clone(),
+            message: send.message.clone(),
+            applied,
+        };
+        self.received = Some(received.clone());
+        self.input(send.to_node.0, Input::SnapshotReceived(received));
+        true
+    }
+
+    /// Delivers frames until none is under way.
+    pub(crate) fn settle(&mut self) {
+        while let Some((from, to, frame)) = self.wire.pop_front() {
+            if !self.cut.contains(&(from.0, to.0)) && self.nodes.contains_key(&to.0) {
+                self.input(to.0, Input::Frame { from, frame });
+            }
+        }
+    }
+
+    /// Ticks every node `ticks` times, delivering everything in between.
+    pub(crate) fn run(&mut self, ticks: usize) {
+        for _ in 0..ticks {
+            for node in self.nodes.keys().copied().collect::<Vec<_>>() {
+                self.input(node, Input::Tick);
+            }
+            self.settle();
+        }
+    }
+
+    /// Runs until some node leads `group` and has committed in its term; gives the node.
+    pub(crate) fn elect(&mut self, group: GroupId) -> u64 {
+        for _ in 0..100 {
+            self.run(1);
+            let leader = self.leaders(group);
+            if let [leader] = leader[..] {
+                self.run(2);
+                return leader;
+            }
+        }
+        panic!("no leader of group {group} in 100 ticks");
+    }
+
+    pub(crate) fn leaders(&self, group: GroupId) -> Vec<u64> {
+        let leads = |n: &u64| self.status(*n, group).is_some_and(|s| s.role == Role::Leader);
+        self.nodes.keys().copied().filter(leads).collect()
+    }
+
+    pub(crate) fn status(&self, node: u64, group: GroupId) -> Option<GroupStatus> {
+        self.nodes[&node].poller.status().into_iter().find(|s| s.group == group)
+    }
+
+    /// Asks a node to replicate a command; gives the ticket.
+    pub(crate) fn propose(&mut self, node: u64, group: GroupId, command: impl Into<Bytes>) -> u64 {
+        let ticket = self.ticket();
+        let command = command.into();
+        self.input(node, Input::Request(Request::Propose { group, command, ticket }));
+        ticket.id
+    }
+
+    pub(crate) fn read(&mut self, node: u64, group: GroupId) -> u64 {
+        let ticket = self.ticket();
+        self.input(node, Input::Request(Request::Read { group, ticket }));
+        ticket.id
+    }
+
+    pub(crate) fn ticket(&mut self) -> Ticket {
+        self.next_ticket += 1;
+        Ticket { sink: SinkId(1), id: self.next_ticket }
+    }
+
+    pub(crate) fn result(&self, node: u64, ticket: u64) -> Option<Result<Done, Refusal>> {
+        self.nodes[&node].completions.get(&ticket).cloned()
+    }
+
+    pub(crate) fn commands(&self, node: u64, group: GroupId) -> Vec<Bytes> {
+        self.nodes[&node].machine.get(&group).map(|(_, c)| c.clone()).unwrap_or_default()
+    }
+
+    /// Reports everything a held log has written, as synced.
+    pub(crate) fn release_log(&mut self, node: u64) {
+        let state = self.nodes.get_mut(&node).expect("the node runs");
+        state.hold_log = false;
+        while let Some(batch) = self.nodes.get_mut(&node).and_then(|n| n.held_log.pop_front()) {
+            let state = self.nodes.get_mut(&node).expect("the node runs");
+            state.log.write(&batch).expect("a valid batch");
+            self.input(node, Input::Persisted { number: batch.number });
+        }
+    }
+
+    /// Stops a node, losing what was not synced; its state machine falls back to `applied`.
+    pub(crate) fn crash(&mut self, node: u64) -> Node {
+        let state = self.nodes.remove(&node).expect("the node runs");
+        state.log.crash(0);
+        self.wire.retain(|(from, to, _)| from.0 != node && to.0 != node);
+        state
+    }
+
+    /// Starts a stopped node from its log and machine.
+    pub(crate) fn restart(&mut self, node: u64, mut state: Node) {
+        state.config.seed += 1_000;
+        let applied = state.machine.iter().map(|(g, (a, _))| (*g, a.clone())).collect();
+        let stored = state.log.load().expect("a readable log");
+        let reader = Arc::new(state.log.clone());
+        state.poller = Poller::new(state.config.clone(), stored, applied, reader)
+            .expect("log and machine belong together");
+        state.held_log.clear();
+        self.nodes.insert(node, state);
+    }
+}
+
+type Outgoing = (Vec<(NodeId, Bytes)>, Vec<OutgoingSnapshot>);
+
+impl Node {
+    fn obey(&mut self, effects: Effects, inputs: &mut VecDeque<Input>) -> Outgoing {
+        if let Some(batch) = effects.log {
+            self.batches.push(batch.clone());
+            if self.hold_log {
+                self.held_log.push_back(batch);
+            } else {
+                self.log.write(&batch).expect("a valid batch");
+                inputs.push_back(Input::Persisted { number: batch.number });
+            }
+        }
+        for task in effects.apply {
+            inputs.extend(self.apply(task));
+        }
+        for (_, completions) in effects.completions {
+            for Completion { id, result } in completions {
+                assert!(self.completions.insert(id, result).is_none(), "one completion a request");
+            }
+        }
+        for fetch in effects.fetch {
+            self.fetches += 1;
+            let entries = self.log.entries(fetch.group, fetch.from, fetch.to, fetch.bytes_max);
+            inputs.push_back(Input::Fetched { entries: entries.unwrap_or_default(), fetch });
+        }
+        for group in effects.build {
+            self.builds += 1;
+            let id = format!("{}", self.builds);
+            let (applied, commands) = self.machine[&group].clone();
+            self.snapshots.insert(id.clone(), (applied.clone(), commands));
+            let built = SnapshotBuilt { id, applied, manifest: Bytes::new() };
+            inputs.push_back(Input::SnapshotBuilt { group, built: Some(built) });
+        }
+        self.discards.extend(effects.discard.into_iter().map(|(_, id)| id));
+        if effects.flush {
+            let durable = self.machine.iter().map(|(g, (a, _))| (*g, a.index)).collect();
+            inputs.push_back(Input::Flushed(durable));
+        }
+        (effects.frames, effects.send)
+    }
+
+    fn apply(&mut self, task: ApplyTask) -> Option<Input> {
+        match task {
+            ApplyTask::Create(genesis) => {
+                self.machine.insert(genesis.group, (genesis.applied(), Vec::new()));
+                None
+            }
+            ApplyTask::Batch(batch) => {
+                let (applied, commands) = self.machine.get_mut(&batch.group).expect("created");
+                for entry in batch.entries {
+                    assert!(entry.index > applied.index, "applied twice");
+                    let packed: Vec<Bytes> =
+                        entry.pack.iter().flat_map(|p| p.commands().collect::<Vec<_>>()).collect();
+                    for (ticket, command) in entry.tickets.iter().zip(&packed) {
+                        let done = Ok(Done::Applied(command.clone()));
+                        let before = self.completions.insert(ticket.id, done);
+                        assert!(before.is_none(), "one completion a request");
+                    }
+                    commands.extend(packed);
+                }
+                *applied = batch.after.clone();
+                Some(Input::Applied(vec![(batch.group, batch.after)]))
+            }
+            ApplyTask::Install(received) => {
+                self.machine.insert(received.group, self.snapshots[&received.id].clone());
+                Some(Input::Installed { group: received.group })
+            }
+        }
+    }
+}
+
+pub(crate) fn replica(group: u64, node: u64) -> ReplicaId {
+    ReplicaId(100 * group + node)
+}
