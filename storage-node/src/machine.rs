@@ -1,0 +1,237 @@
+//! The KV state machine: all groups of a node over one store.
+//!
+//! Decides what a replicated command does to a group's records, and nothing else: no clock, no
+//! network, no disk of its own. Time is the group clock, which the entries carry.
+//! Invariant (I-5): the rows of a batch, the outcomes it must remember, its counters and its
+//! applied state are one atomic write. Deterministic: the same entries give the same rows on
+//! every replica, however they are cut into batches and wherever it was restarted.
+
+mod apply;
+mod engine;
+mod group;
+mod reader;
+mod view;
+mod window;
+mod write_set;
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+use ringkv_consensus::{AppliedState, Genesis, GroupBatch, LogIndex, MachineError};
+use ringkv_topology::GroupId;
+
+use crate::keys;
+use crate::owned_slots::OwnedSlots;
+use crate::store::{Store, StoreError, Write};
+use apply::Application;
+use group::{Group, GroupState};
+use view::Views;
+use write_set::WriteSet;
+
+pub use reader::{ReadError, Reader};
+pub use window::Keep;
+
+/// How long outcomes are remembered. Part of what every replica must agree on: a change of the
+/// defaults is a change of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// For request ids made by gateways, which retry within seconds.
+    pub gateway: Keep,
+    /// For request ids chosen by users.
+    pub user: Keep,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        let count_max = 262_144;
+        Self {
+            gateway: Keep { kept_ms: 60_000, kept_under_pressure_ms: 15_000, count_max },
+            user: Keep { kept_ms: 3_600_000, kept_under_pressure_ms: 600_000, count_max },
+        }
+    }
+}
+
+/// The state machine of all groups in one store.
+pub struct KvMachine<S: Store> {
+    store: S,
+    retention: Retention,
+    groups: BTreeMap<GroupId, Group>,
+    views: Views,
+}
+
+impl<S: Store> KvMachine<S> {
+    /// Loads the groups found in the store.
+    ///
+    /// # Errors
+    /// `MachineError` when the store cannot be read, or a group in it is damaged.
+    pub fn new(store: S) -> Result<Self, MachineError> {
+        Self::with_retention(store, Retention::default())
+    }
+
+    /// As [`Self::new`], remembering outcomes for other than the usual times.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with_retention(store: S, retention: Retention) -> Result<Self, MachineError> {
+        let (groups, views) = (BTreeMap::new(), Views::default());
+        let mut machine = Self { store, retention, groups, views };
+        for id in groups_in(&machine.store)? {
+            machine.load(id)?;
+        }
+        Ok(machine)
+    }
+
+    /// The groups and how far they are.
+    pub fn groups(&self) -> Vec<(GroupId, AppliedState)> {
+        self.groups.iter().map(|(id, group)| (*id, group.state.applied.clone())).collect()
+    }
+
+    /// Sets up a group at genesis; its context is [`OwnedSlots`]. Does nothing if the group is
+    /// there already, so that it can be run again after a crash.
+    ///
+    /// # Errors
+    /// `MachineError` when the context is not [`OwnedSlots`] or the store fails.
+    pub fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
+        if self.groups.contains_key(&genesis.group) {
+            return Ok(());
+        }
+        let owned = OwnedSlots::decode(&genesis.context)
+            .map_err(|e| MachineError::new("decode the slots of a new group", e))?;
+        let state = GroupState { applied: genesis.applied(), ..GroupState::default() };
+        let rows = [
+            (keys::group_state(genesis.group), state.encode()),
+            (keys::group_slots(genesis.group), owned.encode()),
+        ];
+        // What a half dropped group may have left.
+        self.store.clear(&keys::group_range(genesis.group))?;
+        self.store.write(&rows.map(|(key, value)| Write { key, value: Some(value) }))?;
+        self.adopt(genesis.group, Group::new(state, owned, &self.retention));
+        Ok(())
+    }
+
+    /// Applies committed entries in order, all in one write. Gives one list of outcomes per entry
+    /// of every batch in order, with one outcome per command.
+    ///
+    /// # Errors
+    /// `MachineError` when an entry is not ours to read or the store fails. The machine must not
+    /// be used again then.
+    pub fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
+        let mut writes = WriteSet::default();
+        let mut outcomes = Vec::new();
+        for batch in batches {
+            let group = self.groups.get_mut(&batch.group).ok_or_else(|| {
+                MachineError::corrupt(format!("apply entries of unknown group {}", batch.group))
+            })?;
+            let mut application =
+                Application { id: batch.group, store: &self.store, writes: &mut writes, group };
+            for entry in &batch.entries {
+                outcomes.push(match &entry.pack {
+                    Some(pack) => application.pack(pack)?,
+                    None => Vec::new(),
+                });
+            }
+            group.state.applied = batch.after.clone();
+            writes.put(keys::group_state(batch.group), group.state.encode());
+        }
+        self.store.write(writes.as_slice())?;
+        for batch in batches {
+            if let Some(group) = self.groups.get(&batch.group) {
+                group.view.publish(group.state.clock_ms, group.state.applied.index);
+            }
+        }
+        Ok(outcomes)
+    }
+
+    /// Reads beside apply.
+    pub fn reader(&self) -> Reader<S> {
+        Reader::new(self.store.clone(), self.views.clone())
+    }
+
+    /// The rolling checksum of a group and the index it stands at: equal on all replicas at equal
+    /// indexes, else one of them has diverged.
+    pub fn checksum(&self, group: GroupId) -> Option<(LogIndex, u64)> {
+        let state = &self.groups.get(&group)?.state;
+        Some((state.applied.index, state.checksum))
+    }
+
+    /// All rows of a group: a snapshot in memory.
+    ///
+    /// # Errors
+    /// `MachineError` when the store fails.
+    pub fn export(&self, group: GroupId) -> Result<Vec<(Bytes, Bytes)>, MachineError> {
+        let mut rows = Vec::new();
+        self.store.scan(&keys::group_range(group), &mut |key, value| {
+            rows.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+            ControlFlow::Continue(())
+        })?;
+        Ok(rows)
+    }
+
+    /// Replaces all of a group by the rows of [`Self::export`] of another replica.
+    ///
+    /// # Errors
+    /// `MachineError` when the rows do not stand at `applied`, or the store fails.
+    pub fn import(
+        &mut self,
+        group: GroupId,
+        rows: Vec<(Bytes, Bytes)>,
+        applied: &AppliedState,
+    ) -> Result<(), MachineError> {
+        self.replace(group, applied, |store| {
+            store.clear(&keys::group_range(group))?;
+            let write = |(key, value)| Write { key, value: Some(value) };
+            store.write(&rows.into_iter().map(write).collect::<Vec<_>>())
+        })
+    }
+
+    /// Lets `replace` put other rows in the place of a group's, and starts over from them.
+    fn replace(
+        &mut self,
+        group: GroupId,
+        applied: &AppliedState,
+        replace: impl FnOnce(&S) -> Result<(), StoreError>,
+    ) -> Result<(), MachineError> {
+        self.views.remove(group);
+        self.groups.remove(&group);
+        replace(&self.store)?;
+        self.load(group)?;
+        match self.groups.get(&group) {
+            Some(loaded) if loaded.state.applied == *applied => Ok(()),
+            _ => Err(MachineError::corrupt(format!(
+                "install a snapshot of group {group}: it does not stand where it should"
+            ))),
+        }
+    }
+
+    fn load(&mut self, id: GroupId) -> Result<(), MachineError> {
+        if let Some(group) = Group::load(&self.store, id, &self.retention)? {
+            self.adopt(id, group);
+        }
+        Ok(())
+    }
+
+    fn adopt(&mut self, id: GroupId, group: Group) {
+        self.views.insert(id, group.view.clone());
+        self.groups.insert(id, group);
+    }
+}
+
+/// The groups that have any row, found by one seek each.
+fn groups_in<S: Store>(store: &S) -> Result<Vec<GroupId>, StoreError> {
+    let mut groups = Vec::new();
+    let mut range = keys::everything();
+    loop {
+        let mut found = None;
+        store.scan(&range, &mut |key, _| {
+            found = keys::group_of(key);
+            ControlFlow::Break(())
+        })?;
+        let Some(group) = found else { return Ok(groups) };
+        groups.push(group);
+        range.start = keys::group_range(group).end;
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! What one entry does to its group: the rules of writes, in one place.
+//!
+//! Pure over the rows it reads: the same entries give the same rows and outcomes on every replica,
+//! however they are cut into batches. Invariant (I-7): a request id takes effect at most once
+//! while it is remembered; a write is refused rather than applied unremembered.
+
+use std::ops::Deref;
+
+use bytes::Bytes;
+use ringkv_consensus::{MachineError, Pack};
+use ringkv_topology::GroupId;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::group::Group;
+use super::window::Entry;
+use super::write_set::WriteSet;
+use crate::command::{Command, Operation, Received};
+use crate::keys;
+use crate::outcome::{self, Rejection};
+use crate::record::{self, RecordView, Stamp};
+use crate::remembered::{Identity, Remembered};
+use crate::store::{Store, StoreError};
+
+/// Rows of forgotten outcomes dropped per entry beside two per command: enough for the backlog of
+/// a burst to shrink, too few for it to be felt.
+const FORGOTTEN_PER_ENTRY: usize = 16;
+
+/// Applies entries of one group; what they write is collected, not written.
+pub(super) struct Application<'a, S: Store> {
+    pub(super) id: GroupId,
+    pub(super) store: &'a S,
+    pub(super) writes: &'a mut WriteSet,
+    pub(super) group: &'a mut Group,
+}
+
+impl<'a, S: Store> Application<'a, S> {
+    /// Applies the commands of one entry and gives the outcome of each.
+    pub(super) fn pack(&mut self, pack: &Pack) -> Result<Vec<Bytes>, MachineError> {
+        let state = &mut self.group.state;
+        state.clock_ms = state.clock_ms.max(pack.clock_ms());
+        let mut checksum = xxh3_64_with_seed(pack.as_bytes(), state.checksum);
+        self.forget_due(2 * pack.count() + FORGOTTEN_PER_ENTRY);
+        let mut outcomes = Vec::with_capacity(pack.count());
+        for bytes in pack.commands() {
+            let received = Command::decode(&bytes)
+                .map_err(|e| MachineError::new("decode a committed command", e))?;
+            let outcome = self.command(&received)?;
+            checksum = xxh3_64_with_seed(&outcome, checksum);
+            outcomes.push(outcome);
+        }
+        self.group.state.checksum = checksum;
+        Ok(outcomes)
+    }
+
+    /// Drops rows of outcomes whose time is over, the oldest first, a bounded number of them.
+    fn forget_due(&mut self, count_max: usize) {
+        let clock_ms = self.group.state.clock_ms;
+        for chosen_by_user in [false, true] {
+            let window = self.group.windows.of(chosen_by_user);
+            for _ in 0..count_max {
+                let Some(entry) = window.forget_due(clock_ms) else { break };
+                self.writes.delete(keys::outcome(self.id, entry.slot, entry.number));
+            }
+        }
+    }
+
+    fn command(&mut self, received: &Received) -> Result<Bytes, MachineError> {
+        let Received { command, fingerprint } = received;
+        if !self.group.view.owned.contains(command.slot) {
+            return Ok(Rejection::Moved.encode());
+        }
+        let identity = Identity::new(&command.request, &command.key);
+        let clock_ms = self.group.state.clock_ms;
+        let window = self.group.windows.of(command.request.chosen_by_user);
+        if let Some(entry) = window.find(&identity, clock_ms) {
+            return self.repeat(entry, *fingerprint);
+        }
+        if window.is_full() {
+            return Ok(Rejection::Busy.encode());
+        }
+        let number = self.group.state.counter + 1;
+        let outcome = match self.execute(command, number)? {
+            Ok(written) => written,
+            Err(rejection) if rejection.is_remembered() => rejection.encode(),
+            Err(rejection) => return Ok(rejection.encode()),
+        };
+        self.group.state.counter = number;
+        self.remember(received, identity, number, &outcome);
+        Ok(outcome)
+    }
+
+    /// The first outcome again, or a refusal if the request is another one.
+    fn repeat(&self, entry: Entry, fingerprint: u64) -> Result<Bytes, MachineError> {
+        let row = self
+            .row(&keys::outcome(self.id, entry.slot, entry.number))?
+            .ok_or_else(|| MachineError::corrupt("find the row of a remembered outcome"))?;
+        let first =
+            Remembered::decode(&row).map_err(StoreError::damaged("outcome of a request"))?;
+        if first.fingerprint == fingerprint {
+            Ok(outcome::repeat(first.outcome))
+        } else {
+            Ok(Rejection::RequestIdReused.encode())
+        }
+    }
+
+    fn remember(&mut self, received: &Received, identity: Identity, number: u64, outcome: &[u8]) {
+        let Command { slot, request, .. } = received.command;
+        let at_ms = self.group.state.clock_ms;
+        let row = Remembered {
+            chosen_by_user: request.chosen_by_user,
+            identity,
+            fingerprint: received.fingerprint,
+            at_ms,
+            outcome,
+        };
+        self.writes.put(keys::outcome(self.id, slot, number), row.encode());
+        let entry = Entry { identity, at_ms, number, slot };
+        self.group.windows.of(request.chosen_by_user).remember(entry);
+    }
+
+    /// Does what the command says, under the given number, if it may be done.
+    fn execute(
+        &mut self,
+        command: &Command,
+        number: u64,
+    ) -> Result<Result<Bytes, Rejection>, MachineError> {
+        let clock_ms = self.group.state.clock_ms;
+        let key = keys::record(self.id, command.slot, &command.key);
+        let row = self.row(&key)?;
+        let current = match &row {
+            Some(row) => Some(RecordView::decode(row).map_err(StoreError::damaged("record"))?),
+            None => None,
+        };
+        let current = current.map(|view| view.stamp).filter(|stamp| !stamp.is_expired(clock_ms));
+        let revision = current.map(|stamp| stamp.revision);
+        if !command.condition.holds(revision) {
+            let current_revision = revision.unwrap_or(0);
+            return Ok(Err(Rejection::PreconditionFailed { current_revision }));
+        }
+        let previous = row.as_deref().filter(|_| command.return_previous && current.is_some());
+        let outcome = outcome::encode_written(number, current.is_some(), previous);
+        match &command.operation {
+            Operation::Put { ttl_ms, attributes, value } => {
+                let stamp = Stamp {
+                    revision: number,
+                    created_ms: current.map_or(clock_ms, |stamp| stamp.created_ms),
+                    updated_ms: clock_ms,
+                    expires_ms: expires_ms(clock_ms, *ttl_ms),
+                };
+                self.writes.put(key, record::encode(&stamp, attributes, value));
+            }
+            Operation::Delete if current.is_none() => return Ok(Err(Rejection::KeyAbsent)),
+            Operation::Delete => self.writes.delete(key),
+        }
+        Ok(Ok(outcome))
+    }
+
+    /// A row as this batch has it so far.
+    fn row(&self, key: &[u8]) -> Result<Option<Row<S::Value<'a>>>, StoreError> {
+        match self.writes.get(key) {
+            Some(written) => Ok(written.map(|value| Row::Written(value.clone()))),
+            None => Ok(self.store.get(key)?.map(Row::Stored)),
+        }
+    }
+}
+
+/// When a record written now ceases to be; 0 for never.
+fn expires_ms(clock_ms: u64, ttl_ms: u64) -> u64 {
+    if ttl_ms == 0 { 0 } else { clock_ms.saturating_add(ttl_ms) }
+}
+
+/// A row from the batch in the making or from the store.
+enum Row<V> {
+    Written(Bytes),
+    Stored(V),
+}
+
+impl<V: Deref<Target = [u8]>> Deref for Row<V> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Written(bytes) => bytes,
+            Self::Stored(value) => value,
+        }
+    }
+}

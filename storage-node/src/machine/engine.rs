@@ -1,0 +1,77 @@
+//! The machine as the consensus engine drives it: on RocksDB, with snapshots as files.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringkv_consensus::{
+    AppliedState, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
+    StateMachine,
+};
+use ringkv_topology::GroupId;
+
+use super::KvMachine;
+use super::group::GroupState;
+use super::view::Views;
+use crate::keys;
+use crate::store::{RocksStore, StoreError};
+
+impl StateMachine for KvMachine<RocksStore> {
+    fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError> {
+        Ok(Self::groups(self))
+    }
+
+    fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
+        Self::create(self, genesis)
+    }
+
+    fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
+        Self::apply(self, batches)
+    }
+
+    fn install(
+        &mut self,
+        group: GroupId,
+        dir: &Path,
+        applied: &AppliedState,
+    ) -> Result<(), MachineError> {
+        self.replace(group, applied, |store| store.replace_by_files(&keys::group_range(group), dir))
+    }
+
+    fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder> {
+        Arc::new(FileSnapshots { store: self.store.clone() })
+    }
+
+    fn flusher(&self) -> Arc<dyn Flusher> {
+        Arc::new(StoreFlusher { store: self.store.clone(), views: self.views.clone() })
+    }
+}
+
+struct FileSnapshots {
+    store: RocksStore,
+}
+
+impl SnapshotBuilder for FileSnapshots {
+    fn build(&self, group: GroupId, dir: &Path) -> Result<AppliedState, MachineError> {
+        let (range, key) = (keys::group_range(group), keys::group_state(group));
+        let row = self.store.write_files(&range, &key, dir)?.ok_or_else(|| {
+            MachineError::corrupt(format!("build a snapshot of absent group {group}"))
+        })?;
+        let state = GroupState::decode(&row).map_err(StoreError::damaged("group state"))?;
+        Ok(state.applied)
+    }
+}
+
+struct StoreFlusher {
+    store: RocksStore,
+    views: Views,
+}
+
+impl Flusher for StoreFlusher {
+    fn flush(&self) -> Result<Vec<(GroupId, LogIndex)>, MachineError> {
+        // Read before the flush: what is applied while it runs may miss it.
+        let applied = self.views.applied();
+        self.store.flush()?;
+        Ok(applied)
+    }
+}

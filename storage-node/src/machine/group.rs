@@ -1,0 +1,139 @@
+//! A group as the machine holds it in memory, and the two rows it is loaded from.
+//!
+//! Everything here can be rebuilt from the store alone; nothing is decided by what is only here.
+//! Row `group_state` (little endian): version u8, clock_ms u64, counter u64, checksum u64, applied
+//! state (its own format), checksum of all before. Row `group_slots`: [`OwnedSlots`].
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes};
+use ringkv_consensus::{AppliedState, DecodeError};
+use ringkv_topology::{GroupId, Slot};
+
+use super::view::View;
+use super::window::{Entry, Window};
+use super::{Retention, keys};
+use crate::format;
+use crate::owned_slots::OwnedSlots;
+use crate::remembered::Remembered;
+use crate::store::{Store, StoreError};
+
+const VERSION: u8 = 1;
+
+/// What changes with every applied entry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct GroupState {
+    pub(super) applied: AppliedState,
+    /// The group clock: the latest of the leaders' clocks seen, ms since the Unix epoch.
+    pub(super) clock_ms: u64,
+    /// The last number given to a write (its revision) or to a remembered rejection. One counter
+    /// for all slots of the group, so it costs no row of its own; a slot that moves here raises
+    /// it, so that revisions of a slot only ever rise.
+    pub(super) counter: u64,
+    /// Rolls over every entry and every outcome: equal on all replicas at equal indexes.
+    pub(super) checksum: u64,
+}
+
+impl GroupState {
+    pub(super) fn encode(&self) -> Bytes {
+        let mut out = vec![VERSION];
+        out.put_u64_le(self.clock_ms);
+        out.put_u64_le(self.counter);
+        out.put_u64_le(self.checksum);
+        out.put_slice(&self.applied.encode());
+        format::seal(&mut out);
+        Bytes::from(out)
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut input = format::unseal(bytes)?;
+        format::take_version(&mut input, VERSION)?;
+        Ok(Self {
+            clock_ms: input.try_get_u64_le()?,
+            counter: input.try_get_u64_le()?,
+            checksum: input.try_get_u64_le()?,
+            applied: AppliedState::decode(input)?,
+        })
+    }
+}
+
+pub(super) struct Group {
+    pub(super) state: GroupState,
+    /// What readers see of it.
+    pub(super) view: Arc<View>,
+    pub(super) windows: Windows,
+}
+
+impl Group {
+    pub(super) fn new(state: GroupState, owned: OwnedSlots, retention: &Retention) -> Self {
+        let view = Arc::new(View::new(owned, state.clock_ms, state.applied.index));
+        Self { state, view, windows: Windows::new(retention) }
+    }
+
+    /// Loads a group; `None` if it is not in the store, or was half dropped when a crash came.
+    pub(super) fn load<S: Store>(
+        store: &S,
+        id: GroupId,
+        retention: &Retention,
+    ) -> Result<Option<Self>, StoreError> {
+        let Some(state) = store.get(&keys::group_state(id))? else { return Ok(None) };
+        let Some(owned) = store.get(&keys::group_slots(id))? else { return Ok(None) };
+        let state = GroupState::decode(&state).map_err(StoreError::damaged("group state"))?;
+        let owned = OwnedSlots::decode(&owned).map_err(StoreError::damaged("slots of a group"))?;
+        let mut group = Self::new(state, owned, retention);
+        group.windows.load(store, id, &group.view.owned)?;
+        Ok(Some(group))
+    }
+}
+
+/// The two windows: ids made by gateways and ids chosen by users.
+pub(super) struct Windows {
+    gateway: Window,
+    user: Window,
+}
+
+impl Windows {
+    fn new(retention: &Retention) -> Self {
+        Self { gateway: Window::new(retention.gateway), user: Window::new(retention.user) }
+    }
+
+    pub(super) fn of(&mut self, chosen_by_user: bool) -> &mut Window {
+        if chosen_by_user { &mut self.user } else { &mut self.gateway }
+    }
+
+    fn load<S: Store>(
+        &mut self,
+        store: &S,
+        id: GroupId,
+        owned: &OwnedSlots,
+    ) -> Result<(), StoreError> {
+        let mut entries = Vec::new();
+        for slot in owned.iter() {
+            let mut damage = None;
+            store.scan(&keys::outcome_range(id, slot), &mut |key, row| {
+                match entry(slot, key, row) {
+                    Ok(found) => entries.push(found),
+                    Err(error) => damage = Some(error),
+                }
+                if damage.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })?;
+            if let Some(error) = damage {
+                return Err(StoreError::damaged("outcome of a request")(error));
+            }
+        }
+        // The order in which they came about: the clock and the counter of a group only rise.
+        entries.sort_unstable_by_key(|(_, e)| (e.at_ms, e.number, e.slot));
+        for (chosen_by_user, entry) in entries {
+            self.of(chosen_by_user).remember(entry);
+        }
+        Ok(())
+    }
+}
+
+fn entry(slot: Slot, key: &[u8], row: &[u8]) -> Result<(bool, Entry), DecodeError> {
+    let number = key.last_chunk().ok_or(DecodeError::EndedEarly)?;
+    let row = Remembered::decode(row)?;
+    let number = u64::from_be_bytes(*number);
+    Ok((row.chosen_by_user, Entry { identity: row.identity, at_ms: row.at_ms, number, slot }))
+}

@@ -1,0 +1,66 @@
+//! Local reads of records, on any thread, beside a running apply.
+//!
+//! Reads what is applied here and nothing more: whether that is recent enough is for the caller to
+//! find out first (a read point of the consensus engine). Hides expired records; never gives one
+//! whose checksum is wrong.
+
+use ringkv_topology::{GroupId, Slot};
+
+use super::view::Views;
+use crate::keys;
+use crate::owned_slots::OwnedSlots;
+use crate::record::{Record, RecordView};
+use crate::store::{Store, StoreError};
+
+/// Reads records of all groups of the node.
+#[derive(Clone)]
+pub struct Reader<S> {
+    store: S,
+    views: Views,
+}
+
+/// Why a read has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("no replica of the group on this node")]
+    NoGroup,
+    /// By the group's own, replicated knowledge: refresh the topology.
+    #[error("the group does not own the slot")]
+    Moved,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl<S: Store> Reader<S> {
+    pub(super) fn new(store: S, views: Views) -> Self {
+        Self { store, views }
+    }
+
+    /// The record of a key as applied here, or `None` if it is absent. With `without_value` the
+    /// value is left out, its length is not.
+    ///
+    /// # Errors
+    /// [`ReadError`]; damage is an error, never an absent key.
+    pub fn get(
+        &self,
+        group: GroupId,
+        slot: Slot,
+        key: &[u8],
+        without_value: bool,
+    ) -> Result<Option<Record>, ReadError> {
+        let view = self.views.get(group).ok_or(ReadError::NoGroup)?;
+        if !view.owned.contains(slot) {
+            return Err(ReadError::Moved);
+        }
+        let clock_ms = view.clock_ms();
+        let Some(row) = self.store.get(&keys::record(group, slot, key))? else { return Ok(None) };
+        let record = RecordView::decode(&row).map_err(StoreError::damaged("record"))?;
+        let alive = !record.stamp.is_expired(clock_ms);
+        Ok(alive.then(|| record.to_record(!without_value)))
+    }
+
+    /// The slots the group owns, and the cluster's settings, as applied here.
+    pub fn owned_slots(&self, group: GroupId) -> Option<OwnedSlots> {
+        self.views.get(group).map(|view| view.owned.clone())
+    }
+}

@@ -1,0 +1,138 @@
+//! Rows in a RocksDB of their own (`data/`), without a write-ahead log.
+//!
+//! A crash takes the store back to its last flush, never to something in between: one column
+//! family, and memtables are cut between writes. The engine replays the rest from its log.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use rocksdb::{
+    DB, DBPinnableSlice, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
+};
+
+use super::rocks_options::{self, RocksSettings};
+use super::{Store, StoreError, Write, snapshot_files};
+use crate::keys::KeyRange;
+
+/// Bytes that a row takes in a batch beside its key and value, at most.
+const BATCH_ROW_BYTES: usize = 16;
+
+/// Rows on disk. Clones share them.
+#[derive(Clone)]
+pub struct RocksStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: DB,
+    options: Options,
+}
+
+impl RocksStore {
+    /// Opens the store in `dir`, made if it is missing.
+    ///
+    /// # Errors
+    /// `StoreError` when another process has it open, or it cannot be read.
+    pub fn open(dir: &Path, settings: &RocksSettings) -> Result<Self, StoreError> {
+        let options = rocks_options::database(settings);
+        let db = DB::open(&options, dir)
+            .map_err(|e| StoreError::failed(format!("open the data store {}", dir.display()), e))?;
+        Ok(Self { inner: Arc::new(Inner { db, options }) })
+    }
+
+    /// Makes everything written so far durable. Blocks; writes go on beside it.
+    ///
+    /// # Errors
+    /// `StoreError` when it is not known what is durable: the process must end.
+    pub fn flush(&self) -> Result<(), StoreError> {
+        self.inner.db.flush().map_err(|e| StoreError::failed("flush the data store", e))
+    }
+
+    /// Writes the rows of a range, as of one moment, as files into `dir`; gives the value of the
+    /// row `key` as of the same moment.
+    pub(crate) fn write_files(
+        &self,
+        range: &KeyRange,
+        key: &[u8],
+        dir: &Path,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let snapshot = self.inner.db.snapshot();
+        let mut rows = snapshot.raw_iterator_opt(read_options(range, false));
+        rows.seek(&range.start);
+        snapshot_files::write(&mut rows, &self.inner.options, dir)?;
+        snapshot.get(key).map_err(|e| StoreError::failed("read a snapshot row", e))
+    }
+
+    /// Replaces all rows of a range by those of the files in `dir`, durably. After a crash in the
+    /// middle the range may be empty: then it is run again. The files stay as they are.
+    pub(crate) fn replace_by_files(&self, range: &KeyRange, dir: &Path) -> Result<(), StoreError> {
+        let files = snapshot_files::list(dir)?;
+        self.clear(range)?;
+        // On disk before the files come in, so that the order of the two never hangs on how
+        // RocksDB orders a range drop in memory against files beneath it.
+        self.flush()?;
+        let mut options = IngestExternalFileOptions::default();
+        options.set_move_files(false);
+        options.set_snapshot_consistency(true);
+        options.set_allow_global_seqno(true);
+        options.set_allow_blocking_flush(true);
+        self.inner
+            .db
+            .ingest_external_file_opts(&options, files)
+            .map_err(|e| StoreError::failed("take in snapshot files", e))?;
+        self.flush()
+    }
+}
+
+impl Store for RocksStore {
+    type Value<'a> = DBPinnableSlice<'a>;
+
+    fn get(&self, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
+        self.inner.db.get_pinned(key).map_err(|e| StoreError::failed("read a row", e))
+    }
+
+    fn write(&self, writes: &[Write]) -> Result<(), StoreError> {
+        let bytes = |w: &Write| w.key.len() + w.value.as_ref().map_or(0, |value| value.len());
+        let total: usize = writes.iter().map(|w| bytes(w) + BATCH_ROW_BYTES).sum();
+        let mut batch = WriteBatch::with_capacity_bytes(total);
+        for write in writes {
+            match &write.value {
+                Some(value) => batch.put(&write.key, value),
+                None => batch.delete(&write.key),
+            }
+        }
+        self.inner.db.write_without_wal(batch).map_err(|e| StoreError::failed("write rows", e))
+    }
+
+    fn scan(
+        &self,
+        range: &KeyRange,
+        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        let mut rows: DBRawIterator<'_> = self.inner.db.raw_iterator_opt(read_options(range, true));
+        rows.seek(&range.start);
+        while let Some((key, value)) = rows.item() {
+            if visit(key, value).is_break() {
+                return Ok(());
+            }
+            rows.next();
+        }
+        rows.status().map_err(|e| StoreError::failed("scan rows", e))
+    }
+
+    fn clear(&self, range: &KeyRange) -> Result<(), StoreError> {
+        let mut batch = WriteBatch::default();
+        batch.delete_range(&range.start, &range.end);
+        self.inner.db.write_without_wal(batch).map_err(|e| StoreError::failed("drop rows", e))
+    }
+}
+
+fn read_options(range: &KeyRange, fill_cache: bool) -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_iterate_upper_bound(range.end.to_vec());
+    // A range may span slots, which the prefix index would not follow.
+    options.set_total_order_seek(true);
+    options.fill_cache(fill_cache);
+    options
+}
