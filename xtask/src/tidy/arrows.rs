@@ -22,6 +22,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "ringkv-cli",
         &[
             "ringkv-client",
+            "ringkv-proto",
             "ringkv-topology",
             "ringkv-telemetry",
             "ringkv-placement",
