@@ -12,11 +12,7 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(first: Duration, longest: Duration) -> Self {
-        Self {
-            first,
-            longest,
-            next: first,
-        }
+        Self { first, longest, next: first }
     }
 
     /// The next pause: between half of and the whole of the current step, so that callers that
@@ -42,10 +38,7 @@ mod tests {
         let mut backoff = Backoff::new(ms(5), ms(200));
         for step in [5, 10, 20, 40, 80, 160, 200, 200] {
             let pause = backoff.pause();
-            assert!(
-                pause >= ms(step) / 2 && pause <= ms(step),
-                "{pause:?} of {step} ms"
-            );
+            assert!(pause >= ms(step) / 2 && pause <= ms(step), "{pause:?} of {step} ms");
         }
         backoff.reset();
         assert!(backoff.pause() <= ms(5));

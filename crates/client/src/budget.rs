@@ -12,12 +12,7 @@ pub(crate) struct Budget {
 
 impl Budget {
     pub(crate) fn new(calls_max: usize, bytes_max: usize) -> Self {
-        Self {
-            calls_max,
-            bytes_max,
-            calls: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-        }
+        Self { calls_max, bytes_max, calls: AtomicUsize::new(0), bytes: AtomicUsize::new(0) }
     }
 
     /// A call's share until dropped; `None` when there is no room. A single call is let in
@@ -25,10 +20,7 @@ impl Budget {
     pub(crate) fn take(&self, bytes: usize) -> Option<Share<'_>> {
         let calls = self.calls.fetch_add(1, Ordering::Relaxed);
         let in_use = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let share = Share {
-            budget: self,
-            bytes,
-        };
+        let share = Share { budget: self, bytes };
         let fits = in_use == 0 || in_use + bytes <= self.bytes_max;
         (calls < self.calls_max && fits).then_some(share)
     }
@@ -53,9 +45,7 @@ mod tests {
     #[test]
     fn calls_and_bytes_are_both_bounded_and_come_back() {
         let budget = Budget::new(2, 10);
-        let first = budget
-            .take(20)
-            .expect("the first is let in whatever its size");
+        let first = budget.take(20).expect("the first is let in whatever its size");
         assert!(budget.take(1).is_none(), "no bytes are left");
         drop(first);
         let (_one, two) = (budget.take(5).unwrap(), budget.take(5).unwrap());

@@ -117,11 +117,7 @@ impl<'a> Call<'a> {
             timeout_ms: u32::try_from(left_ms).unwrap_or(u32::MAX),
             operation: Some(self.operation.clone()),
         };
-        let link = self
-            .cluster
-            .links
-            .get(route.node, self.bytes)
-            .ok_or(Ended::NotSent)?;
+        let link = self.cluster.links.get(route.node, self.bytes).ok_or(Ended::NotSent)?;
         let pending = link.send(request)?;
         match tokio::time::timeout_at(end, pending).await {
             Err(_) => Err(Ended::Silent),
@@ -138,8 +134,7 @@ impl<'a> Call<'a> {
             Ended::Lost => Failure::Lost,
             Ended::Silent => Failure::Silent,
         };
-        self.attempts
-            .on_error(&mut self.cluster.router.write(), route, failure)
+        self.attempts.on_error(&mut self.cluster.router.write(), route, failure)
     }
 
     fn learn(&self, route: &Route) {
@@ -170,10 +165,9 @@ impl<'a> Call<'a> {
                 ErrorKind::NotReady,
                 format!("the cluster was not formed, or not known here, for {timeout_ms} ms"),
             ),
-            (_, RetryReason::Busy) => (
-                ErrorKind::Busy,
-                format!("the key's group stayed too busy for {timeout_ms} ms"),
-            ),
+            (_, RetryReason::Busy) => {
+                (ErrorKind::Busy, format!("the key's group stayed too busy for {timeout_ms} ms"))
+            }
             _ => (
                 ErrorKind::Unavailable,
                 format!("no leader of the key's group answered within {timeout_ms} ms"),
@@ -181,11 +175,7 @@ impl<'a> Call<'a> {
         };
         let group = route.map(|route| route.group);
         let leader = group.and_then(|group| self.cluster.router.read().leader(group));
-        Error {
-            group,
-            leader,
-            ..Error::new(kind, outcome, message)
-        }
+        Error { group, leader, ..Error::new(kind, outcome, message) }
     }
 }
 
@@ -193,16 +183,11 @@ fn final_error(ended: Ended, route: &Route, outcome: Outcome) -> Error {
     let error = match ended {
         Ended::Reply(error) => Error::from_reply(error, outcome),
         // Only a reply is ever final.
-        Ended::NotSent | Ended::Lost | Ended::Silent => Error::new(
-            ErrorKind::Unavailable,
-            outcome,
-            "the key's group could not be reached",
-        ),
+        Ended::NotSent | Ended::Lost | Ended::Silent => {
+            Error::new(ErrorKind::Unavailable, outcome, "the key's group could not be reached")
+        }
     };
-    Error {
-        group: Some(route.group),
-        ..error
-    }
+    Error { group: Some(route.group), ..error }
 }
 
 impl Ended {

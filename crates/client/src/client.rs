@@ -42,22 +42,12 @@ impl Client {
     /// Outside a tokio runtime.
     pub fn connect(config: ClientConfig) -> Self {
         let stop = CancellationToken::new();
-        let cluster = Arc::new(Cluster::new(
-            Arc::clone(&config.observer),
-            stop.child_token(),
-        ));
+        let cluster = Arc::new(Cluster::new(Arc::clone(&config.observer), stop.child_token()));
         let following = crate::placement::follow(Arc::clone(&cluster), config.placement.clone());
         let stopped = stop.child_token();
         tokio::spawn(async move { stopped.run_until_cancelled(following).await });
         let budget = Budget::new(config.in_flight_max, config.in_flight_bytes_max);
-        Self {
-            inner: Arc::new(Inner {
-                cluster,
-                config,
-                budget,
-                _stop: stop.drop_guard(),
-            }),
-        }
+        Self { inner: Arc::new(Inner { cluster, config, budget, _stop: stop.drop_guard() }) }
     }
 
     /// The record of `key`, or `None` if the key is absent. Linearizable.
@@ -70,10 +60,7 @@ impl Client {
         options: GetOptions,
     ) -> Result<Option<Record>, Error> {
         let key = checked_key(key.into())?;
-        let operation = Operation::Get(v1::Get {
-            key,
-            without_value: options.without_value,
-        });
+        let operation = Operation::Get(v1::Get { key, without_value: options.without_value });
         match self.execute(operation, 0, options.timeout).await? {
             kv_reply::Result::Found(found) => Ok(found.record.map(Record::from)),
             other => Err(unexpected(&other, Outcome::NotApplied)),
@@ -104,16 +91,10 @@ impl Client {
             content_type: options.content_type,
             metadata: metadata_to_proto(options.metadata),
             condition: options.condition.to_proto(),
-            request_id: Some(
-                options
-                    .request_id
-                    .unwrap_or_else(RequestId::random)
-                    .to_proto(),
-            ),
+            request_id: Some(options.request_id.unwrap_or_else(RequestId::random).to_proto()),
             return_previous: options.return_previous,
         };
-        self.write(Operation::Put(put), bytes, options.timeout)
-            .await
+        self.write(Operation::Put(put), bytes, options.timeout).await
     }
 
     /// Deletes the record of `key`. Returns after a quorum has it on disk.
@@ -128,16 +109,10 @@ impl Client {
         let delete = v1::Delete {
             key: checked_key(key.into())?,
             condition: options.condition.to_proto(),
-            request_id: Some(
-                options
-                    .request_id
-                    .unwrap_or_else(RequestId::random)
-                    .to_proto(),
-            ),
+            request_id: Some(options.request_id.unwrap_or_else(RequestId::random).to_proto()),
             return_previous: options.return_previous,
         };
-        self.write(Operation::Delete(delete), 0, options.timeout)
-            .await
+        self.write(Operation::Delete(delete), 0, options.timeout).await
     }
 
     /// The topology in use; `None` before the first one arrived.
@@ -162,12 +137,7 @@ impl Client {
 
     /// Whether calls can be routed: a topology of a formed cluster is there.
     pub fn is_ready(&self) -> bool {
-        self.inner
-            .cluster
-            .router
-            .read()
-            .topology()
-            .is_some_and(|topology| topology.is_formed())
+        self.inner.cluster.router.read().topology().is_some_and(|topology| topology.is_formed())
     }
 
     /// Waits until calls can be routed.
@@ -216,25 +186,14 @@ impl Client {
             return Err(Error::new(ErrorKind::Busy, Outcome::NotApplied, message));
         };
         let timeout = timeout.unwrap_or(inner.config.timeout);
-        Call::new(
-            &inner.cluster,
-            operation,
-            timeout,
-            inner.config.attempt_timeout,
-        )
-        .run()
-        .await
+        Call::new(&inner.cluster, operation, timeout, inner.config.attempt_timeout).run().await
     }
 }
 
 fn checked_key(key: Bytes) -> Result<Bytes, Error> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
         let message = format!("the key has {} bytes, not 1 to {KEY_BYTES_MAX}", key.len());
-        return Err(Error::too_large(
-            ErrorKind::KeyInvalid,
-            message,
-            KEY_BYTES_MAX as u64,
-        ));
+        return Err(Error::too_large(ErrorKind::KeyInvalid, message, KEY_BYTES_MAX as u64));
     }
     Ok(key)
 }
@@ -242,9 +201,5 @@ fn checked_key(key: Bytes) -> Result<Bytes, Error> {
 /// A server that answers a read as a write or the other way round.
 fn unexpected(result: &kv_reply::Result, outcome: Outcome) -> Error {
     tracing::error!(?result, "a storage node answered another question");
-    Error::new(
-        ErrorKind::Internal,
-        outcome,
-        "the server failed on this request",
-    )
+    Error::new(ErrorKind::Internal, outcome, "the server failed on this request")
 }

@@ -76,8 +76,7 @@ impl Cluster {
     /// The largest value the cluster takes, in bytes, once known.
     pub(crate) fn value_bytes_max(&self) -> Option<u64> {
         let view = self.view.load();
-        view.as_ref()
-            .map(|view| u64::from(view.topology.settings.value_bytes_max))
+        view.as_ref().map(|view| u64::from(view.topology.settings.value_bytes_max))
     }
 
     /// Sees the next update from now on.

@@ -131,10 +131,7 @@ impl Error {
     }
 
     pub(crate) fn too_large(kind: ErrorKind, message: impl Into<String>, limit: u64) -> Self {
-        Self {
-            limit: Some(limit),
-            ..Self::new(kind, Outcome::NotApplied, message)
-        }
+        Self { limit: Some(limit), ..Self::new(kind, Outcome::NotApplied, message) }
     }
 
     /// Whether the same call, sent again later, can succeed. After [`Outcome::Unknown`] only

@@ -1,1 +1,171 @@
-//! placeholder
+//! A cluster in memory behind the real gRPC services, on loopback ports of its own.
+//!
+//! For tests of the client and of what uses it (feature `fake`): one placement and some storage
+//! nodes that share one map, with a script per node of what the next requests meet. No
+//! consensus and no disk; never part of a release build.
+
+mod kv;
+mod placement;
+mod store;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use ringkv_proto::v1;
+use ringkv_topology::{
+    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, Replica, ReplicaId, Role, Settings,
+    SlotCount, Topology,
+};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::transport::Server;
+
+use store::Store;
+
+/// The largest value the fake cluster is set to, in bytes.
+pub const VALUE_BYTES_MAX: u32 = 1 << 20;
+
+/// A running fake cluster; its servers end with the runtime.
+pub struct FakeCluster {
+    shared: Arc<Shared>,
+    placement: String,
+}
+
+/// What one scripted request meets.
+#[derive(Clone, Debug)]
+pub enum Step {
+    /// This answer, and nothing applied.
+    Fail(v1::Error),
+    /// Applied, and all the same this answer.
+    ApplyAndFail(v1::Error),
+    /// No answer, ever.
+    Hang,
+    /// Applied, and no answer, ever.
+    ApplyAndHang,
+    /// The stream ends without an answer.
+    Cut,
+    /// Applied, then the stream ends without an answer.
+    ApplyAndCut,
+}
+
+/// A request that reached a node.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub node: NodeId,
+    pub request: v1::KvRequest,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    update: watch::Sender<v1::TopologyUpdate>,
+}
+
+struct State {
+    topology: Topology,
+    leaders: BTreeMap<GroupId, NodeId>,
+    scripts: HashMap<NodeId, VecDeque<Step>>,
+    seen: Vec<Seen>,
+    store: Store,
+}
+
+impl FakeCluster {
+    /// A formed cluster of `nodes` nodes and as many groups, each with a replica everywhere;
+    /// group `n` is led by node `n`.
+    ///
+    /// # Panics
+    /// If no loopback port can be bound.
+    pub async fn start(nodes: u64) -> Self {
+        let mut listeners = Vec::new();
+        for _ in 0..nodes {
+            listeners.push(TcpListener::bind("127.0.0.1:0").await.expect("a loopback port"));
+        }
+        let address = |listener: &TcpListener| {
+            listener.local_addr().expect("a bound socket has an address").to_string()
+        };
+        let addresses: Vec<String> = listeners.iter().map(address).collect();
+        let topology = topology(&addresses);
+        let leaders = topology.groups.keys().map(|id| (*id, NodeId(id.0))).collect();
+        let shared = Arc::new(Shared {
+            update: watch::Sender::new(placement::update(&topology)),
+            state: Mutex::new(State {
+                topology,
+                leaders,
+                scripts: HashMap::new(),
+                seen: Vec::new(),
+                store: Store::default(),
+            }),
+        });
+        for (id, listener) in (1..).zip(listeners) {
+            let service = kv::server(NodeId(id), Arc::clone(&shared));
+            let incoming = TcpListenerStream::new(listener);
+            tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a loopback port");
+        let placement = address(&listener);
+        let service = placement::server(Arc::clone(&shared));
+        let incoming = TcpListenerStream::new(listener);
+        tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
+        Self { shared, placement }
+    }
+
+    /// The placement addresses to connect to.
+    pub fn placement(&self) -> Vec<String> {
+        vec![self.placement.clone()]
+    }
+
+    /// The next requests that reach `node` meet `steps`, in order.
+    pub fn script(&self, node: u64, steps: impl IntoIterator<Item = Step>) {
+        self.shared.state.lock().scripts.entry(NodeId(node)).or_default().extend(steps);
+    }
+
+    /// Makes `node` the leader of every group; placement goes on reporting no leaders.
+    pub fn lead_all(&self, node: u64) {
+        self.shared.state.lock().leaders.values_mut().for_each(|leader| *leader = NodeId(node));
+    }
+
+    /// Publishes a changed topology; nodes judge by it at once.
+    pub fn change(&self, change: impl FnOnce(&mut Topology)) {
+        let mut state = self.shared.state.lock();
+        change(&mut state.topology);
+        self.shared.update.send_replace(placement::update(&state.topology));
+    }
+
+    /// Every request that reached a node so far, in order.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.state.lock().seen.clone()
+    }
+}
+
+fn topology(addresses: &[String]) -> Topology {
+    let ids = || 1..=addresses.len() as u64;
+    let node = |(id, address): (u64, &String)| Node {
+        id: NodeId(id),
+        address: address.clone(),
+        zone: String::new(),
+        capacity: 100,
+        state: NodeState::Active,
+    };
+    let group = |id: u64| Group {
+        id: GroupId(id),
+        replicas: ids()
+            .map(|node| Replica {
+                id: ReplicaId(id * 100 + node),
+                node: NodeId(node),
+                role: Role::Voter,
+            })
+            .collect(),
+        preferred_leader: NodeId(id),
+        formed: Epoch(1),
+    };
+    let slot_count = SlotCount::new(16).expect("16 is a power of two");
+    Topology {
+        cluster: ClusterId(1),
+        epoch: Epoch(1),
+        settings: Settings { slot_count, replication_factor: 3, value_bytes_max: VALUE_BYTES_MAX },
+        nodes: ids().zip(addresses).map(node).map(|node| (node.id, node)).collect(),
+        groups: ids().map(|id| (GroupId(id), group(id))).collect(),
+        owners: (0..16).map(|slot| GroupId(slot % addresses.len() as u64 + 1)).collect(),
+    }
+}

@@ -39,11 +39,7 @@ struct NodeLinks {
 impl Links {
     /// No links; those made later end with `stop`. `connected` must not keep the links alive.
     pub(crate) fn new(stop: CancellationToken, connected: Connected) -> Self {
-        Self {
-            nodes: ArcSwap::default(),
-            stop,
-            connected,
-        }
+        Self { nodes: ArcSwap::default(), stop, connected }
     }
 
     /// Makes the links match `addresses`. Called by one task at a time, on a runtime.
@@ -51,10 +47,7 @@ impl Links {
         let old = self.nodes.load();
         let mut nodes = BTreeMap::new();
         for (node, address) in addresses {
-            let kept = old
-                .get(node)
-                .filter(|links| links.address == *address)
-                .cloned();
+            let kept = old.get(node).filter(|links| links.address == *address).cloned();
             let links = kept.or_else(|| self.connect(*node, address));
             if let Some(links) = links {
                 nodes.insert(*node, links);
@@ -92,12 +85,7 @@ impl Links {
             return Some(Arc::clone(&links.small));
         }
         let large = links.large.get_or_init(|| {
-            spawn(
-                links.node,
-                &links.endpoint,
-                links.stop.token(),
-                &links.connected,
-            )
+            spawn(links.node, &links.endpoint, links.stop.token(), &links.connected)
         });
         Some(Arc::clone(large))
     }
@@ -111,13 +99,8 @@ fn spawn(
 ) -> Arc<Link> {
     let link = Link::new();
     let connected = Arc::clone(connected);
-    tokio::spawn(link::run(
-        Arc::clone(&link),
-        endpoint.clone(),
-        stop.clone(),
-        move || {
-            connected(node);
-        },
-    ));
+    tokio::spawn(link::run(Arc::clone(&link), endpoint.clone(), stop.clone(), move || {
+        connected(node);
+    }));
     link
 }

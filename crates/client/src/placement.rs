@@ -89,18 +89,10 @@ fn apply(cluster: &Cluster, update: v1::TopologyUpdate) {
                 .leaders
                 .iter()
                 .filter_map(|hint| {
-                    Some((
-                        GroupId::from_wire(hint.group)?,
-                        NodeId::from_wire(hint.node)?,
-                    ))
+                    Some((GroupId::from_wire(hint.group)?, NodeId::from_wire(hint.node)?))
                 })
                 .collect(),
-            alive: update
-                .alive_nodes
-                .iter()
-                .copied()
-                .filter_map(NodeId::from_wire)
-                .collect(),
+            alive: update.alive_nodes.iter().copied().filter_map(NodeId::from_wire).collect(),
         }),
         Err(error) => tracing::error!(%error, "placement sent a topology that cannot be one"),
     }

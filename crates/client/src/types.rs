@@ -67,18 +67,12 @@ pub struct Condition {
 impl Condition {
     /// Only if the key is absent.
     pub fn absent() -> Self {
-        Self {
-            if_none_match_any: true,
-            ..Self::default()
-        }
+        Self { if_none_match_any: true, ..Self::default() }
     }
 
     /// Only if the record has this revision.
     pub fn revision(revision: u64) -> Self {
-        Self {
-            if_match: vec![revision],
-            ..Self::default()
-        }
+        Self { if_match: vec![revision], ..Self::default() }
     }
 
     fn is_always(&self) -> bool {
@@ -105,18 +99,12 @@ pub struct RequestId {
 impl RequestId {
     /// A random id, for a caller that named none.
     pub fn random() -> Self {
-        Self {
-            bytes: rand::random(),
-            chosen_by_user: false,
-        }
+        Self { bytes: rand::random(), chosen_by_user: false }
     }
 
     /// The id of a user's idempotency key: the same key gives the same id in every process.
     pub fn from_idempotency_key(key: &[u8]) -> Self {
-        Self {
-            bytes: xxh3_128(key).to_be_bytes(),
-            chosen_by_user: true,
-        }
+        Self { bytes: xxh3_128(key).to_be_bytes(), chosen_by_user: true }
     }
 
     pub(crate) fn to_proto(self) -> v1::RequestId {
@@ -174,10 +162,7 @@ impl From<v1::Record> for Record {
             metadata: wire
                 .metadata
                 .into_iter()
-                .map(|entry| Metadata {
-                    name: entry.name,
-                    value: entry.value,
-                })
+                .map(|entry| Metadata { name: entry.name, value: entry.value })
                 .collect(),
             value: wire.value,
             value_bytes: wire.value_bytes,
@@ -199,9 +184,6 @@ impl From<v1::Written> for Written {
 pub(crate) fn metadata_to_proto(metadata: Vec<Metadata>) -> Vec<v1::Metadata> {
     metadata
         .into_iter()
-        .map(|entry| v1::Metadata {
-            name: entry.name,
-            value: entry.value,
-        })
+        .map(|entry| v1::Metadata { name: entry.name, value: entry.value })
         .collect()
 }

@@ -77,9 +77,7 @@ async fn open(
     let mut client = KvClient::new(channel)
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    let replies = client
-        .stream(Batches::new(Arc::clone(link), generation))
-        .await?;
+    let replies = client.stream(Batches::new(Arc::clone(link), generation)).await?;
     Ok(replies.into_inner())
 }
 

@@ -19,12 +19,7 @@ pub(crate) struct Pending {
 
 impl Pending {
     pub(super) fn new(link: Arc<Link>, id: u64, receiver: oneshot::Receiver<Answer>) -> Self {
-        Self {
-            link,
-            id,
-            receiver,
-            answered: false,
-        }
+        Self { link, id, receiver, answered: false }
     }
 
     #[cfg(test)]

@@ -98,10 +98,7 @@ impl Link {
             // The caller may have gone; then nobody needs the answer.
             let _ = queued.answer.send(Err(Fault::NotSent));
         }
-        #[allow(
-            clippy::iter_over_hash_type,
-            reason = "every waiter hears the same, in any order"
-        )]
+        #[allow(clippy::iter_over_hash_type, reason = "every waiter hears the same, in any order")]
         for answer in waiting.into_values() {
             let _ = answer.send(Err(Fault::Lost));
         }
@@ -188,10 +185,7 @@ mod tests {
     use bytes::Bytes;
 
     fn put(bytes: usize) -> v1::KvRequest {
-        let put = v1::Put {
-            value: Bytes::from(vec![0; bytes]),
-            ..v1::Put::default()
-        };
+        let put = v1::Put { value: Bytes::from(vec![0; bytes]), ..v1::Put::default() };
         v1::KvRequest {
             operation: Some(v1::kv_request::Operation::Put(put)),
             ..v1::KvRequest::default()
@@ -199,21 +193,13 @@ mod tests {
     }
 
     fn found(id: u64, revision: u64) -> v1::KvReply {
-        let record = v1::Record {
-            revision,
-            ..v1::Record::default()
-        };
+        let record = v1::Record { revision, ..v1::Record::default() };
         let result = kv_reply_found(record);
-        v1::KvReply {
-            id,
-            result: Some(result),
-        }
+        v1::KvReply { id, result: Some(result) }
     }
 
     fn kv_reply_found(record: v1::Record) -> v1::kv_reply::Result {
-        v1::kv_reply::Result::Found(v1::Found {
-            record: Some(record),
-        })
+        v1::kv_reply::Result::Found(v1::Found { record: Some(record) })
     }
 
     #[test]
@@ -235,17 +221,9 @@ mod tests {
         let generation = link.begin();
         let mut pending: Vec<_> = (0..3).map(|_| link.send(put(1)).unwrap()).collect();
         let ids: Vec<u64> = link.take_batch(generation).iter().map(|r| r.id).collect();
-        link.complete(vec![
-            found(ids[2], 12),
-            found(ids[0], 10),
-            found(99, 9),
-            found(ids[1], 11),
-        ]);
+        link.complete(vec![found(ids[2], 12), found(ids[0], 10), found(99, 9), found(ids[1], 11)]);
         for (pending, revision) in pending.iter_mut().zip(10..) {
-            let record = v1::Record {
-                revision,
-                ..v1::Record::default()
-            };
+            let record = v1::Record { revision, ..v1::Record::default() };
             assert_eq!(pending.try_answer(), Some(Ok(kv_reply_found(record))));
         }
     }

@@ -23,11 +23,7 @@ pub(super) struct Batches {
 
 impl Batches {
     pub(super) fn new(link: Arc<Link>, generation: u64) -> Self {
-        Self {
-            link,
-            generation,
-            gathered: false,
-        }
+        Self { link, generation, gathered: false }
     }
 }
 

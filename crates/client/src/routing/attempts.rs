@@ -49,29 +49,17 @@ pub enum Next {
 impl Attempts {
     /// A read: it changes nothing, so its outcome is never open.
     pub fn read() -> Self {
-        Self {
-            write: false,
-            open: false,
-            tried: Vec::new(),
-            aim: None,
-        }
+        Self { write: false, open: false, tried: Vec::new(), aim: None }
     }
 
     /// A write; every attempt must carry the same request id.
     pub fn write() -> Self {
-        Self {
-            write: true,
-            ..Self::read()
-        }
+        Self { write: true, ..Self::read() }
     }
 
     /// The outcome if the request ends now without an answer.
     pub fn outcome(&self) -> Outcome {
-        if self.open {
-            Outcome::Unknown
-        } else {
-            Outcome::NotApplied
-        }
+        if self.open { Outcome::Unknown } else { Outcome::NotApplied }
     }
 
     /// Notes that an attempt left and nobody waits for its answer any more.

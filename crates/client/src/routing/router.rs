@@ -53,10 +53,7 @@ impl Router {
         topology: Arc<Topology>,
         leaders: impl IntoIterator<Item = (GroupId, NodeId)>,
     ) -> bool {
-        let known = self
-            .topology
-            .as_ref()
-            .filter(|known| known.cluster == topology.cluster);
+        let known = self.topology.as_ref().filter(|known| known.cluster == topology.cluster);
         if known.is_some_and(|known| known.epoch > topology.epoch) {
             return false;
         }
@@ -83,9 +80,7 @@ impl Router {
 
     /// The epoch held; 0 before the first topology.
     pub fn epoch(&self) -> Epoch {
-        self.topology
-            .as_ref()
-            .map_or(Epoch(0), |topology| topology.epoch)
+        self.topology.as_ref().map_or(Epoch(0), |topology| topology.epoch)
     }
 
     /// Active nodes and where they are reached.
@@ -95,10 +90,7 @@ impl Router {
 
     /// The node believed to lead `group`, from a reply or else from placement.
     pub fn leader(&self, group: GroupId) -> Option<NodeId> {
-        self.learnt
-            .get(&group)
-            .or_else(|| self.reported.get(&group))
-            .copied()
+        self.learnt.get(&group).or_else(|| self.reported.get(&group)).copied()
     }
 
     /// Where to send the next attempt of a request for `key`.
@@ -108,20 +100,11 @@ impl Router {
     pub fn route(&self, key: &[u8], attempts: &super::Attempts) -> Result<Route, NotReady> {
         let topology = self.topology.as_ref().ok_or(NotReady::NoTopology)?;
         let (slot, group) = topology.locate(key).ok_or(NotReady::NotFormed)?;
-        let aimed = attempts
-            .aim()
-            .filter(|node| self.addresses.contains_key(node));
-        let node = aimed
-            .or_else(|| self.pick(group, attempts.tried()))
-            .ok_or(NotReady::NotFormed)?;
+        let aimed = attempts.aim().filter(|node| self.addresses.contains_key(node));
+        let node =
+            aimed.or_else(|| self.pick(group, attempts.tried())).ok_or(NotReady::NotFormed)?;
         let address = Arc::clone(self.addresses.get(&node).ok_or(NotReady::NotFormed)?);
-        Ok(Route {
-            slot,
-            group: group.id,
-            epoch: topology.epoch,
-            node,
-            address,
-        })
+        Ok(Route { slot, group: group.id, epoch: topology.epoch, node, address })
     }
 
     /// Whether [`Router::on_success`] would change anything: lets a caller skip a write lock.
@@ -163,18 +146,12 @@ impl Router {
 
     /// The best replica of `group` that is not in `tried`; of all of them if each was tried.
     fn pick(&self, group: &Group, tried: &[NodeId]) -> Option<NodeId> {
-        self.pick_untried(group, tried)
-            .or_else(|| self.pick_untried(group, &[]))
+        self.pick_untried(group, tried).or_else(|| self.pick_untried(group, &[]))
     }
 
     fn pick_untried(&self, group: &Group, tried: &[NodeId]) -> Option<NodeId> {
-        let voters = || {
-            group
-                .replicas
-                .iter()
-                .filter(|replica| replica.role == Role::Voter)
-                .map(|r| r.node)
-        };
+        let voters =
+            || group.replicas.iter().filter(|replica| replica.role == Role::Voter).map(|r| r.node);
         let likely = [
             self.learnt.get(&group.id).copied(),
             self.reported.get(&group.id).copied(),
