@@ -33,14 +33,14 @@ Exit codes:
 /// them; values any bytes up to the cluster's limit (1 MiB unless set otherwise).
 #[derive(Debug, Parser)]
 #[command(name = "ringkv", version, after_help = EXAMPLES, after_long_help = EXAMPLES)]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     pub command: Command,
 }
 
 /// What `ringkv` can do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Print the value of a key.
     Get(command::get::GetArgs),
     /// Write the value of a key.
@@ -60,7 +60,7 @@ pub enum Command {
 
 /// What can be done to storage nodes.
 #[derive(Debug, Subcommand)]
-pub enum NodeCommand {
+pub(crate) enum NodeCommand {
     /// List the storage nodes.
     List(command::node_list::NodeListArgs),
     /// Stop a storage node.

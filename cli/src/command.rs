@@ -1,13 +1,13 @@
 //! One file per subcommand: its flags and what it does.
 
-pub mod del;
-pub mod get;
-pub mod put;
+pub(crate) mod del;
+pub(crate) mod get;
+pub(crate) mod put;
 mod write;
 
-pub mod node_list;
-pub mod node_start;
-pub mod node_stop;
-pub mod topology;
+pub(crate) mod node_list;
+pub(crate) mod node_start;
+pub(crate) mod node_stop;
+pub(crate) mod topology;
 
-pub mod health;
+pub(crate) mod health;

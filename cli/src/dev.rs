@@ -29,7 +29,7 @@ use ports::Bound;
 
 /// Flags of `ringkv dev`.
 #[derive(Debug, clap::Args)]
-pub struct DevArgs {
+pub(crate) struct DevArgs {
     /// Storage nodes, 1 to 9. Default 3, or what the data directory holds.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=9))]
     pub nodes: Option<u16>,
@@ -59,7 +59,7 @@ pub struct DevArgs {
 /// # Errors
 /// Exit 2 for arguments that fit neither each other nor the data directory, 3 when a part of the
 /// cluster cannot start or ends by itself.
-pub async fn run(args: DevArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     let _log = ringkv_telemetry::logging::init(LogFormat::Text, &args.log_level)
         .map_err(|error| Failure::new(Exit::Usage, format!("{error:#}"), "try warn or info"))?;
     ringkv_telemetry::panic::abort_on_panic();

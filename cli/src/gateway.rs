@@ -22,9 +22,14 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Which gateway, and how long to wait.
 #[derive(Clone, Debug, clap::Args)]
-pub struct GatewayArgs {
+pub(crate) struct GatewayArgs {
     /// Base URL of a gateway.
-    #[arg(long, env = "RINGKV_GATEWAY", default_value = "http://127.0.0.1:8080", value_name = "URL")]
+    #[arg(
+        long,
+        env = "RINGKV_GATEWAY",
+        default_value = "http://127.0.0.1:8080",
+        value_name = "URL"
+    )]
     pub gateway: String,
 
     /// Deadline of the request in milliseconds, retries inside the cluster included.
@@ -35,14 +40,14 @@ pub struct GatewayArgs {
 
 /// What a request does, which decides what a lost answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
+pub(crate) enum Effect {
     Read,
     Write,
 }
 
 /// A successful (2xx) answer.
 #[derive(Debug)]
-pub struct Reply {
+pub(crate) struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Bytes,
@@ -50,18 +55,18 @@ pub struct Reply {
 
 impl Reply {
     /// A header as text, if it is there and is text.
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// The revision in `KV-Revision`.
-    pub fn revision(&self) -> Option<u64> {
+    pub(crate) fn revision(&self) -> Option<u64> {
         self.header("kv-revision")?.parse().ok()
     }
 }
 
 /// Speaks to one gateway.
-pub struct Gateway {
+pub(crate) struct Gateway {
     http: reqwest::Client,
     base: String,
     timeout_ms: u32,
@@ -72,7 +77,7 @@ impl Gateway {
     ///
     /// # Errors
     /// The URL is not one.
-    pub fn new(args: &GatewayArgs) -> Result<Self, Failure> {
+    pub(crate) fn new(args: &GatewayArgs) -> Result<Self, Failure> {
         let base = args.gateway.trim_end_matches('/').to_owned();
         let parsed = reqwest::Url::parse(&base);
         if !parsed.is_ok_and(|url| url.scheme() == "http" && url.has_host()) {
@@ -94,7 +99,7 @@ impl Gateway {
     }
 
     /// A request on `key`, deadline included; the caller adds headers and body.
-    pub fn on_key(&self, method: Method, key: &OsStr) -> RequestBuilder {
+    pub(crate) fn on_key(&self, method: Method, key: &OsStr) -> RequestBuilder {
         let key = URL_SAFE_NO_PAD.encode(key.as_bytes());
         self.http
             .request(method, format!("{}/kv?key_b64={key}", self.base))
@@ -102,7 +107,7 @@ impl Gateway {
     }
 
     /// A GET of a path of the gateway's own.
-    pub fn get(&self, path: &str) -> RequestBuilder {
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
         self.http.get(format!("{}{path}", self.base))
     }
 
@@ -110,7 +115,11 @@ impl Gateway {
     ///
     /// # Errors
     /// Anything but 2xx, with the exit code and the outcome the answer implies.
-    pub async fn send(&self, request: RequestBuilder, effect: Effect) -> Result<Reply, Failure> {
+    pub(crate) async fn send(
+        &self,
+        request: RequestBuilder,
+        effect: Effect,
+    ) -> Result<Reply, Failure> {
         let lost = |error| self.no_answer(&error, effect);
         let response = request.send().await.map_err(lost)?;
         let status = response.status();
@@ -139,8 +148,9 @@ impl Gateway {
         let happened = format!("the gateway's answer did not come: {}", chain(error));
         match effect {
             Effect::Read => Failure::new(Exit::NotApplied, happened, "retry"),
-            Effect::Write => Failure::new(Exit::Unknown, happened, UNKNOWN_NEXT)
-                .applied(Applied::Unknown),
+            Effect::Write => {
+                Failure::new(Exit::Unknown, happened, UNKNOWN_NEXT).applied(Applied::Unknown)
+            }
         }
     }
 }
@@ -222,7 +232,7 @@ impl Problem {
 }
 
 /// An error with its causes, outermost first.
-pub fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -264,7 +274,8 @@ mod tests {
 
     #[test]
     fn failed_precondition_names_the_present_revision() {
-        let body = r#"{"title":"The key changed","outcome":"not_applied","current_etag":"\"812\""}"#;
+        let body =
+            r#"{"title":"The key changed","outcome":"not_applied","current_etag":"\"812\""}"#;
         let failure = failure(412, body, Effect::Write);
         assert_eq!(failure.exit, Exit::Negative);
         assert!(failure.next.contains("812"), "{}", failure.next);
@@ -272,7 +283,8 @@ mod tests {
 
     #[test]
     fn busy_tells_when_to_retry() {
-        let body = r#"{"title":"Busy","outcome":"not_applied","retryable":true,"retry_after_ms":50}"#;
+        let body =
+            r#"{"title":"Busy","outcome":"not_applied","retryable":true,"retry_after_ms":50}"#;
         let failure = failure(503, body, Effect::Write);
         assert_eq!((failure.exit, failure.applied), (Exit::NotApplied, Applied::No));
         assert_eq!(failure.next, "retry after 50 ms");

@@ -11,6 +11,7 @@ mod args;
 mod failure;
 mod gateway;
 mod output;
+mod topology_view;
 
 mod command;
 
@@ -20,10 +21,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
-pub use args::Args;
 pub use failure::{Exit, Failure};
 
-use args::{Command, NodeCommand};
+use args::{Args, Command, NodeCommand};
 
 /// Reads the process's arguments, runs the command and gives its exit code.
 pub async fn main() -> ExitCode {
@@ -50,7 +50,7 @@ pub async fn main() -> ExitCode {
 ///
 /// # Errors
 /// The [`Failure`] says what happened, whether a write applied, and what to do next.
-pub async fn run(args: Args) -> Result<(), Failure> {
+async fn run(args: Args) -> Result<(), Failure> {
     match args.command {
         Command::Get(args) => command::get::run(args).await,
         Command::Put(args) => command::put::run(args).await,

@@ -10,7 +10,7 @@ use crate::failure::{Exit, Failure};
 ///
 /// # Errors
 /// Standard output cannot be written. A closed pipe is not an error: the reader has had enough.
-pub fn result(bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn result(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => Ok(()),
@@ -27,12 +27,12 @@ pub fn result(bytes: &[u8]) -> Result<(), Failure> {
 ///
 /// # Errors
 /// As [`result`].
-pub fn result_line(line: &str) -> Result<(), Failure> {
+pub(crate) fn result_line(line: &str) -> Result<(), Failure> {
     result(format!("{line}\n").as_bytes())
 }
 
 /// Writes one line of remark to standard error.
-pub fn remark(line: &str) {
+pub(crate) fn remark(line: &str) {
     // Nobody reads standard error: nothing is lost.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

@@ -10,7 +10,7 @@ use crate::gateway::{Effect, Gateway, GatewayArgs};
 
 /// Flags of `ringkv del`.
 #[derive(Debug, clap::Args)]
-pub struct DelArgs {
+pub(crate) struct DelArgs {
     /// The key: 1 to 4096 bytes, taken as they are.
     pub key: OsString,
 
@@ -26,7 +26,7 @@ pub struct DelArgs {
 /// # Errors
 /// Exit 1 when the key is absent or the precondition does not hold, 3 when certainly not applied,
 /// 4 when unknown.
-pub async fn run(args: DelArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: DelArgs) -> Result<(), Failure> {
     let json = args.write.json;
     delete(args).await.map_err(|failure| Failure { json, ..failure })
 }

@@ -11,7 +11,7 @@ use crate::output;
 
 /// Flags of `ringkv get`.
 #[derive(Debug, clap::Args)]
-pub struct GetArgs {
+pub(crate) struct GetArgs {
     /// The key: 1 to 4096 bytes, taken as they are.
     pub key: OsString,
 
@@ -27,7 +27,7 @@ pub struct GetArgs {
 ///
 /// # Errors
 /// Exit 1 when the key is absent, 3 when no answer could be had.
-pub async fn run(args: GetArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: GetArgs) -> Result<(), Failure> {
     let gateway = Gateway::new(&args.gateway)?;
     let accept = if args.json { "application/json" } else { "*/*" };
     let request = gateway.on_key(Method::GET, &args.key).header(ACCEPT, accept);

@@ -7,7 +7,7 @@ use crate::gateway::chain;
 
 /// Flags of `ringkv health`.
 #[derive(Debug, clap::Args)]
-pub struct HealthArgs {
+pub(crate) struct HealthArgs {
     /// What to ask, for instance http://127.0.0.1:9090/readyz.
     pub url: String,
 
@@ -21,15 +21,14 @@ pub struct HealthArgs {
 ///
 /// # Errors
 /// Exit 1 unless the answer is 2xx in time.
-pub async fn run(args: HealthArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: HealthArgs) -> Result<(), Failure> {
     let unhealthy = |why: String| Failure::new(Exit::Negative, why, "");
     let client = reqwest::Client::builder()
         .timeout(Duration::from_millis(args.timeout_ms))
         .no_proxy()
         .build()
         .map_err(|error| unhealthy(chain(&error)))?;
-    let response =
-        client.get(&args.url).send().await.map_err(|error| unhealthy(chain(&error)))?;
+    let response = client.get(&args.url).send().await.map_err(|error| unhealthy(chain(&error)))?;
     let status = response.status();
     if status.is_success() {
         return Ok(());

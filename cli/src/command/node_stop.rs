@@ -16,7 +16,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// Flags of `ringkv node stop`.
 #[derive(Debug, clap::Args)]
-pub struct NodeStopArgs {
+pub(crate) struct NodeStopArgs {
     /// The node's gRPC address, host:port, as `ringkv node list` shows it.
     pub address: String,
 
@@ -30,7 +30,7 @@ pub struct NodeStopArgs {
 ///
 /// # Errors
 /// Exit 3 when the node cannot be reached or refuses.
-pub async fn run(args: NodeStopArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: NodeStopArgs) -> Result<(), Failure> {
     let endpoint = Endpoint::from_shared(format!("http://{}", args.address))
         .map_err(|error| {
             Failure::new(

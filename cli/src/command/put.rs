@@ -14,7 +14,7 @@ use crate::gateway::{Effect, Gateway, GatewayArgs};
 
 /// Flags of `ringkv put`.
 #[derive(Debug, clap::Args)]
-pub struct PutArgs {
+pub(crate) struct PutArgs {
     /// The key: 1 to 4096 bytes, taken as they are.
     pub key: OsString,
 
@@ -45,7 +45,7 @@ pub struct PutArgs {
 ///
 /// # Errors
 /// Exit 1 when the precondition does not hold, 3 when certainly not applied, 4 when unknown.
-pub async fn run(args: PutArgs) -> Result<(), Failure> {
+pub(crate) async fn run(args: PutArgs) -> Result<(), Failure> {
     let json = args.write.json;
     put(args).await.map_err(|failure| Failure { json, ..failure })
 }

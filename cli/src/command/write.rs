@@ -10,7 +10,7 @@ use crate::output;
 
 /// Flags of every write.
 #[derive(Debug, clap::Args)]
-pub struct WriteArgs {
+pub(crate) struct WriteArgs {
     /// Write only if the key is at this revision.
     #[arg(long, value_name = "REVISION")]
     pub if_match: Option<u64>,
@@ -31,7 +31,7 @@ pub struct WriteArgs {
 
 impl WriteArgs {
     /// Puts the conditions into the request.
-    pub fn apply(&self, mut request: RequestBuilder) -> RequestBuilder {
+    pub(crate) fn apply(&self, mut request: RequestBuilder) -> RequestBuilder {
         if let Some(revision) = self.if_match {
             request = request.header("if-match", format!("\"{revision}\""));
         }
@@ -46,7 +46,7 @@ impl WriteArgs {
 }
 
 /// A write that applied.
-pub struct WriteReply {
+pub(super) struct WriteReply {
     /// What the write did: created, replaced or deleted.
     pub word: &'static str,
     pub reply: Reply,
@@ -57,7 +57,7 @@ impl WriteReply {
     ///
     /// # Errors
     /// Standard output cannot be written.
-    pub fn print(&self, args: &WriteArgs) -> Result<(), Failure> {
+    pub(super) fn print(&self, args: &WriteArgs) -> Result<(), Failure> {
         if args.json {
             return output::result_line(&self.json(args.previous).to_string());
         }

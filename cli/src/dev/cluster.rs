@@ -5,15 +5,18 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use ringkv_storage_node::StopNow;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::dev::layout::Layout;
 use crate::dev::ports::{Bound, Listener, ServiceListeners};
 use crate::failure::{Exit, Failure};
+use crate::output;
 
 /// How long one kind of service may take to stop before the rest is stopped all the same.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
@@ -60,15 +63,15 @@ impl Cluster {
         format!("http://{address}")
     }
 
-    /// Waits for a service that ends by itself, which none should. Cancel safe.
+    /// Waits for a service that fails. Cancel safe.
     pub(crate) async fn failed(&mut self) -> Failure {
         let [gateway, nodes, placement] = self.tiers.as_mut_slice() else {
             unreachable!("a cluster has three tiers");
         };
         tokio::select! {
-            failure = gateway.ended() => failure,
-            failure = nodes.ended() => failure,
-            failure = placement.ended() => failure,
+            failure = gateway.failed() => failure,
+            failure = nodes.failed() => failure,
+            failure = placement.failed() => failure,
         }
     }
 
@@ -147,7 +150,7 @@ impl Tier {
             "--data-dir".as_ref(),
             data.as_os_str(),
         ]);
-        let config = args
+        let mut config = args
             .map_err(anyhow::Error::from)
             .and_then(|args| Ok(ringkv_storage_node::Config::try_from(args)?))
             .map_err(|error| refused(&name, &error))?;
@@ -155,8 +158,17 @@ impl Tier {
             grpc: listeners.grpc.into_socket(),
             metrics: listeners.metrics.into_socket(),
         };
+        // `ringkv node stop --now` ends one node; the process is everybody's.
+        let crash = CancellationToken::new();
+        let crashed = crash.clone().cancelled_owned();
+        config.stop_now = StopNow::Call(Arc::new(move || crash.cancel()));
         let serve = ringkv_storage_node::serve(config, listeners, self.shutdown.clone());
-        self.spawn(name, serve);
+        self.spawn(name, async {
+            tokio::select! {
+                served = serve => served,
+                () = crashed => Ok(()),
+            }
+        });
         Ok(())
     }
 
@@ -176,14 +188,16 @@ impl Tier {
         Ok(())
     }
 
-    async fn ended(&mut self) -> Failure {
-        match self.tasks.join_next().await {
-            Some(Ok((name, Ok(())))) => ended(&format!("{name} ended by itself")),
-            Some(Ok((name, Err(error)))) => ended(&format!("{name} failed: {error:#}")),
-            Some(Err(panic)) => ended(&format!("a service panicked: {panic}")),
-            // Its failure was reported when its last task ended.
-            None => std::future::pending().await,
+    /// Waits for a failure. A service that ended well was told to (`ringkv node stop`).
+    async fn failed(&mut self) -> Failure {
+        while let Some(task) = self.tasks.join_next().await {
+            match task {
+                Ok((name, Ok(()))) => output::remark(&format!("{name} has stopped")),
+                Ok((name, Err(error))) => return ended(&format!("{name} failed: {error:#}")),
+                Err(error) => return ended(&format!("a service was lost: {error}")),
+            }
         }
+        std::future::pending().await
     }
 
     async fn stop(mut self) -> Result<(), Failure> {
@@ -196,7 +210,7 @@ impl Tier {
                     Ok((name, Err(error))) => {
                         Err(ended(&format!("{name} did not stop cleanly: {error:#}")))
                     }
-                    Err(panic) => Err(ended(&format!("a service panicked: {panic}"))),
+                    Err(error) => Err(ended(&format!("a service was lost: {error}"))),
                 };
                 stopped = std::mem::replace(&mut stopped, Ok(())).and(this);
             }

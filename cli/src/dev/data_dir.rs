@@ -102,9 +102,7 @@ fn lock(path: &Path) -> Result<File, Failure> {
             format!("{} is in use by another `ringkv dev`", path.display()),
             "stop that one, or use another --data-dir",
         )),
-        Err(TryLockError::Error(error)) => {
-            Err(cannot(&format!("lock {}", path.display()), &error))
-        }
+        Err(TryLockError::Error(error)) => Err(cannot(&format!("lock {}", path.display()), &error)),
     }
 }
 

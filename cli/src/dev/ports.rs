@@ -74,7 +74,11 @@ impl Listener {
             }
             other => other,
         }
-        .map_err(|error| std::io::Error::new(error.kind(), format!("{purpose}, {wished}: {error}")))?;
+        .map_err(|error| {
+            std::io::Error::new(error.kind(), format!("{purpose}, {wished}: {error}"))
+        })?;
+        // As tokio, which will accept on it, wants it.
+        socket.set_nonblocking(true)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address, wished, purpose })
     }
@@ -97,7 +101,12 @@ impl Listener {
     fn moved(&self) -> Option<String> {
         let moved = self.wished.port() != 0 && self.wished != self.address;
         moved.then(|| {
-            format!("{}: port {} is taken, using {}", self.purpose, self.wished.port(), self.address)
+            format!(
+                "{}: port {} is taken, using {}",
+                self.purpose,
+                self.wished.port(),
+                self.address
+            )
         })
     }
 }
