@@ -76,7 +76,8 @@ mod tests {
         ) {
             let identity = Identity(identity);
             let row = Remembered { chosen_by_user, identity, fingerprint, at_ms, outcome: &outcome };
-            prop_assert_eq!(Remembered::decode(&row.encode()), Ok(row));
+            let bytes = row.encode();
+            prop_assert_eq!(Remembered::decode(&bytes), Ok(row));
         }
 
         #[test]

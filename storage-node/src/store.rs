@@ -44,11 +44,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `StoreError` when the store cannot be read.
-    fn scan(
-        &self,
-        range: &KeyRange,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError>;
+    fn scan(&self, range: &KeyRange, visit: &mut Visit<'_>) -> Result<(), StoreError>;
 
     /// Drops all rows of a range.
     ///
@@ -56,6 +52,9 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// `StoreError` when it cannot be told whether they are dropped.
     fn clear(&self, range: &KeyRange) -> Result<(), StoreError>;
 }
+
+/// Is shown key and value of a row, and says whether to go on.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// A row to be: `None` drops it.
 #[derive(Clone, Debug, PartialEq, Eq)]

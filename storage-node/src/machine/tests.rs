@@ -1,1 +1,138 @@
+//! The machine on the memory store, and how tests speak to it.
 
+mod determinism;
+mod exactly_once;
+mod rocks;
+mod writes;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use ringkv_consensus::{AppliedState, Committed, Genesis, GroupBatch, Members, Pack};
+use ringkv_topology::{GroupId, NodeId, ReplicaId, Slot, SlotCount};
+
+use super::*;
+use crate::command::{Command, Operation, RequestId};
+use crate::condition::Condition;
+use crate::outcome::{Outcome, Rejection, Written};
+use crate::record::{Attributes, Record};
+use crate::store::MemoryStore;
+
+const GROUP: GroupId = GroupId(1);
+const SLOTS: SlotCount = SlotCount::DEFAULT;
+/// Owned by [`GROUP`]; 5 is not.
+const SLOT: Slot = Slot(4);
+
+fn genesis(group: GroupId) -> Genesis {
+    let owned = OwnedSlots::new(SLOTS, 1024, (0..SLOTS.get()).step_by(2).map(Slot));
+    Genesis {
+        group,
+        replica: ReplicaId(1),
+        members: Members::of_voters([(ReplicaId(1), NodeId(1))]),
+        context: owned.encode(),
+    }
+}
+
+fn attributes() -> Bytes {
+    let mut out = Vec::new();
+    Attributes::encode("text/plain", [("name", "value")].into_iter(), &mut out);
+    Bytes::from(out)
+}
+
+/// A put under a request id that no other command has.
+fn put(key: &str, value: &str) -> Command {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
+    Command {
+        slot: SLOT,
+        key: Bytes::copy_from_slice(key.as_bytes()),
+        request: RequestId { id, chosen_by_user: false },
+        condition: Condition::default(),
+        return_previous: false,
+        operation: Operation::Put {
+            ttl_ms: 0,
+            attributes: attributes(),
+            value: Bytes::copy_from_slice(value.as_bytes()),
+        },
+    }
+}
+
+fn delete(key: &str) -> Command {
+    Command { operation: Operation::Delete, ..put(key, "") }
+}
+
+fn pack(clock_ms: u64, commands: &[Command]) -> Pack {
+    let commands: Vec<Bytes> = commands.iter().map(Command::encode).collect();
+    Pack::new(clock_ms, commands.iter())
+}
+
+/// Entries of one group as one batch, the first at `first`.
+fn batch(group: GroupId, first: LogIndex, packs: impl IntoIterator<Item = Pack>) -> GroupBatch {
+    let entries: Vec<Committed> = (first..)
+        .zip(packs)
+        .map(|(index, pack)| Committed { index, pack: Some(pack), tickets: Vec::new() })
+        .collect();
+    let index = entries.last().map_or(first, |entry| entry.index);
+    let after = AppliedState { index, term: 1, members: genesis(group).members };
+    GroupBatch { group, entries, after }
+}
+
+/// A machine with one group, applying one entry after the other.
+struct Harness<S: Store> {
+    store: S,
+    machine: KvMachine<S>,
+    index: LogIndex,
+    clock_ms: u64,
+}
+
+impl Harness<MemoryStore> {
+    fn new() -> Self {
+        Self::on(MemoryStore::new(), Retention::default())
+    }
+}
+
+impl<S: Store> Harness<S> {
+    fn on(store: S, retention: Retention) -> Self {
+        let mut machine =
+            KvMachine::with_retention(store.clone(), retention).expect("an empty store");
+        machine.create(&genesis(GROUP)).expect("a new group");
+        Self { store, machine, index: Genesis::INDEX, clock_ms: 1_000 }
+    }
+
+    /// Applies the commands as one entry.
+    fn apply(&mut self, commands: &[Command]) -> Vec<Outcome> {
+        self.index += 1;
+        let batch = batch(GROUP, self.index, [pack(self.clock_ms, commands)]);
+        let outcomes = self.machine.apply(&[batch]).expect("apply");
+        assert_eq!(outcomes.len(), 1, "one list per entry");
+        outcomes[0].iter().map(|bytes| Outcome::decode(bytes).expect("an outcome")).collect()
+    }
+
+    fn apply_one(&mut self, command: &Command) -> Outcome {
+        let outcomes = self.apply(std::slice::from_ref(command));
+        outcomes.into_iter().next().expect("one outcome per command")
+    }
+
+    fn write(&mut self, command: &Command) -> Written {
+        match self.apply_one(command) {
+            Outcome::Written(written) => written,
+            Outcome::Rejected(rejection) => panic!("rejected: {rejection:?}"),
+        }
+    }
+
+    fn reject(&mut self, command: &Command) -> Rejection {
+        match self.apply_one(command) {
+            Outcome::Rejected(rejection) => rejection,
+            Outcome::Written(written) => panic!("written: {written:?}"),
+        }
+    }
+
+    fn get(&self, key: &str) -> Option<Record> {
+        self.machine.reader().get(GROUP, SLOT, key.as_bytes(), false).expect("read")
+    }
+
+    fn value(&self, key: &str) -> Option<Bytes> {
+        self.get(key).map(|record| record.value)
+    }
+}

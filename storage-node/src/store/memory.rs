@@ -3,13 +3,12 @@
 //! Nothing survives the process; [`MemoryStore::fork`] stands for what a disk would keep.
 
 use std::collections::BTreeMap;
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-use super::{Store, StoreError, Write};
+use super::{Store, StoreError, Visit, Write};
 use crate::keys::KeyRange;
 
 /// Rows in memory. Clones share them.
@@ -53,11 +52,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn scan(
-        &self,
-        range: &KeyRange,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, range: &KeyRange, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         if range.start >= range.end {
             return Ok(());
         }

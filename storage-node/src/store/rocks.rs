@@ -3,7 +3,6 @@
 //! A crash takes the store back to its last flush, never to something in between: one column
 //! family, and memtables are cut between writes. The engine replays the rest from its log.
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +11,7 @@ use rocksdb::{
 };
 
 use super::rocks_options::{self, RocksSettings};
-use super::{Store, StoreError, Write, snapshot_files};
+use super::{Store, StoreError, Visit, Write, snapshot_files};
 use crate::keys::KeyRange;
 
 /// Bytes that a row takes in a batch beside its key and value, at most.
@@ -105,11 +104,7 @@ impl Store for RocksStore {
         self.inner.db.write_without_wal(batch).map_err(|e| StoreError::failed("write rows", e))
     }
 
-    fn scan(
-        &self,
-        range: &KeyRange,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> ControlFlow<()>,
-    ) -> Result<(), StoreError> {
+    fn scan(&self, range: &KeyRange, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         let mut rows: DBRawIterator<'_> = self.inner.db.raw_iterator_opt(read_options(range, true));
         rows.seek(&range.start);
         while let Some((key, value)) = rows.item() {
