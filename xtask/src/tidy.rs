@@ -5,6 +5,7 @@
 //! grow, and no new one may join without being written there by `--ratchet`.
 
 mod arrows;
+mod guards;
 mod headers;
 mod lengths;
 mod paths;
@@ -61,6 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     complaints.extend(purity::check(&sources));
     complaints.extend(words::check(&sources));
     complaints.extend(paths::check(&root, &sources));
+    complaints.extend(guards::check(&sources));
     complaints.extend(arrows::check(&root)?);
 
     for complaint in &complaints {
