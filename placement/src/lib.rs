@@ -10,3 +10,18 @@ pub mod image;
 pub mod observations;
 pub mod reconciler;
 pub mod state;
+
+mod config;
+mod server;
+
+mod data_dir;
+mod feed;
+mod machine;
+mod metrics;
+mod observed;
+mod reconcile_loop;
+mod replica;
+mod service;
+
+pub use config::{Args, Config, InvalidSetting};
+pub use server::{Listeners, run, serve};

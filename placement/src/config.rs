@@ -1,0 +1,231 @@
+//! The settings of a placement replica: flags and environment in, checked values out.
+//!
+//! The slot count, the replication factor and the largest value are settings of the cluster: the
+//! flags give them when it is created and must repeat them afterwards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+
+use clap::Parser;
+use ringkv_telemetry::logging::LogFormat;
+use ringkv_topology::{ClusterId, FormWhen, NodeId, Settings, SlotCount};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// A placement replica of a ringkv cluster: keeps its nodes, its groups and who owns which slot.
+///
+/// One replica is enough to try ringkv out; three or five keep placement available. Data does not
+/// pass through placement: a formed cluster reads and writes on while it is away. SIGTERM hands
+/// leadership over and exits with 0.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "ringkv-placement", version)]
+pub struct Args {
+    /// Number of this replica: its place among --peers.
+    #[arg(long, env = "RINGKV_ID", default_value_t = 1)]
+    pub id: u64,
+
+    /// Address and port to serve gRPC on (placement, Raft, health, reflection).
+    #[arg(long, env = "RINGKV_LISTEN", default_value = "0.0.0.0:7000", value_name = "HOST:PORT")]
+    pub listen: String,
+
+    /// Where others reach this replica's gRPC; by default its entry in --peers, else the address
+    /// it listens on.
+    #[arg(long, env = "RINGKV_ADVERTISE", value_name = "HOST:PORT")]
+    pub advertise: Option<String>,
+
+    /// All placement replicas including this one: 1, 3 or 5 of them, the same list for each, to
+    /// the letter. By default this one alone. The numbers cannot be changed later; to change an
+    /// address, stop all replicas and start them with the new list.
+    #[arg(long, env = "RINGKV_PEERS", value_name = "ID=HOST:PORT,…", value_delimiter = ',')]
+    pub peers: Vec<String>,
+
+    /// Directory of this replica's log and state. One process at a time.
+    #[arg(long, env = "RINGKV_DATA_DIR", value_name = "DIR")]
+    pub data_dir: PathBuf,
+
+    /// Address and port of /metrics, /livez, /readyz and /healthz.
+    #[arg(
+        long,
+        env = "RINGKV_METRICS_LISTEN",
+        default_value = "0.0.0.0:9090",
+        value_name = "HOST:PORT"
+    )]
+    pub metrics_listen: String,
+
+    /// Hash slots of the cluster, a power of two from 1 to 32768; fixed at its creation.
+    #[arg(long, env = "RINGKV_SLOT_COUNT", default_value_t = 4096)]
+    pub slot_count: u32,
+
+    /// Replicas of each group: 1, 3 or 5; fixed at the cluster's creation.
+    #[arg(long, env = "RINGKV_REPLICATION_FACTOR", default_value_t = 3)]
+    pub replication_factor: u8,
+
+    /// Storage nodes that must be alive before the cluster forms; by default, and at least, the
+    /// replication factor.
+    #[arg(long, env = "RINGKV_INITIAL_NODES", value_name = "N")]
+    pub initial_nodes: Option<usize>,
+
+    /// File that names, one host:port a line, the advertised addresses of nodes that must be
+    /// alive before the cluster forms. Empty lines and lines that begin with # are skipped.
+    #[arg(long, env = "RINGKV_SERVERS_FILE", value_name = "FILE")]
+    pub servers_file: Option<PathBuf>,
+
+    /// Largest value in bytes, 1 to 8388608; fixed at the cluster's creation.
+    #[arg(long, env = "RINGKV_VALUE_BYTES_MAX", default_value_t = 1 << 20, value_name = "BYTES")]
+    pub value_bytes_max: u32,
+
+    /// Form of the log lines on stderr: text or json.
+    #[arg(long, env = "RINGKV_LOG_FORMAT", default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug, trace, or directives as in `info,h2=warn`.
+    #[arg(long, env = "RINGKV_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
+    pub log_level: String,
+}
+
+/// Checked settings.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub id: NodeId,
+    pub listen: String,
+    pub metrics_listen: String,
+    /// Every replica and its address, this one included.
+    pub peers: BTreeMap<NodeId, String>,
+    /// Drawn from the list of peers: replicas of another list are not spoken to, so that two
+    /// placements that reach each other by mistake never mix their logs.
+    pub raft_cluster: ClusterId,
+    pub data_dir: PathBuf,
+    pub settings: Settings,
+    pub form_when: FormWhen,
+}
+
+/// A setting that cannot be used; says which one and what would be right.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{flag}: {problem}")]
+pub struct InvalidSetting {
+    pub flag: &'static str,
+    pub problem: String,
+}
+
+/// The largest value a cluster can be set to: messages are bounded with room for it.
+const VALUE_BYTES_MAX: u32 = 8 << 20;
+
+impl TryFrom<Args> for Config {
+    type Error = InvalidSetting;
+
+    fn try_from(args: Args) -> Result<Self, InvalidSetting> {
+        host_port("--listen", &args.listen)?;
+        host_port("--metrics-listen", &args.metrics_listen)?;
+        if args.data_dir.as_os_str().is_empty() {
+            return invalid("--data-dir", "is empty: give a directory");
+        }
+        let Some(id) = NodeId::from_wire(args.id) else {
+            return invalid("--id", "0 is out of range: 1 and up");
+        };
+        let (peers, raft_cluster) = peers(&args, id)?;
+        let settings = settings(&args)?;
+        let replicas = usize::from(settings.replication_factor);
+        let nodes = args.initial_nodes.unwrap_or(replicas);
+        if nodes < replicas || nodes > crate::state::NODES_MAX as usize {
+            let most = crate::state::NODES_MAX;
+            let problem =
+                format!("{nodes} is out of range: {replicas} (--replication-factor) to {most}");
+            return invalid("--initial-nodes", problem);
+        }
+        let servers = match &args.servers_file {
+            Some(path) => servers(&fs::read_to_string(path).map_err(|error| InvalidSetting {
+                flag: "--servers-file",
+                problem: format!("cannot read {}: {error}", path.display()),
+            })?)?,
+            None => BTreeSet::new(),
+        };
+        Ok(Self {
+            id,
+            listen: args.listen,
+            metrics_listen: args.metrics_listen,
+            peers,
+            raft_cluster,
+            data_dir: args.data_dir,
+            settings,
+            form_when: FormWhen { nodes, servers },
+        })
+    }
+}
+
+fn settings(args: &Args) -> Result<Settings, InvalidSetting> {
+    let Some(slot_count) = SlotCount::new(args.slot_count) else {
+        let problem = format!("{} is not a power of two from 1 to 32768", args.slot_count);
+        return invalid("--slot-count", problem);
+    };
+    let replication_factor = args.replication_factor;
+    if !matches!(replication_factor, 1 | 3 | 5) {
+        return invalid("--replication-factor", format!("{replication_factor} is not 1, 3 or 5"));
+    }
+    let value_bytes_max = args.value_bytes_max;
+    if value_bytes_max == 0 || value_bytes_max > VALUE_BYTES_MAX {
+        let problem = format!("{value_bytes_max} is out of range: 1 to {VALUE_BYTES_MAX}");
+        return invalid("--value-bytes-max", problem);
+    }
+    Ok(Settings { slot_count, replication_factor, value_bytes_max })
+}
+
+/// Every replica's address, and the id of the list as it was given.
+fn peers(args: &Args, id: NodeId) -> Result<(BTreeMap<NodeId, String>, ClusterId), InvalidSetting> {
+    let mut peers = BTreeMap::new();
+    for peer in args.peers.iter().map(|peer| peer.trim()).filter(|peer| !peer.is_empty()) {
+        let split = peer.split_once('=');
+        let parsed = split.and_then(|(id, address)| {
+            Some((NodeId::from_wire(id.parse().ok()?)?, address.to_owned()))
+        });
+        let Some((peer_id, address)) = parsed else {
+            return invalid(
+                "--peers",
+                format!("`{peer}` is not ID=HOST:PORT with an ID from 1 up"),
+            );
+        };
+        host_port("--peers", &address)?;
+        if peers.insert(peer_id, address).is_some() {
+            return invalid("--peers", format!("names replica {peer_id} twice"));
+        }
+    }
+    if let Some(advertise) = &args.advertise {
+        host_port("--advertise", advertise)?;
+    }
+    let list: Vec<u8> =
+        peers.iter().flat_map(|(id, address)| format!("{id}={address}\n").into_bytes()).collect();
+    let raft_cluster = ClusterId(xxh3_64(&list).max(1));
+    if peers.is_empty() {
+        peers.insert(id, args.advertise.clone().unwrap_or_else(|| args.listen.clone()));
+    } else if let Some(own) = peers.get_mut(&id) {
+        if let Some(advertise) = &args.advertise {
+            own.clone_from(advertise);
+        }
+    } else {
+        return invalid("--peers", format!("does not name this replica, --id {id}"));
+    }
+    if !matches!(peers.len(), 1 | 3 | 5) {
+        return invalid("--peers", format!("names {} replicas: not 1, 3 or 5", peers.len()));
+    }
+    Ok((peers, raft_cluster))
+}
+
+fn servers(text: &str) -> Result<BTreeSet<String>, InvalidSetting> {
+    let lines = text.lines().map(str::trim);
+    let servers = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+    servers.map(|server| host_port("--servers-file", server).map(|()| server.to_owned())).collect()
+}
+
+fn host_port(flag: &'static str, address: &str) -> Result<(), InvalidSetting> {
+    let port = address.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, port)| port);
+    match port.and_then(|port| port.parse::<u16>().ok()) {
+        Some(_) => Ok(()),
+        None => invalid(flag, format!("`{address}` is not host:port with a port from 0 to 65535")),
+    }
+}
+
+fn invalid<T>(flag: &'static str, problem: impl Into<String>) -> Result<T, InvalidSetting> {
+    Err(InvalidSetting { flag, problem: problem.into() })
+}
+
+#[cfg(test)]
+mod tests;

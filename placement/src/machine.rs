@@ -1,0 +1,152 @@
+//! The placement state machine under the engine: an image in memory and one file.
+//!
+//! The log is the journal: the file is written only when the engine asks for a flush, and the log
+//! is cut only behind it. The state is small (a topology), so the whole image is one file, and a
+//! snapshot is a copy of it. Publishes the state to the rest of the process after each apply.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use ringkv_consensus::{
+    AppliedState, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
+    StateMachine,
+};
+use ringkv_topology::GroupId;
+use tokio::sync::watch;
+
+use crate::data_dir::replace_file;
+use crate::image::{GROUP, Image};
+use crate::state::State;
+
+const FILE: &str = "state";
+
+/// A placement replica's state machine.
+pub(crate) struct Machine {
+    store: Arc<Store>,
+    published: watch::Sender<Arc<State>>,
+}
+
+struct Store {
+    dir: PathBuf,
+    image: Mutex<Image>,
+    /// Held from reading the image to its rename, so that an older one never follows a newer.
+    file: Mutex<()>,
+}
+
+impl Machine {
+    /// Reads the image in the data directory; without one the replica is new.
+    ///
+    /// # Errors
+    /// The file is damaged or of another version: the replica must not start.
+    pub(crate) fn open(dir: &Path) -> Result<Self, MachineError> {
+        let path = dir.join(FILE);
+        let image = match fs::read(&path) {
+            Ok(bytes) => Image::decode(&bytes)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Image::default(),
+            Err(error) => return Err(failed("read", &path, error)),
+        };
+        let (published, _) = watch::channel(Arc::new(image.state().clone()));
+        let (image, file) = (Mutex::new(image), Mutex::new(()));
+        Ok(Self { store: Arc::new(Store { dir: dir.to_owned(), image, file }), published })
+    }
+
+    /// The state as applied here, which may be behind that of the leader.
+    pub(crate) fn state(&self) -> watch::Receiver<Arc<State>> {
+        self.published.subscribe()
+    }
+
+    fn publish(&self) {
+        let state = Arc::new(self.store.image.lock().state().clone());
+        self.published.send_replace(state);
+    }
+}
+
+impl StateMachine for Machine {
+    fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError> {
+        let image = self.store.image.lock();
+        Ok(image.applied().map(|applied| (GROUP, applied.clone())).into_iter().collect())
+    }
+
+    fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
+        self.store.image.lock().create(genesis);
+        self.publish();
+        Ok(())
+    }
+
+    fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
+        let outcomes = self.store.image.lock().apply(batches)?;
+        if outcomes.iter().any(|entry| !entry.is_empty()) {
+            self.publish();
+        }
+        Ok(outcomes)
+    }
+
+    fn install(
+        &mut self,
+        group: GroupId,
+        dir: &Path,
+        applied: &AppliedState,
+    ) -> Result<(), MachineError> {
+        let path = dir.join(FILE);
+        let bytes = fs::read(&path).map_err(|error| failed("read", &path, error))?;
+        let image = Image::decode(&bytes)?;
+        if group != GROUP || image.applied() != Some(applied) {
+            let context = format!("install group {group}: the snapshot is of another moment");
+            return Err(MachineError::corrupt(context));
+        }
+        let file = self.store.file.lock();
+        *self.store.image.lock() = image;
+        self.store.write(&bytes)?;
+        drop(file);
+        self.publish();
+        Ok(())
+    }
+
+    fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder> {
+        Arc::clone(&self.store) as Arc<dyn SnapshotBuilder>
+    }
+
+    fn flusher(&self) -> Arc<dyn Flusher> {
+        Arc::clone(&self.store) as Arc<dyn Flusher>
+    }
+}
+
+impl Store {
+    fn write(&self, bytes: &[u8]) -> Result<(), MachineError> {
+        replace_file(&self.dir, FILE, bytes)
+            .map_err(|error| failed("write", &self.dir.join(FILE), error))
+    }
+}
+
+impl SnapshotBuilder for Store {
+    fn build(&self, group: GroupId, dir: &Path) -> Result<AppliedState, MachineError> {
+        let image = self.image.lock().clone();
+        let Some(applied) = image.applied().filter(|_| group == GROUP) else {
+            return Err(MachineError::corrupt(format!("snapshot group {group}: not here")));
+        };
+        let path = dir.join(FILE);
+        fs::write(&path, image.encode()).map_err(|error| failed("write", &path, error))?;
+        Ok(applied.clone())
+    }
+}
+
+impl Flusher for Store {
+    fn flush(&self) -> Result<Vec<(GroupId, LogIndex)>, MachineError> {
+        let _file = self.file.lock();
+        let image = self.image.lock().clone();
+        let Some(applied) = image.applied() else { return Ok(Vec::new()) };
+        self.write(&image.encode())?;
+        Ok(vec![(GROUP, applied.index)])
+    }
+}
+
+fn failed(verb: &str, path: &Path, source: io::Error) -> MachineError {
+    MachineError::new(format!("{verb} {}", path.display()), source)
+}
+
+#[cfg(test)]
+mod tests;

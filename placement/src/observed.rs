@@ -1,0 +1,54 @@
+//! The process's copy of the observations, with its clock.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use parking_lot::Mutex;
+use ringkv_topology::{GroupId, NodeId, Topology};
+use tokio::sync::Notify;
+
+use crate::observations::{GroupReport, Observations};
+
+/// Observations shared by the service, the feed and the leader's loop.
+pub(crate) struct Observed {
+    began: Instant,
+    observations: Mutex<Observations>,
+    news: Notify,
+}
+
+impl Observed {
+    pub(crate) fn new() -> Self {
+        Self { began: Instant::now(), observations: Mutex::default(), news: Notify::new() }
+    }
+
+    pub(crate) fn heard(&self, node: NodeId) {
+        self.observations.lock().heard(self.now_ms(), node);
+        self.news.notify_one();
+    }
+
+    pub(crate) fn reported(&self, node: NodeId, reports: &[GroupReport]) {
+        self.observations.lock().reported(self.now_ms(), node, reports);
+        self.news.notify_one();
+    }
+
+    pub(crate) fn alive(&self) -> BTreeSet<NodeId> {
+        self.observations.lock().alive(self.now_ms())
+    }
+
+    pub(crate) fn leaders(&self) -> BTreeMap<GroupId, NodeId> {
+        self.observations.lock().leaders(self.now_ms())
+    }
+
+    pub(crate) fn retain_known(&self, topology: &Topology) {
+        self.observations.lock().retain_known(topology);
+    }
+
+    /// Waits for something to be heard since the last call. For one waiter.
+    pub(crate) async fn news(&self) {
+        self.news.notified().await;
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).expect("a process does not live so long")
+    }
+}

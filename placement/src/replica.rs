@@ -1,0 +1,142 @@
+//! This replica's way into its consensus group: propose a command, find a read point, know who
+//! leads.
+//!
+//! Owns the open requests of the service and ends each by its deadline. Keeps three ends apart:
+//! done, not done (`NotLeader`, `Busy`, `Stopping`), and unknown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use ringkv_consensus::{
+    Completion, Done, GroupStatus, Handle, Refusal, Registration, Request, Role, Sink, Ticket,
+};
+use ringkv_topology::NodeId;
+use tokio::sync::oneshot;
+
+use crate::command::{Command, Outcome};
+use crate::image::GROUP;
+
+/// A request that has no answer by then gets none: a leader change takes about 2 s.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum RequestError {
+    #[error("this placement replica is not the leader")]
+    NotLeader { leader: Option<NodeId> },
+    #[error("this placement replica has too many open requests")]
+    Busy,
+    #[error("this placement replica is stopping")]
+    Stopping,
+    #[error("it is not known whether the request took effect: {0}")]
+    Unknown(String),
+}
+
+/// Proposes and reads through the engine.
+pub(crate) struct Replica {
+    handle: Handle,
+    registration: Registration,
+    open: Arc<Open>,
+    next: AtomicU64,
+}
+
+/// Requests without an answer yet. The engine bounds their number.
+#[derive(Default)]
+struct Open {
+    requests: Mutex<BTreeMap<u64, oneshot::Sender<Result<Done, Refusal>>>>,
+}
+
+impl Sink for Open {
+    fn deliver(&self, completions: Vec<Completion>) {
+        let mut requests = self.requests.lock();
+        for completion in completions {
+            if let Some(waiting) = requests.remove(&completion.id) {
+                // Whoever waited may have given up since.
+                let _ = waiting.send(completion.result);
+            }
+        }
+    }
+}
+
+impl Replica {
+    pub(crate) fn new(handle: Handle) -> Self {
+        let open = Arc::new(Open::default());
+        let registration = handle.register(Arc::clone(&open) as Arc<dyn Sink>);
+        Self { handle, registration, open, next: AtomicU64::new(1) }
+    }
+
+    /// Replicates and applies a command; gives its outcome.
+    pub(crate) async fn propose(&self, command: &Command) -> Result<Outcome, RequestError> {
+        let command = command.encode();
+        match self.request(|ticket| Request::Propose { group: GROUP, command, ticket }).await? {
+            Done::Applied(outcome) => decode(&outcome),
+            Done::ReadReady => Err(RequestError::Unknown("answered as a read".into())),
+        }
+    }
+
+    /// Returns once the state here holds every change that was acknowledged before the call.
+    pub(crate) async fn read_point(&self) -> Result<(), RequestError> {
+        self.request(|ticket| Request::Read { group: GROUP, ticket }).await.map(|_| ())
+    }
+
+    /// The state of the group here, as of a few ticks ago.
+    pub(crate) fn status(&self) -> Option<GroupStatus> {
+        self.handle.status().iter().find(|status| status.group == GROUP).cloned()
+    }
+
+    /// Whether this replica leads, as of a few ticks ago.
+    pub(crate) fn leads(&self) -> bool {
+        self.status().is_some_and(|status| status.role == Role::Leader)
+    }
+
+    /// The leader as far as known.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.status().and_then(|status| status.leader)
+    }
+
+    async fn request(&self, request: impl FnOnce(Ticket) -> Request) -> Result<Done, RequestError> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = oneshot::channel();
+        self.open.requests.lock().insert(id, sender);
+        let _forget = Forget { open: &self.open, id };
+        self.handle.submit(vec![request(Ticket { sink: self.registration.id(), id })]);
+        match tokio::time::timeout(REQUEST_TIMEOUT, receiver).await {
+            Ok(Ok(Ok(done))) => Ok(done),
+            Ok(Ok(Err(refusal))) => Err(refused(refusal)),
+            Ok(Err(_)) => Err(RequestError::Unknown("the engine has stopped".into())),
+            Err(_) => Err(RequestError::Unknown("no answer within the deadline".into())),
+        }
+    }
+}
+
+/// Takes a request off the list however its wait ends, also when its caller goes away.
+struct Forget<'a> {
+    open: &'a Open,
+    id: u64,
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        self.open.requests.lock().remove(&self.id);
+    }
+}
+
+fn decode(outcome: &Bytes) -> Result<Outcome, RequestError> {
+    Outcome::decode(outcome).map_err(|error| RequestError::Unknown(error.to_string()))
+}
+
+fn refused(refusal: Refusal) -> RequestError {
+    match refusal {
+        Refusal::NotLeader { leader } => RequestError::NotLeader { leader },
+        Refusal::NoGroup => RequestError::NotLeader { leader: None },
+        Refusal::Busy => RequestError::Busy,
+        Refusal::ShuttingDown => RequestError::Stopping,
+        Refusal::LeadershipLost | Refusal::ChangeRefused => {
+            RequestError::Unknown(refusal.to_string())
+        }
+    }
+}

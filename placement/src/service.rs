@@ -1,0 +1,153 @@
+//! The gRPC face of a placement replica: one method per call, nothing decided here.
+//!
+//! Register goes through the log. Heartbeats go to the leader's memory. Watch and GetTopology show
+//! what this replica has applied, whichever it is: a topology carries its epoch, and its readers
+//! keep the newest. A reply that ends a node for good is given only after a read point.
+
+mod answers;
+mod requests;
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures::stream::{Stream, StreamExt as _};
+use ringkv_proto::v1::placement_server::Placement;
+use ringkv_proto::v1::{
+    GetTopologyRequest, HeartbeatReply, HeartbeatRequest, RegisterReply, RegisterRequest,
+    TopologyUpdate, WatchRequest,
+};
+use ringkv_topology::{ClusterId, NodeId};
+use tokio::sync::{Semaphore, watch};
+use tokio_stream::wrappers::WatchStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::command::{Command, Outcome, Refusal, Registration};
+use crate::feed::Updates;
+use crate::observed::Observed;
+use crate::replica::Replica;
+use crate::state::State;
+
+use answers::{not_leader, refused, unanswered, unexpected};
+
+/// Watches served at once: every node and gateway has one on some replica.
+const WATCHES_MAX: usize = 10_000;
+
+/// Serves the Placement service.
+pub(crate) struct Service {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) state: watch::Receiver<Arc<State>>,
+    pub(crate) observed: Arc<Observed>,
+    pub(crate) updates: Updates,
+    /// `host:port` of every placement replica.
+    pub(crate) peers: Arc<BTreeMap<NodeId, String>>,
+    pub(crate) watches: Arc<Semaphore>,
+    /// Ends all watches.
+    pub(crate) stopping: CancellationToken,
+}
+
+impl Service {
+    /// How many watches there may be.
+    pub(crate) fn watches() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(WATCHES_MAX))
+    }
+
+    fn current(&self) -> Arc<State> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    /// Whoever is still heard from has not lost its disk: its address is not free to take.
+    fn check_address_is_free(&self, registration: &Registration) -> Result<(), Status> {
+        if registration.identity.is_some() {
+            return Ok(());
+        }
+        let state = self.current();
+        let other = state.other_node_at(&registration.address, registration.incarnation);
+        match other.filter(|node| self.observed.alive().contains(node)) {
+            None => Ok(()),
+            Some(node) => Err(Status::unavailable(format!(
+                "node {node} at {} was heard from seconds ago: ask again when it is silent",
+                registration.address
+            ))),
+        }
+    }
+
+    async fn check_identity(&self, cluster: ClusterId, node: NodeId) -> Result<(), Status> {
+        if self.current().check_identity(cluster, node).is_ok() {
+            return Ok(());
+        }
+        // A leader that has just been elected may not have applied the node's registration yet.
+        let read = self.replica.read_point().await;
+        read.map_err(|error| unanswered(&error, &self.peers))?;
+        self.current().check_identity(cluster, node).map_err(|refusal| refused(&refusal))
+    }
+}
+
+#[tonic::async_trait]
+impl Placement for Service {
+    async fn register(
+        &self,
+        request: Request<RegisterRequest>,
+    ) -> Result<Response<RegisterReply>, Status> {
+        let registration = requests::registration(request.into_inner())?;
+        self.check_address_is_free(&registration)?;
+        let command = Command::Register(registration.clone());
+        let outcome = self.replica.propose(&command).await;
+        match outcome.map_err(|error| unanswered(&error, &self.peers))? {
+            Outcome::Registered { cluster, node, slot_count } => {
+                let Registration { address, zone, incarnation, .. } = registration;
+                tracing::info!(%node, address, zone, incarnation, "registered");
+                self.observed.heard(node);
+                Ok(Response::new(RegisterReply { cluster: cluster.0, node: node.0, slot_count }))
+            }
+            Outcome::Refused(refusal) => {
+                tracing::warn!(address = registration.address, %refusal, "registration refused");
+                Err(refused(&refusal))
+            }
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<HeartbeatRequest>,
+    ) -> Result<Response<HeartbeatReply>, Status> {
+        let heartbeat = requests::heartbeat(&request.into_inner())?;
+        if !self.replica.leads() {
+            return Err(not_leader(self.replica.leader(), &self.peers));
+        }
+        self.check_identity(heartbeat.cluster, heartbeat.node).await?;
+        self.observed.reported(heartbeat.node, &heartbeat.reports);
+        Ok(Response::new(HeartbeatReply { epoch: self.current().epoch().0 }))
+    }
+
+    type WatchStream = Pin<Box<dyn Stream<Item = Result<TopologyUpdate, Status>> + Send>>;
+
+    async fn watch(
+        &self,
+        _request: Request<WatchRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let permit = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| {
+            Status::resource_exhausted(format!("{WATCHES_MAX} watches are open here already"))
+        })?;
+        let stopping = self.stopping.clone().cancelled_owned();
+        let updates = WatchStream::new(self.updates.clone()).take_until(stopping);
+        let updates = updates.filter_map(move |update| {
+            // The permit lives as long as the stream.
+            let _held = &permit;
+            std::future::ready(update.map(|update| Ok(TopologyUpdate::clone(&update))))
+        });
+        Ok(Response::new(Box::pin(updates)))
+    }
+
+    async fn get_topology(
+        &self,
+        _request: Request<GetTopologyRequest>,
+    ) -> Result<Response<TopologyUpdate>, Status> {
+        match self.updates.borrow().as_ref() {
+            Some(update) => Ok(Response::new(TopologyUpdate::clone(update))),
+            None => Err(refused(&Refusal::NotInitialized)),
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! From refusals and failures to gRPC statuses, in one place.
+//!
+//! UNAVAILABLE: ask again, elsewhere if the metadata names a leader. FAILED_PRECONDITION and
+//! INVALID_ARGUMENT: asking again gives the same answer.
+
+use std::collections::BTreeMap;
+
+use ringkv_proto::LEADER_METADATA;
+use ringkv_topology::NodeId;
+use tonic::Status;
+
+use crate::command::{Outcome, Refusal};
+use crate::replica::RequestError;
+
+/// This replica is not the leader; names the one that is, as far as known.
+pub(super) fn not_leader(leader: Option<NodeId>, peers: &BTreeMap<NodeId, String>) -> Status {
+    let Some(address) = leader.and_then(|leader| peers.get(&leader)) else {
+        return Status::unavailable("placement has no leader at the moment");
+    };
+    let mut status = Status::unavailable(format!("the placement leader is at {address}"));
+    if let Ok(address) = address.parse() {
+        status.metadata_mut().insert(LEADER_METADATA, address);
+    }
+    status
+}
+
+/// The request was not answered by the log.
+pub(super) fn unanswered(error: &RequestError, peers: &BTreeMap<NodeId, String>) -> Status {
+    match error {
+        RequestError::NotLeader { leader } => not_leader(*leader, peers),
+        // Registering again under the same incarnation gives the same id, so that an unknown
+        // outcome may be retried like one that is known not to have applied.
+        RequestError::Busy | RequestError::Stopping | RequestError::Unknown(_) => {
+            Status::unavailable(error.to_string())
+        }
+    }
+}
+
+/// The state machine refused.
+pub(super) fn refused(refusal: &Refusal) -> Status {
+    match refusal {
+        Refusal::NotInitialized | Refusal::Stale => Status::unavailable(refusal.to_string()),
+        Refusal::WrongCluster { .. }
+        | Refusal::UnknownNode { .. }
+        | Refusal::NodeReplaced { .. }
+        | Refusal::TooManyNodes { .. }
+        | Refusal::Impossible(_) => Status::failed_precondition(refusal.to_string()),
+    }
+}
+
+/// An outcome that does not answer the command: a fault of ours.
+pub(super) fn unexpected(outcome: &Outcome) -> Status {
+    tracing::error!(?outcome, "the outcome does not answer the command");
+    Status::internal("the outcome does not answer the request")
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic::Code;
+
+    use super::*;
+
+    #[test]
+    fn a_follower_names_the_leader_it_knows() {
+        let peers = BTreeMap::from([(NodeId(2), "placement-2:7000".to_owned())]);
+        let error = RequestError::NotLeader { leader: Some(NodeId(2)) };
+        let status = unanswered(&error, &peers);
+        assert_eq!(status.code(), Code::Unavailable);
+        assert_eq!(status.metadata().get(LEADER_METADATA).unwrap(), "placement-2:7000");
+        let status = unanswered(&RequestError::NotLeader { leader: None }, &peers);
+        assert_eq!(status.code(), Code::Unavailable);
+        assert!(status.metadata().get(LEADER_METADATA).is_none());
+    }
+
+    #[test]
+    fn only_what_stays_refused_is_final() {
+        let node = NodeId(1);
+        assert_eq!(refused(&Refusal::NotInitialized).code(), Code::Unavailable);
+        assert_eq!(refused(&Refusal::UnknownNode { node }).code(), Code::FailedPrecondition);
+        assert_eq!(refused(&Refusal::NodeReplaced { node }).code(), Code::FailedPrecondition);
+    }
+}

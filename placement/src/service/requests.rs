@@ -1,0 +1,130 @@
+//! Pure. From the wire to checked values; what does not pass never reaches the log.
+
+use ringkv_proto::v1::{HeartbeatRequest, RegisterRequest};
+use ringkv_topology::{ClusterId, GroupId, NodeId};
+use tonic::Status;
+
+use crate::command::Registration;
+use crate::observations::GroupReport;
+
+/// The longest host name (253) with a port.
+const ADDRESS_BYTES_MAX: usize = 259;
+const ZONE_CHARS_MAX: usize = 64;
+const CAPACITY_DEFAULT: u32 = 100;
+const CAPACITY_MAX: u32 = 1_000;
+
+/// A heartbeat that names its sender.
+#[derive(Debug)]
+pub(super) struct Heartbeat {
+    pub(super) cluster: ClusterId,
+    pub(super) node: NodeId,
+    pub(super) reports: Vec<GroupReport>,
+}
+
+/// Checks a registration; INVALID_ARGUMENT names the field.
+pub(super) fn registration(wire: RegisterRequest) -> Result<Registration, Status> {
+    let identity = match (ClusterId::from_wire(wire.cluster), NodeId::from_wire(wire.node)) {
+        (Some(cluster), Some(node)) => Some((cluster, node)),
+        (None, None) => None,
+        (Some(_), None) | (None, Some(_)) => {
+            return invalid("cluster and node: give both, or neither for a new node");
+        }
+    };
+    if !is_host_port(&wire.address) {
+        return invalid(format!("address: `{}` is not host:port", wire.address.escape_debug()));
+    }
+    if wire.zone.chars().count() > ZONE_CHARS_MAX {
+        return invalid(format!("zone: longer than {ZONE_CHARS_MAX} characters"));
+    }
+    let capacity = if wire.capacity == 0 { CAPACITY_DEFAULT } else { wire.capacity };
+    if capacity > CAPACITY_MAX {
+        return invalid(format!("capacity: {capacity} is out of range: 1 to {CAPACITY_MAX}"));
+    }
+    if wire.incarnation == 0 {
+        return invalid("incarnation: 0; draw a number at every start");
+    }
+    let RegisterRequest { address, zone, incarnation, .. } = wire;
+    Ok(Registration { identity, address, zone, capacity, incarnation })
+}
+
+/// Checks a heartbeat; INVALID_ARGUMENT names the field.
+pub(super) fn heartbeat(wire: &HeartbeatRequest) -> Result<Heartbeat, Status> {
+    let Some(cluster) = ClusterId::from_wire(wire.cluster) else {
+        return invalid("cluster: 0 is no id");
+    };
+    let Some(node) = NodeId::from_wire(wire.node) else { return invalid("node: 0 is no id") };
+    let report = |report: &ringkv_proto::v1::GroupReport| {
+        let group = GroupId::from_wire(report.group)?;
+        Some(GroupReport { group, leader: report.leader, term: report.term })
+    };
+    match wire.groups.iter().map(report).collect() {
+        Some(reports) => Ok(Heartbeat { cluster, node, reports }),
+        None => invalid("groups.group: 0 is no id"),
+    }
+}
+
+fn is_host_port(address: &str) -> bool {
+    let Some((host, port)) = address.rsplit_once(':') else { return false };
+    let is_printable = address.bytes().all(|byte| byte.is_ascii_graphic());
+    address.len() <= ADDRESS_BYTES_MAX
+        && is_printable
+        && !host.is_empty()
+        && port.parse::<u16>().is_ok_and(|port| port != 0)
+}
+
+fn invalid<T>(problem: impl Into<String>) -> Result<T, Status> {
+    Err(Status::invalid_argument(problem))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn valid() -> RegisterRequest {
+        RegisterRequest { address: "node-1:50051".into(), incarnation: 7, ..Default::default() }
+    }
+
+    #[test]
+    fn a_new_node_may_leave_its_capacity_out() {
+        let registration = registration(valid()).unwrap();
+        assert_eq!((registration.identity, registration.capacity), (None, 100));
+    }
+
+    #[test]
+    fn a_bad_field_is_named() {
+        let cases: [(&str, fn(&mut RegisterRequest)); 10] = [
+            ("cluster and node", |r| r.node = 1),
+            ("cluster and node", |r| r.cluster = 1),
+            ("address", |r| r.address.clear()),
+            ("address", |r| r.address = "node-1".into()),
+            ("address", |r| r.address = ":50051".into()),
+            ("address", |r| r.address = "node-1:0".into()),
+            ("address", |r| r.address = "node\n1:50051".into()),
+            ("zone", |r| r.zone = "z".repeat(65)),
+            ("capacity", |r| r.capacity = 1_001),
+            ("incarnation", |r| r.incarnation = 0),
+        ];
+        for (field, breaks) in cases {
+            let mut wire = valid();
+            breaks(&mut wire);
+            let status = registration(wire).unwrap_err();
+            assert_eq!(status.code(), tonic::Code::InvalidArgument);
+            assert!(status.message().starts_with(field), "{}", status.message());
+        }
+    }
+
+    #[test]
+    fn a_heartbeat_names_its_cluster_node_and_groups() {
+        let group = ringkv_proto::v1::GroupReport { group: 4, leader: true, ..Default::default() };
+        let wire =
+            HeartbeatRequest { cluster: 9, node: 2, groups: vec![group], ..Default::default() };
+        assert_eq!(heartbeat(&wire).unwrap().reports[0].group, GroupId(4));
+        for broken in [
+            HeartbeatRequest { cluster: 0, ..wire.clone() },
+            HeartbeatRequest { node: 0, ..wire.clone() },
+            HeartbeatRequest { groups: vec![Default::default()], ..wire.clone() },
+        ] {
+            assert_eq!(heartbeat(&broken).unwrap_err().code(), tonic::Code::InvalidArgument);
+        }
+    }
+}

@@ -1,0 +1,64 @@
+use ringkv_proto::LEADER_METADATA;
+use ringkv_proto::v1::RegisterRequest;
+use tonic::{Code, Status};
+
+use crate::cluster::{Cluster, is_formed};
+
+async fn ask(cluster: &Cluster, at: usize) -> Result<(), Status> {
+    let request =
+        RegisterRequest { address: "node-1:50051".into(), incarnation: 1, ..Default::default() };
+    cluster.client(at).register(request).await.map(|_| ())
+}
+
+/// The replica that answers what only a leader does.
+async fn leader(cluster: &Cluster) -> usize {
+    cluster.join(1).await;
+    for at in cluster.running() {
+        if ask(cluster, at).await.is_ok() {
+            return at;
+        }
+    }
+    panic!("no replica leads any more");
+}
+
+#[tokio::test]
+async fn a_follower_names_the_leader() {
+    let mut cluster = Cluster::start(3, &[]);
+    let leader = leader(&cluster).await;
+    let follower = cluster.running().into_iter().find(|at| *at != leader).unwrap();
+    let status = ask(&cluster, follower).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    let hint = status.metadata().get(LEADER_METADATA).expect("a hint").to_str().unwrap();
+    assert_eq!(cluster.at_address(hint), Some(leader));
+    cluster.stop_all().await;
+}
+
+#[tokio::test]
+async fn followers_show_the_topology_too() {
+    let mut cluster = Cluster::start(3, &["--replication-factor=1"]);
+    cluster.join(1).await;
+    let mut seen = Vec::new();
+    for at in cluster.running() {
+        seen.push(cluster.watch_until(at, is_formed).await.topology.unwrap());
+    }
+    assert_eq!(seen[0], seen[1]);
+    assert_eq!(seen[0], seen[2]);
+    cluster.stop_all().await;
+}
+
+#[tokio::test]
+async fn the_others_go_on_without_the_leader_and_it_catches_up_when_it_returns() {
+    let mut cluster = Cluster::start(3, &[]);
+    let first = leader(&cluster).await;
+    cluster.stop(first).await.unwrap();
+    cluster.join(2).await;
+    cluster.join(3).await;
+    // The new leader has heard nothing of node 1 yet.
+    cluster.join(1).await;
+    let survivor = cluster.running()[0];
+    let formed = cluster.watch_until(survivor, is_formed).await.topology.unwrap();
+    cluster.restart(first);
+    let caught_up = cluster.watch_until(first, is_formed).await.topology.unwrap();
+    assert_eq!(caught_up, formed);
+    cluster.stop_all().await;
+}
