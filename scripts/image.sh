@@ -34,7 +34,7 @@ export DOCKER_BUILDKIT=1
 case ${1:-} in
 "")
     scripts/base-images.sh debian rust
-    exec nice "$docker" build --network host --target runtime --tag "$IMAGE" .
+    exec "$docker" build --network host --target runtime --tag "$IMAGE" .
     ;;
 --prebuilt)
     scripts/base-images.sh debian
