@@ -101,4 +101,4 @@ impl From<StoreError> for MachineError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

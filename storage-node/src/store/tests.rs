@@ -1,6 +1,7 @@
 //! One property test drives both stores against a sorted map; the rest is RocksDB's own promises.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use proptest::prelude::*;
 
@@ -112,6 +113,19 @@ proptest! {
     }
 }
 
+/// The files as a crash of the process would leave them: copied while the store is open. Closing
+/// a store would flush it first.
+pub(crate) fn crash(dir: &Path) -> tempfile::TempDir {
+    let crashed = tempfile::tempdir().expect("a temporary directory");
+    for entry in std::fs::read_dir(dir).expect("list") {
+        let entry = entry.expect("an entry");
+        if entry.file_type().expect("a type").is_file() && entry.file_name() != "LOCK" {
+            std::fs::copy(entry.path(), crashed.path().join(entry.file_name())).expect("copy");
+        }
+    }
+    crashed
+}
+
 fn put(group: u64, rest: &[u8], value: &[u8]) -> Write {
     Write {
         key: keys::record(GroupId(group), Slot(0), rest),
@@ -136,14 +150,7 @@ fn what_was_flushed_is_there_after_a_crash_and_nothing_is_there_in_part() {
     store.write(&[put(1, b"a", b"1"), put(2, b"a", b"1")]).expect("write");
     store.flush().expect("flush");
     store.write(&[put(1, b"a", b"2"), put(2, b"a", b"2")]).expect("write");
-    // The files as a crash would leave them: copied while the store is open and dirty.
-    let crashed = tempfile::tempdir().expect("a temporary directory");
-    for entry in std::fs::read_dir(dir.path()).expect("list") {
-        let entry = entry.expect("an entry");
-        if entry.file_type().expect("a type").is_file() && entry.file_name() != "LOCK" {
-            std::fs::copy(entry.path(), crashed.path().join(entry.file_name())).expect("copy");
-        }
-    }
+    let crashed = crash(dir.path());
     let store = RocksStore::open(crashed.path(), &SMALL).expect("open after the crash");
     for group in [1, 2] {
         let found = store.get(&keys::record(GroupId(group), Slot(0), b"a")).expect("get");
@@ -183,8 +190,8 @@ fn a_replaced_range_is_durable_at_once() {
     let target = RocksStore::open(&path, &SMALL).expect("open");
     target.write(&[put(1, b"a", b"old"), put(1, b"c", b"old")]).expect("write");
     target.replace_by_files(&range, files.path()).expect("replace");
-    drop(target);
-    let target = RocksStore::open(&path, &SMALL).expect("open again");
+    let crashed = crash(&path);
+    let target = RocksStore::open(crashed.path(), &SMALL).expect("open after the crash");
     assert_eq!(scanned(&target, &keys::everything(), 9).len(), 1);
     assert_eq!(target.get(&key).expect("get").as_deref(), Some(&b"new"[..]));
 }

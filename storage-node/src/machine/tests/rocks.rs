@@ -5,6 +5,7 @@ use std::path::Path;
 use ringkv_consensus::StateMachine;
 
 use super::*;
+use crate::store::tests::crash;
 use crate::store::{RocksSettings, RocksStore};
 
 fn open(dir: &Path) -> RocksStore {
@@ -24,12 +25,15 @@ fn a_flush_names_what_is_durable_and_a_restart_finds_it() {
     let flusher = harness.machine.flusher();
     assert_eq!(flusher.flush().expect("flush"), [(GROUP, 2)]);
     let (applied, checksum) = (harness.machine.groups(), harness.machine.checksum(GROUP));
-    harness.write(&put("k", "lost unless the log gives it again"));
+    harness.write(&put("k", "lost in the crash: the log gives it again"));
+    let crashed = crash(dir.path());
+    let machine = KvMachine::new(open(crashed.path())).expect("reload");
+    assert_eq!((machine.groups(), machine.checksum(GROUP)), (applied, checksum));
+    let record = machine.reader().get(GROUP, SLOT, b"k", false).expect("read");
+    assert_eq!(record.expect("present").value, &b"v"[..]);
     assert_eq!(flusher.flush().expect("flush"), [(GROUP, 3)]);
-    drop((harness, flusher));
-    let machine = KvMachine::new(open(dir.path())).expect("reload");
-    assert_eq!(machine.groups()[0].1.index, applied[0].1.index + 1);
-    assert_ne!(machine.checksum(GROUP), checksum);
+    let machine = KvMachine::new(open(crash(dir.path()).path())).expect("reload");
+    assert_eq!(machine.groups(), harness.machine.groups());
 }
 
 #[test]
@@ -70,8 +74,8 @@ fn an_installed_snapshot_is_durable_without_another_flush() {
     let path = dir.path().join("target");
     let mut machine = KvMachine::new(open(&path)).expect("an empty store");
     machine.install(GROUP, files.path(), &applied).expect("install");
-    drop(machine);
-    let machine = KvMachine::new(open(&path)).expect("reload");
+    let crashed = crash(&path);
+    let machine = KvMachine::new(open(crashed.path())).expect("reload");
     assert_eq!(machine.groups(), [(GROUP, applied)]);
     let record = machine.reader().get(GROUP, SLOT, b"k", false).expect("read");
     assert_eq!(record.expect("present").value, &b"v"[..]);
@@ -90,8 +94,8 @@ fn an_install_cut_off_by_a_crash_leaves_no_half_group_and_is_run_again() {
     // The range is dropped durably, then the crash comes.
     target.store.clear(&keys::group_range(GROUP)).expect("clear");
     target.store.flush().expect("flush");
-    drop(target);
-    let mut machine = KvMachine::new(open(&path)).expect("reload");
+    let crashed = crash(&path);
+    let mut machine = KvMachine::new(open(crashed.path())).expect("reload");
     assert_eq!(machine.groups(), []);
     machine.install(GROUP, files.path(), &applied).expect("install");
     assert_eq!(machine.groups(), [(GROUP, applied)]);
@@ -117,8 +121,8 @@ fn many_groups_share_a_store_and_a_write() {
     let outcomes = harness.machine.apply(&batches).expect("apply");
     assert_eq!(outcomes.len(), 2);
     harness.machine.flusher().flush().expect("flush");
-    drop(harness);
-    let machine = KvMachine::new(open(dir.path())).expect("reload");
+    let crashed = crash(dir.path());
+    let machine = KvMachine::new(open(crashed.path())).expect("reload");
     let groups: Vec<GroupId> = machine.groups().into_iter().map(|(group, _)| group).collect();
     assert_eq!(groups, [GROUP, GroupId(7)]);
 }
