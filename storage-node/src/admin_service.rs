@@ -1,0 +1,78 @@
+//! The Admin service: what an operator asks of this one node.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ringkv_consensus::{GroupStatus, Handle, Role};
+use ringkv_proto::v1;
+use ringkv_proto::v1::admin_server::Admin;
+use ringkv_proto::v1::{StatusReply, StatusRequest, StopReply, StopRequest};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
+
+use crate::cluster_view::ClusterView;
+use crate::config::StopNow;
+use crate::identity::Identity;
+
+/// Time for the reply to `Stop{now}` to leave before the process is gone.
+const LAST_REPLY: Duration = Duration::from_millis(100);
+
+/// The service.
+pub(crate) struct AdminService {
+    pub(crate) identity: Identity,
+    pub(crate) address: String,
+    pub(crate) engine: Handle,
+    pub(crate) view: Arc<ClusterView>,
+    pub(crate) started: Instant,
+    /// Cancelled to stop the node cleanly.
+    pub(crate) stop: CancellationToken,
+    pub(crate) stop_now: StopNow,
+}
+
+#[tonic::async_trait]
+impl Admin for AdminService {
+    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
+        Ok(Response::new(StatusReply {
+            cluster: self.identity.cluster.0,
+            node: self.identity.node.0,
+            address: self.address.clone(),
+            version: ringkv_telemetry::build_info::VERSION.to_owned(),
+            uptime_seconds: self.started.elapsed().as_secs(),
+            epoch: self.view.epoch(),
+            groups: self.engine.status().iter().map(group_to_proto).collect(),
+        }))
+    }
+
+    async fn stop(&self, request: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
+        if request.into_inner().now {
+            tracing::warn!("stopping at once, as asked: nothing is handed over or flushed");
+            let stop_now = self.stop_now.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(LAST_REPLY).await;
+                stop_now.run();
+            });
+        } else {
+            tracing::info!("stopping, as asked");
+            self.stop.cancel();
+        }
+        Ok(Response::new(StopReply {}))
+    }
+}
+
+fn group_to_proto(status: &GroupStatus) -> v1::GroupStatus {
+    v1::GroupStatus {
+        group: status.group.0,
+        replica: status.replica.0,
+        role: match status.role {
+            Role::Follower => 0,
+            Role::Candidate => 1,
+            Role::Leader => 2,
+        },
+        term: status.term,
+        leader_node: status.leader.map_or(0, |leader| leader.0),
+        commit_index: status.commit_index,
+        applied_index: status.applied_index,
+        first_index: status.first_index,
+        last_index: status.last_index,
+    }
+}

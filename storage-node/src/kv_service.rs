@@ -1,0 +1,74 @@
+//! The Kv service: takes batches of requests, hands them to the engine, and replies in batches.
+//!
+//! One task per stream does all of its work: it reads what came, submits it in one go, and replies
+//! with whatever has completed by then. So batches form by themselves under load and nothing waits
+//! while there is none; and a client that does not read its replies is not read from either.
+//! Every request gets exactly one reply, at the latest at its deadline.
+
+mod accept;
+mod inbox;
+mod open_requests;
+mod reply;
+mod session;
+
+use std::sync::Arc;
+
+use ringkv_consensus::Handle;
+use ringkv_proto::v1::kv_server::Kv;
+use ringkv_proto::v1::{KvReply, KvRequest, KvRequests};
+use tokio_stream::StreamExt as _;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::cluster_view::ClusterView;
+use crate::disk_watch::DiskWatch;
+use crate::machine::Reader;
+use crate::metrics::Metrics;
+use crate::store::RocksStore;
+use session::Session;
+
+/// What all streams share.
+pub(crate) struct Context {
+    pub(crate) engine: Handle,
+    pub(crate) reader: Reader<RocksStore>,
+    pub(crate) view: Arc<ClusterView>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) disk: DiskWatch,
+    /// Ends all streams, once the engine has stopped.
+    pub(crate) stopped: CancellationToken,
+}
+
+/// The service.
+pub(crate) struct KvService {
+    context: Arc<Context>,
+}
+
+impl KvService {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self { context }
+    }
+}
+
+#[tonic::async_trait]
+impl Kv for KvService {
+    type StreamStream = Session<Streaming<KvRequests>>;
+
+    async fn stream(
+        &self,
+        request: Request<Streaming<KvRequests>>,
+    ) -> Result<Response<Self::StreamStream>, Status> {
+        Ok(Response::new(Session::new(Arc::clone(&self.context), request.into_inner())))
+    }
+
+    async fn execute(&self, request: Request<KvRequest>) -> Result<Response<KvReply>, Status> {
+        let requests = KvRequests { requests: vec![request.into_inner()] };
+        let mut session =
+            Session::new(Arc::clone(&self.context), tokio_stream::once(Ok(requests)));
+        let replies = session.next().await.transpose()?;
+        let reply = replies.and_then(|mut replies| replies.replies.pop());
+        reply.map(Response::new).ok_or_else(|| Status::internal("a request got no reply"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

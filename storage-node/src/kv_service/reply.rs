@@ -1,0 +1,90 @@
+//! Pure. From the end of a request to what the client is told.
+//!
+//! Reads change nothing: whatever goes wrong with one, its outcome is "not applied".
+
+use ringkv_consensus::Refusal;
+use ringkv_proto::v1::kv_reply;
+use ringkv_proto::v1::{Error, ErrorCode, Outcome};
+
+/// The reply to a request that the engine did not do.
+pub(super) fn refused(refusal: Refusal) -> Error {
+    let code = match refusal {
+        Refusal::NoGroup => ErrorCode::NoGroup,
+        Refusal::NotLeader { .. } => ErrorCode::NotLeader,
+        Refusal::Busy => ErrorCode::Busy,
+        Refusal::ShuttingDown => ErrorCode::ShuttingDown,
+        Refusal::LeadershipLost => ErrorCode::LeadershipLost,
+        Refusal::ChangeRefused => ErrorCode::Internal,
+    };
+    let leader_node = match refusal {
+        Refusal::NotLeader { leader } => leader.map_or(0, |leader| leader.0),
+        _ => 0,
+    };
+    Error { leader_node, ..Error::new(code, refusal.to_string()) }
+}
+
+/// The reply to a request whose deadline passed before its end.
+pub(super) fn too_late() -> Error {
+    Error::new(ErrorCode::Deadline, "the deadline passed before the outcome was known")
+}
+
+/// The reply to a request that was open when the node stopped.
+pub(super) fn stopped() -> Error {
+    Error::new(ErrorCode::LeadershipLost, "the node stopped before the outcome was known")
+}
+
+/// The reply to a request that would have been one too many on its stream.
+pub(super) fn too_many(open_max: u16) -> Error {
+    let message = format!("{open_max} requests are open on this stream, the most there may be");
+    Error { limit: u64::from(open_max), ..Error::new(ErrorCode::Busy, message) }
+}
+
+/// Adds to an error what every error tells: our epoch, and for reads that nothing was applied.
+pub(super) fn complete(result: &mut kv_reply::Result, is_read: bool, epoch: u64) {
+    if let kv_reply::Result::Error(error) = result {
+        error.epoch = epoch;
+        if is_read {
+            error.set_outcome(Outcome::NotApplied);
+        }
+    }
+}
+
+/// Bytes that a reply takes in its batch, near enough to close the batch by.
+pub(super) fn weight(result: &kv_reply::Result) -> usize {
+    const OVERHEAD: usize = 64;
+    let record = match result {
+        kv_reply::Result::Found(found) => found.record.as_ref(),
+        kv_reply::Result::Written(written) => written.previous.as_ref(),
+        kv_reply::Result::Error(_) => None,
+    };
+    OVERHEAD + record.map_or(0, |record| record.value.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use ringkv_topology::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn outcomes_are_kept_apart() {
+        let outcome = |refusal| refused(refusal).outcome();
+        for not_applied in [Refusal::NoGroup, Refusal::Busy, Refusal::ShuttingDown] {
+            assert_eq!(outcome(not_applied), Outcome::NotApplied);
+        }
+        assert_eq!(outcome(Refusal::LeadershipLost), Outcome::Unknown);
+        for unknown in [too_late(), stopped()] {
+            assert_eq!(unknown.outcome(), Outcome::Unknown);
+        }
+        let mut read = kv_reply::Result::Error(too_late());
+        complete(&mut read, true, 7);
+        let kv_reply::Result::Error(error) = read else { unreachable!("it was an error") };
+        assert_eq!((error.outcome(), error.epoch), (Outcome::NotApplied, 7));
+    }
+
+    #[test]
+    fn a_refusal_points_to_the_leader() {
+        let error = refused(Refusal::NotLeader { leader: Some(NodeId(3)) });
+        assert_eq!((error.code(), error.leader_node), (ErrorCode::NotLeader, 3));
+    }
+}

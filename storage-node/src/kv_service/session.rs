@@ -1,0 +1,302 @@
+//! One Kv stream, as the stream of its replies.
+//!
+//! All work happens in `poll_next`, on the task that writes the replies to the socket. Its order
+//! is fixed: what has come in, what has completed, what is too late. It returns a batch as soon as
+//! it has any reply, and closes it at [`BATCH_BYTES`].
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use ringkv_consensus::{Completion, Done, Registration, Request, Sink, Ticket};
+use ringkv_proto::v1::kv_reply::Result as ReplyResult;
+use ringkv_proto::v1::{Error, ErrorCode, KvReplies, KvReply, KvRequest, KvRequests};
+use tokio::time::{Instant, Sleep};
+use tokio_stream::Stream;
+use tokio_util::sync::WaitForCancellationFutureOwned;
+use tonic::Status;
+
+use super::Context;
+use super::accept::{self, Accepted, Read};
+use super::inbox::Inbox;
+use super::open_requests::OpenRequests;
+use super::reply;
+use crate::convert;
+use crate::machine::ReadError;
+use crate::metrics::Op;
+
+/// Requests open on one stream; a gateway has many streams' worth of clients behind one of these,
+/// and more than this in the queue is more than a node does in 100 ms.
+const OPEN_MAX: u16 = 2_048;
+/// A batch of replies is closed at this size; the last reply may go over it by one value.
+const BATCH_BYTES: usize = 1 << 20;
+/// Batches taken in before replies get their turn.
+const BATCHES_PER_TURN: usize = 8;
+/// For requests that name no timeout.
+const TIMEOUT_DEFAULT_MS: u64 = 5_000;
+/// The longest timeout granted.
+const TIMEOUT_MAX_MS: u64 = 60_000;
+/// How late a deadline may be noticed.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
+
+/// A stream of requests turned into the stream of their replies.
+pub(crate) struct Session<S> {
+    context: Arc<Context>,
+    /// `None` once it has ended.
+    incoming: Option<S>,
+    inbox: Arc<Inbox>,
+    registration: Registration,
+    open: OpenRequests<Waiting>,
+    /// Taken from the inbox and not replied to yet.
+    completed: VecDeque<Completion>,
+    batch: Vec<KvReply>,
+    batch_bytes: usize,
+    /// Where deadlines are counted from.
+    began: Instant,
+    /// Armed while requests are open.
+    sweep: Option<Pin<Box<Sleep>>>,
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
+    /// What ended the stream before its time; told to the client last.
+    failure: Option<Status>,
+}
+
+/// What is needed to reply to an open request.
+#[derive(Debug)]
+struct Waiting {
+    /// The client's own.
+    id: u64,
+    op: Op,
+    arrived: Instant,
+    /// For a get: what to read once the engine says so.
+    read: Option<Read>,
+}
+
+impl<S> Session<S>
+where
+    S: Stream<Item = Result<KvRequests, Status>> + Unpin,
+{
+    /// A session over the requests of `incoming`.
+    pub(super) fn new(context: Arc<Context>, incoming: S) -> Self {
+        let inbox = Arc::new(Inbox::default());
+        let registration = context.engine.register(Arc::clone(&inbox) as Arc<dyn Sink>);
+        context.metrics.stream(1);
+        Self {
+            incoming: Some(incoming),
+            inbox,
+            registration,
+            open: OpenRequests::new(OPEN_MAX),
+            completed: VecDeque::new(),
+            batch: Vec::new(),
+            batch_bytes: 0,
+            began: Instant::now(),
+            sweep: None,
+            stopped: Box::pin(context.stopped.clone().cancelled_owned()),
+            failure: None,
+            context,
+        }
+    }
+
+    /// Takes in up to [`BATCHES_PER_TURN`] batches and submits their requests together. Tells
+    /// whether there may be more.
+    fn take_in(&mut self, cx: &mut TaskContext<'_>) -> bool {
+        let mut requests = Vec::new();
+        let mut more = true;
+        for _ in 0..BATCHES_PER_TURN {
+            let Some(incoming) = &mut self.incoming else {
+                more = false;
+                break;
+            };
+            match Pin::new(incoming).poll_next(cx) {
+                Poll::Ready(Some(Ok(batch))) => self.accept(batch, &mut requests),
+                Poll::Ready(Some(Err(status))) => {
+                    self.failure = Some(status);
+                    self.incoming = None;
+                }
+                Poll::Ready(None) => self.incoming = None,
+                Poll::Pending => {
+                    more = false;
+                    break;
+                }
+            }
+        }
+        if !requests.is_empty() {
+            self.context.engine.submit(requests);
+        }
+        more
+    }
+
+    fn accept(&mut self, batch: KvRequests, requests: &mut Vec<Request>) {
+        let context = Arc::clone(&self.context);
+        let topology = context.view.get();
+        let (arrived, disk_full) = (Instant::now(), context.disk.is_full());
+        for request in batch.requests {
+            // A request that names no operation counts as a read: nothing was applied.
+            let op = accept::op(&request).unwrap_or(Op::Get);
+            let waiting = Waiting { id: request.id, op, arrived, read: None };
+            match accept::accept(&request, topology.as_deref(), disk_full) {
+                Ok(accepted) => {
+                    if let Some(request) = self.keep(&request, waiting, accepted) {
+                        requests.push(request);
+                    }
+                }
+                Err(error) => self.reply(&waiting, ReplyResult::Error(error)),
+            }
+        }
+    }
+
+    /// Makes an accepted request an open one, for the engine to do; replies if there is no room.
+    fn keep(
+        &mut self,
+        request: &KvRequest,
+        waiting: Waiting,
+        accepted: Accepted,
+    ) -> Option<Request> {
+        let timeout_ms = match u64::from(request.timeout_ms) {
+            0 => TIMEOUT_DEFAULT_MS,
+            timeout => timeout.min(TIMEOUT_MAX_MS),
+        };
+        let deadline_ms = self.elapsed_ms(waiting.arrived) + timeout_ms;
+        let Waiting { id, op, arrived, .. } = waiting;
+        let (read, group, command) = match accepted {
+            Accepted::Read { group, read } => (Some(read), group, None),
+            Accepted::Write { group, command } => (None, group, Some(command)),
+        };
+        let Some(ticket) = self.open.insert(Waiting { id, op, arrived, read }, deadline_ms) else {
+            let waiting = Waiting { id, op, arrived, read: None };
+            self.reply(&waiting, ReplyResult::Error(reply::too_many(OPEN_MAX)));
+            return None;
+        };
+        let ticket = Ticket { sink: self.registration.id(), id: ticket };
+        Some(match command {
+            Some(command) => Request::Propose { group, command, ticket },
+            None => Request::Read { group, ticket },
+        })
+    }
+
+    /// Replies to what has completed, until the batch is full or nothing is left.
+    fn finish_completed(&mut self, cx: &mut TaskContext<'_>) {
+        while self.batch_bytes < BATCH_BYTES {
+            let Some(completion) = self.completed.pop_front() else {
+                match self.inbox.poll_take(cx) {
+                    Poll::Ready(completions) => {
+                        self.completed = completions.into();
+                        continue;
+                    }
+                    Poll::Pending => return,
+                }
+            };
+            // One whose deadline passed has had its reply.
+            if let Some(waiting) = self.open.take(completion.id) {
+                let result = self.result_of(&waiting, completion);
+                self.reply(&waiting, result);
+            }
+        }
+    }
+
+    fn result_of(&self, waiting: &Waiting, completion: Completion) -> ReplyResult {
+        match (completion.result, &waiting.read) {
+            (Ok(Done::Applied(outcome)), None) => convert::write_reply(&outcome),
+            (Ok(Done::ReadReady), Some(read)) => {
+                let Read { group, slot, key, without_value } = read;
+                let record = self.context.reader.get(*group, *slot, key, *without_value);
+                if let Err(ReadError::Store(error)) = &record {
+                    let error: &dyn std::error::Error = error;
+                    tracing::error!(%group, %slot, error, "a record cannot be read");
+                }
+                convert::read_reply(record)
+            }
+            (Err(refusal), _) => ReplyResult::Error(reply::refused(refusal)),
+            (Ok(done), _) => {
+                tracing::error!(?done, op = ?waiting.op, "the engine did what nobody asked for");
+                ReplyResult::Error(Error::new(ErrorCode::Internal, "an answer to something else"))
+            }
+        }
+    }
+
+    /// Adds a reply to the batch.
+    fn reply(&mut self, waiting: &Waiting, mut result: ReplyResult) {
+        let is_read = waiting.op == Op::Get;
+        reply::complete(&mut result, is_read, self.context.view.epoch());
+        let metrics = &self.context.metrics;
+        metrics.answered(waiting.op, waiting.arrived.elapsed());
+        if !is_read {
+            metrics.write_result(match &result {
+                ReplyResult::Error(error) => Some(error.code()),
+                ReplyResult::Found(_) | ReplyResult::Written(_) => None,
+            });
+        }
+        self.batch_bytes += reply::weight(&result);
+        self.batch.push(KvReply { id: waiting.id, result: Some(result) });
+    }
+
+    /// Replies to all open requests that are due by `now_ms`.
+    fn give_up(&mut self, now_ms: u64, error: &Error) {
+        for waiting in self.open.take_due(now_ms) {
+            self.reply(&waiting, ReplyResult::Error(error.clone()));
+        }
+    }
+
+    /// Looks for passed deadlines, every [`SWEEP_INTERVAL`] while requests are open.
+    fn sweep(&mut self, cx: &mut TaskContext<'_>) {
+        loop {
+            if self.open.is_empty() {
+                self.sweep = None;
+                return;
+            }
+            let sleep = self
+                .sweep
+                .get_or_insert_with(|| Box::pin(tokio::time::sleep(SWEEP_INTERVAL)));
+            if sleep.as_mut().poll(cx).is_pending() {
+                return;
+            }
+            self.sweep = None;
+            self.give_up(self.elapsed_ms(Instant::now()), &reply::too_late());
+        }
+    }
+
+    fn elapsed_ms(&self, at: Instant) -> u64 {
+        let elapsed = at.duration_since(self.began).as_millis();
+        u64::try_from(elapsed).expect("milliseconds of an uptime fit 64 bits")
+    }
+
+    fn take_batch(&mut self) -> KvReplies {
+        self.batch_bytes = 0;
+        KvReplies { replies: std::mem::take(&mut self.batch) }
+    }
+}
+
+impl<S> Stream for Session<S>
+where
+    S: Stream<Item = Result<KvRequests, Status>> + Unpin,
+{
+    type Item = Result<KvReplies, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let mut more = this.take_in(cx);
+        this.finish_completed(cx);
+        this.sweep(cx);
+        if this.stopped.as_mut().poll(cx).is_ready() {
+            (this.incoming, more) = (None, false);
+            this.give_up(u64::MAX, &reply::stopped());
+        }
+        if !this.batch.is_empty() {
+            return Poll::Ready(Some(Ok(this.take_batch())));
+        }
+        if this.incoming.is_none() && this.open.is_empty() {
+            return Poll::Ready(this.failure.take().map(Err));
+        }
+        if more {
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+}
+
+impl<S> Drop for Session<S> {
+    fn drop(&mut self) {
+        self.context.metrics.stream(-1);
+    }
+}

@@ -1,0 +1,124 @@
+//! Pure. When to hand a group's leadership back to the node that should lead it.
+//!
+//! After a failure leaders pile up on the nodes that stayed. Once the preferred node's replica has
+//! been active and caught up for some steps in a row the leadership goes back, one group a step,
+//! so that clients meet at most one change of leader at a time; and not again to the same node for
+//! a while, so that a node that cannot hold it is not handed it without end.
+
+use std::collections::BTreeMap;
+
+use ringkv_consensus::{GroupStatus, Role};
+use ringkv_topology::{GroupId, NodeId, Topology};
+
+/// Steps in a row for which the preferred node must be fit; one step is a second.
+const STEPS_FIT: u32 = 3;
+/// A replica this close behind takes over within a round trip.
+const LAG_ENTRIES_MAX: u64 = 64;
+/// Steps before the same group is handed back again.
+const STEPS_BETWEEN: u32 = 30;
+
+/// What has been seen of the groups led here.
+#[derive(Debug, Default)]
+pub(crate) struct LeadershipReturn {
+    /// Steps in a row each group's preferred node has been fit.
+    fit: BTreeMap<GroupId, u32>,
+    /// Steps each group still waits after a return.
+    waits: BTreeMap<GroupId, u32>,
+}
+
+impl LeadershipReturn {
+    /// Takes note of the present state, once a second, and gives at most one group with the node
+    /// to hand it to.
+    pub(crate) fn step(
+        &mut self,
+        topology: &Topology,
+        node: NodeId,
+        present: &[GroupStatus],
+    ) -> Option<(GroupId, NodeId)> {
+        self.waits.retain(|_, steps| {
+            *steps -= 1;
+            *steps > 0
+        });
+        let fit: Vec<(GroupId, NodeId)> = present
+            .iter()
+            .filter_map(|status| Some((status.group, fit_owner(topology, node, status)?)))
+            .collect();
+        self.fit.retain(|group, _| fit.iter().any(|(other, _)| other == group));
+        for (group, _) in &fit {
+            let steps = self.fit.entry(*group).or_default();
+            *steps = steps.saturating_add(1);
+        }
+        let due = fit.into_iter().find(|(group, _)| {
+            self.fit[group] >= STEPS_FIT && !self.waits.contains_key(group)
+        })?;
+        self.fit.remove(&due.0);
+        self.waits.insert(due.0, STEPS_BETWEEN);
+        Some(due)
+    }
+}
+
+/// The node that should lead a group led here and could do so now.
+fn fit_owner(topology: &Topology, node: NodeId, status: &GroupStatus) -> Option<NodeId> {
+    let preferred = topology.groups.get(&status.group)?.preferred_leader;
+    if status.role != Role::Leader || preferred == node {
+        return None;
+    }
+    let peer = status.peers.iter().find(|peer| peer.node == preferred)?;
+    let fit = peer.voter && peer.recently_active && peer.lag_entries <= LAG_ENTRIES_MAX;
+    fit.then_some(preferred)
+}
+
+#[cfg(test)]
+mod tests {
+    use ringkv_consensus::PeerStatus;
+    use ringkv_topology::ReplicaId;
+
+    use super::*;
+    use crate::test_topology;
+
+    /// Node 1 leads `group`, whose preferred node `group` is `lag` entries behind.
+    fn led(group: u64, lag: u64) -> GroupStatus {
+        let peer = PeerStatus {
+            node: NodeId(group),
+            replica: ReplicaId(10 * group + group),
+            matched: 1,
+            lag_entries: lag,
+            recently_active: true,
+            voter: true,
+        };
+        GroupStatus { peers: vec![peer], ..test_topology::status(group, 1, Some(1)) }
+    }
+
+    #[test]
+    fn a_fit_owner_gets_its_group_back_after_three_steps_and_one_group_at_a_time() {
+        let topology = test_topology::formed(3);
+        let mut returns = LeadershipReturn::default();
+        let present = [test_topology::status(1, 1, Some(1)), led(2, 0), led(3, 0)];
+        let mut step = || returns.step(&topology, NodeId(1), &present);
+        assert_eq!((step(), step()), (None, None));
+        assert_eq!(step(), Some((GroupId(2), NodeId(2))));
+        assert_eq!(step(), Some((GroupId(3), NodeId(3))));
+        assert_eq!(step(), None);
+    }
+
+    #[test]
+    fn a_lapse_starts_the_count_again() {
+        let topology = test_topology::formed(3);
+        let mut returns = LeadershipReturn::default();
+        let mut step = |lag| returns.step(&topology, NodeId(1), &[led(2, lag)]);
+        for lag in [0, 0, 1_000, 0, 0] {
+            assert_eq!(step(lag), None);
+        }
+        assert!(step(0).is_some());
+    }
+
+    #[test]
+    fn a_node_that_cannot_hold_it_is_not_asked_again_at_once() {
+        let topology = test_topology::formed(3);
+        let mut returns = LeadershipReturn::default();
+        let given: Vec<u32> = (1..=70)
+            .filter(|_| returns.step(&topology, NodeId(1), &[led(2, 0)]).is_some())
+            .collect();
+        assert_eq!(given, [3, 33, 63]);
+    }
+}

@@ -1,0 +1,36 @@
+//! The `ringkv-storage-node` binary: settings, log and signals around the library.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser as _;
+use ringkv_storage_node::{Args, Config, run};
+use ringkv_telemetry::{logging, panic, shutdown};
+
+/// The engine has threads of its own; more here would only pass work around.
+const WORKERS: usize = 2;
+const BLOCKING_THREADS_MAX: usize = 16;
+/// Time for threads that write files to come to their end.
+const LAST_WORK: Duration = Duration::from_secs(2);
+
+fn main() -> anyhow::Result<ExitCode> {
+    let args = Args::parse();
+    panic::abort_on_panic();
+    let _log = logging::init(args.log_format, &args.log_level)?;
+    let config = Config::try_from(args)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .max_blocking_threads(BLOCKING_THREADS_MAX)
+        .thread_name("rpc")
+        .enable_all()
+        .build()?;
+    let ended = runtime.block_on(async { run(config, shutdown::signal()?).await });
+    runtime.shutdown_timeout(LAST_WORK);
+    match ended {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            tracing::error!("{error:#}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The node's metrics: names, help and units; nothing is counted twice.
+//!
+//! Hot paths hold their series ready and never look a label up. What the engine knows anyway is
+//! read when a scrape asks for it (`metrics/groups`), not kept up beside it.
+
+mod disk;
+mod groups;
+
+use std::time::Duration;
+
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+};
+use ringkv_consensus::Observer;
+use ringkv_proto::v1::ErrorCode;
+
+pub(crate) use disk::{DiskSeries, bytes_under};
+pub(crate) use groups::GroupSeries;
+
+/// From 50 µs, doubling, to 6.5 s: a request that is answered sooner or later than that is out of
+/// the ordinary either way.
+const LATENCY_BUCKETS: usize = 18;
+
+/// What a request asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Get,
+    Put,
+    Delete,
+}
+
+/// The series that are counted as things happen.
+pub(crate) struct Metrics {
+    latency: [Histogram; 3],
+    writes_applied: IntCounter,
+    writes_by_result: IntCounterVec,
+    fsync: Histogram,
+    fsync_bytes: IntCounter,
+    flush: Histogram,
+    requests_refused: IntCounter,
+    frames_dropped: IntCounter,
+    snapshots_built: IntCounter,
+    snapshots_received: IntCounter,
+    streams: IntGauge,
+}
+
+impl Metrics {
+    /// Makes the series and adds them to the registry.
+    ///
+    /// # Errors
+    /// A name is taken in this registry.
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let latency = HistogramVec::new(
+            seconds(
+                "raft_request_latency_seconds",
+                "Time from a request's arrival at this node to its reply, in seconds.",
+            )?,
+            &["op"],
+        )?;
+        registry.register(Box::new(latency.clone()))?;
+        let writes_by_result = IntCounterVec::new(
+            Opts::new(
+                "ringkv_raft_proposals_total",
+                "Writes answered, by result: applied, or the code of the error.",
+            ),
+            &["result"],
+        )?;
+        registry.register(Box::new(writes_by_result.clone()))?;
+        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let histogram = |name: &str, help: &str| -> prometheus::Result<Histogram> {
+            let histogram = Histogram::with_opts(seconds(name, help)?)?;
+            registry.register(Box::new(histogram.clone()))?;
+            Ok(histogram)
+        };
+        let streams = IntGauge::new("ringkv_kv_streams", "Open Kv streams.")?;
+        registry.register(Box::new(streams.clone()))?;
+        Ok(Self {
+            latency: ["get", "put", "delete"].map(|op| latency.with_label_values(&[op])),
+            writes_applied: writes_by_result.with_label_values(&["applied"]),
+            writes_by_result,
+            fsync: histogram(
+                "ringkv_storage_fsync_seconds",
+                "Time to write and sync one batch of the Raft log, in seconds.",
+            )?,
+            fsync_bytes: counter(
+                "ringkv_storage_log_bytes_total",
+                "Bytes of entries in synced batches of the Raft log.",
+            )?,
+            flush: histogram(
+                "ringkv_storage_flush_seconds",
+                "Time to make the state machine durable, in seconds.",
+            )?,
+            requests_refused: counter(
+                "ringkv_requests_refused_total",
+                "Requests refused as busy because a queue of the engine was full.",
+            )?,
+            frames_dropped: counter(
+                "ringkv_raft_frames_dropped_total",
+                "Frames of peers dropped because too many were waiting.",
+            )?,
+            snapshots_built: counter("ringkv_snapshots_built_total", "Snapshots cut here.")?,
+            snapshots_received: counter(
+                "ringkv_snapshots_received_total",
+                "Snapshots that arrived here whole.",
+            )?,
+            streams,
+        })
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, op: Op, took: Duration) {
+        self.latency[op as usize].observe(took.as_secs_f64());
+    }
+
+    /// A write was answered with success, or with the code.
+    pub(crate) fn write_result(&self, error: Option<ErrorCode>) {
+        match error {
+            None => self.writes_applied.inc(),
+            Some(code) => self.writes_by_result.with_label_values(&[code.slug()]).inc(),
+        }
+    }
+
+    /// A Kv stream was opened (1) or closed (-1).
+    pub(crate) fn stream(&self, change: i64) {
+        self.streams.add(change);
+    }
+}
+
+impl Observer for Metrics {
+    fn fsync(&self, took: Duration, bytes: usize) {
+        self.fsync.observe(took.as_secs_f64());
+        self.fsync_bytes.inc_by(bytes as u64);
+    }
+
+    fn frame_dropped(&self, _bytes: usize) {
+        self.frames_dropped.inc();
+    }
+
+    fn refused(&self, requests: usize) {
+        self.requests_refused.inc_by(requests as u64);
+    }
+
+    fn flushed(&self, took: Duration) {
+        self.flush.observe(took.as_secs_f64());
+    }
+
+    fn snapshot_built(&self, _group: ringkv_topology::GroupId, _bytes: u64, _took: Duration) {
+        self.snapshots_built.inc();
+    }
+
+    fn snapshot_received(&self, _group: ringkv_topology::GroupId, _bytes: u64) {
+        self.snapshots_received.inc();
+    }
+}
+
+fn seconds(name: &str, help: &str) -> prometheus::Result<HistogramOpts> {
+    let buckets = prometheus::exponential_buckets(50e-6, 2.0, LATENCY_BUCKETS)?;
+    Ok(HistogramOpts::new(name, help).buckets(buckets))
+}

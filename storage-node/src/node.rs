@@ -1,0 +1,196 @@
+//! The life of a storage node: start, serve, stop, each in its order.
+//!
+//! Start: take the data directory, find out who we are, open the stores, start the engine, then
+//! serve. Stop: go unready, hand leadership over and flush, end the streams, close the sockets,
+//! let go of the directory. Whatever fails at start ends the node with the reason; nothing of it
+//! is left running.
+
+mod identify;
+mod open;
+mod reconcile;
+mod server;
+mod socket;
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+use prometheus::Registry;
+use ringkv_telemetry::health::Health;
+use ringkv_telemetry::{bind, build_info, http, process};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin_service::AdminService;
+use crate::cluster_view::ClusterView;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::disk_watch::DiskWatch;
+use crate::identity::Identity;
+use crate::kv_service;
+use crate::metrics::{DiskSeries, GroupSeries, Metrics};
+use crate::placement_link::{PlacementClient, Registration};
+use open::Opened;
+use reconcile::Reconciler;
+use server::{GrpcServer, Services};
+
+/// Time for leaders to be handed over and open requests to end.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Sockets that are bound already.
+#[derive(Debug)]
+pub struct Listeners {
+    pub grpc: TcpListener,
+    pub metrics: TcpListener,
+}
+
+/// Binds the addresses of the config and serves until `shutdown`.
+///
+/// # Errors
+/// An address cannot be bound; else as [`serve`].
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let grpc = bind::tcp("--listen", &config.listen)?;
+    let metrics = bind::tcp("--metrics-listen", &config.metrics_listen)?;
+    serve(config, Listeners { grpc, metrics }, shutdown).await
+}
+
+/// Serves until `shutdown` or `Admin.Stop`, then stops cleanly. Dropped before its end it is a
+/// crash in good order: nothing is handed over or flushed, connections are cut.
+///
+/// # Errors
+/// The node cannot start, or placement says that it is not one of the cluster's.
+pub async fn serve(
+    config: Config,
+    listeners: Listeners,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    tracing::info!(?config, version = build_info::VERSION, "storage node starts");
+    let registry = Registry::new();
+    build_info::register(&registry, "storage-node")?;
+    process::register(&registry)?;
+    DiskSeries::register(&registry, &config.data_dir)?;
+    let health = Health::starting(["identity", "groups"]);
+    let dir = Arc::new(DataDir::open(&config.data_dir)?);
+    let metrics_end = CancellationToken::new();
+    let metrics_guard = metrics_end.clone().drop_guard();
+    let (metrics, pages) = (listeners.metrics, (registry.clone(), health.clone()));
+    let metrics_server = tokio::spawn(http::serve(metrics, pages.0, pages.1, metrics_end));
+
+    let start = Start { config, registry, health, dir, grpc: listeners.grpc };
+    let ended = start.live(shutdown).await;
+
+    drop(metrics_guard);
+    metrics_server.await.context("join the metrics server")?.context("serve metrics")?;
+    ended
+}
+
+/// A node that has its directory and sockets, and nothing else yet.
+struct Start {
+    config: Config,
+    registry: Registry,
+    health: Health,
+    dir: Arc<DataDir>,
+    grpc: TcpListener,
+}
+
+impl Start {
+    async fn live(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let registration = Registration {
+            address: advertised(&self.config, &self.grpc)?,
+            zone: self.config.zone.clone(),
+            capacity: self.config.capacity,
+            incarnation: rand::random(),
+        };
+        let placement = PlacementClient::new(self.config.placement.clone());
+        let identity = tokio::select! {
+            identity = identify::identify(&self.dir, &placement, &registration) => identity?,
+            () = shutdown.cancelled() => return Ok(()),
+        };
+        self.health.ready("identity");
+        let metrics = Arc::new(Metrics::register(&self.registry)?);
+        let view = Arc::new(open::stored_view(&self.dir, identity)?);
+        let opened = open::open(&self.config, &self.dir, identity, &view, &metrics).await?;
+        let node = Node { start: self, registration, placement, identity, metrics, view };
+        node.serve(opened, shutdown.child_token()).await
+    }
+}
+
+/// A node that knows who it is.
+struct Node {
+    start: Start,
+    registration: Registration,
+    placement: PlacementClient,
+    identity: Identity,
+    metrics: Arc<Metrics>,
+    view: Arc<ClusterView>,
+}
+
+impl Node {
+    async fn serve(self, opened: Opened, stop: CancellationToken) -> anyhow::Result<()> {
+        let Opened { engine, reader } = opened;
+        let peers = Arc::new(Mutex::default());
+        let (registry, handle) = (&self.start.registry, engine.handle());
+        GroupSeries::register(registry, handle, Arc::clone(&self.view), Arc::clone(&peers))?;
+        let streams_end = CancellationToken::new();
+        let disk = DiskWatch::default();
+        let kv = Arc::new(kv_service::Context {
+            engine: engine.handle(),
+            reader,
+            view: Arc::clone(&self.view),
+            metrics: Arc::clone(&self.metrics),
+            disk: disk.clone(),
+            stopped: streams_end.clone(),
+        });
+        let services = Services { kv, admin: self.admin(engine.handle(), stop.clone()) };
+        let (mut server, health) = GrpcServer::start(&self.start.grpc, services)?;
+        tracing::info!(
+            cluster = self.identity.cluster.0,
+            node = self.identity.node.0,
+            address = self.registration.address,
+            "serving"
+        );
+        let reconciler = Reconciler::new(&self, engine.handle(), peers, health.clone());
+        let ended = tokio::select! {
+            ended = reconciler.run() => ended,
+            () = disk.watch(self.start.config.data_dir.clone()) => Ok(()),
+            ended = server.ended() => ended,
+            () = stop.cancelled() => Ok(()),
+        };
+        tracing::info!("handing leadership over and draining");
+        self.start.health.unready("shutdown", "stopping");
+        health.not_serving().await;
+        tokio::task::spawn_blocking(move || engine.stop(DRAIN_TIMEOUT))
+            .await
+            .context("stop the engine")?;
+        streams_end.cancel();
+        server.stop().await;
+        tracing::info!("stopped");
+        ended
+    }
+
+    fn admin(&self, engine: ringkv_consensus::Handle, stop: CancellationToken) -> AdminService {
+        AdminService {
+            identity: self.identity,
+            address: self.registration.address.clone(),
+            engine,
+            view: Arc::clone(&self.view),
+            started: Instant::now(),
+            stop,
+            stop_now: self.start.config.stop_now.clone(),
+        }
+    }
+}
+
+/// Where others reach this node.
+fn advertised(config: &Config, grpc: &TcpListener) -> anyhow::Result<String> {
+    if let Some(advertise) = &config.advertise {
+        return Ok(advertise.clone());
+    }
+    let bound = grpc.local_addr().context("ask for the address of the gRPC socket")?;
+    anyhow::ensure!(
+        !bound.ip().is_unspecified(),
+        "--advertise: is needed, since others cannot reach --listen {bound}"
+    );
+    Ok(bound.to_string())
+}

@@ -1,0 +1,114 @@
+//! Opening what the data directory holds, and the engine over it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use ringkv_consensus::{Engine, EngineConfig, RocksLog};
+use ringkv_transport::{AddressBook, GrpcTransport};
+
+use crate::cluster_view::ClusterView;
+use crate::config::Config;
+use crate::data_dir::DataDir;
+use crate::identity::Identity;
+use crate::machine::{KvMachine, Reader};
+use crate::metrics::Metrics;
+use crate::store::{RocksSettings, RocksStore};
+use crate::topology_file;
+
+/// The running engine, and the way to read what it applies.
+pub(super) struct Opened {
+    pub(super) engine: Engine,
+    pub(super) reader: Reader<RocksStore>,
+}
+
+/// The view that the directory's last topology gives; empty for a node that never had one.
+///
+/// # Errors
+/// The stored topology is damaged or of another cluster; or the node has taken part in a cluster
+/// and its stores are gone: under its old name it would vote a second time in terms it voted in.
+pub(super) fn stored_view(dir: &DataDir, identity: Identity) -> anyhow::Result<ClusterView> {
+    let Some(topology) = topology_file::load(dir)? else { return Ok(ClusterView::default()) };
+    ensure!(
+        topology.cluster == identity.cluster,
+        "--data-dir: the topology in {} is of cluster {}, its identity of cluster {}",
+        dir.path().display(),
+        topology.cluster,
+        identity.cluster
+    );
+    for store in [dir.raft(), dir.data()] {
+        ensure!(
+            is_store(&store),
+            "--data-dir: {} is gone, though this node has taken part in the cluster; restore it, \
+             or empty {} to come back as a new node",
+            store.display(),
+            dir.path().display()
+        );
+    }
+    Ok(ClusterView::starting_with(Some(topology)))
+}
+
+/// Whether RocksDB has ever been opened there.
+fn is_store(dir: &Path) -> bool {
+    dir.join("CURRENT").exists()
+}
+
+/// Opens both stores and starts the engine, on a thread that may block.
+///
+/// # Errors
+/// A store cannot be opened, or log and state do not belong together.
+pub(super) async fn open(
+    config: &Config,
+    dir: &Arc<DataDir>,
+    identity: Identity,
+    view: &Arc<ClusterView>,
+    metrics: &Arc<Metrics>,
+) -> anyhow::Result<Opened> {
+    let (dir, view, metrics) = (Arc::clone(dir), Arc::clone(view), Arc::clone(metrics));
+    let log_entries_max = config.log_entries_max;
+    let runtime = tokio::runtime::Handle::current();
+    let open = move || {
+        let log = RocksLog::open(&dir.raft()).context("open the Raft log")?;
+        let store = RocksStore::open(&dir.data(), &RocksSettings::default())
+            .context("open the data store")?;
+        let machine = KvMachine::new(store).context("load the state machine")?;
+        let reader = machine.reader();
+        let mut settings = EngineConfig::new(identity.node, rand::random(), dir.path());
+        settings.snapshot_dir = dir.snapshots();
+        settings.poller.log_entries_max = log_entries_max;
+        settings.poller.log_entries_kept = settings.poller.log_entries_kept.min(log_entries_max);
+        let Identity { cluster, node } = identity;
+        let engine = Engine::start(settings, log, machine, metrics, |handle| {
+            GrpcTransport::new(cluster, node, view as Arc<dyn AddressBook>, handle, runtime)
+        })
+        .context("start the engine")?;
+        Ok(Opened { engine, reader })
+    };
+    tokio::task::spawn_blocking(open).await.context("join the opening thread")?
+}
+
+#[cfg(test)]
+mod tests {
+    use ringkv_topology::{ClusterId, NodeId};
+
+    use super::*;
+    use crate::test_topology;
+
+    #[test]
+    fn a_node_whose_stores_are_gone_does_not_come_back_under_its_name() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(temporary.path()).unwrap();
+        let identity = Identity { cluster: ClusterId(42), node: NodeId(1) };
+        assert_eq!(stored_view(&dir, identity).unwrap().epoch(), 0);
+        topology_file::store(&dir, &test_topology::formed(1)).unwrap();
+        let error = stored_view(&dir, identity).unwrap_err().to_string();
+        assert!(error.contains("raft is gone"), "{error}");
+        for store in [dir.raft(), dir.data()] {
+            std::fs::create_dir(&store).unwrap();
+            std::fs::write(store.join("CURRENT"), "").unwrap();
+        }
+        assert_eq!(stored_view(&dir, identity).unwrap().epoch(), 2);
+        let other = Identity { cluster: ClusterId(43), ..identity };
+        assert!(stored_view(&dir, other).is_err());
+    }
+}

@@ -1,0 +1,151 @@
+//! Brings the node in line with the topology, and keeps watching over what it leads.
+//!
+//! One task does all of it: it follows the topology, sends heartbeats, and takes a look at the
+//! engine twice a second. Everything is level-triggered, so that a lost message only costs the
+//! time to the next look.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use parking_lot::Mutex;
+use ringkv_consensus::Handle;
+use ringkv_topology::Topology;
+use tokio::time::MissedTickBehavior;
+
+use super::Node;
+use super::server::GrpcHealth;
+use crate::leadership::LeadershipReturn;
+use crate::metrics::bytes_under;
+use crate::owned_slots::OwnedSlots;
+use crate::peer_health::PeerHealth;
+use crate::placement_link::{self, Report};
+use crate::replicas;
+use crate::topology_file;
+
+const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// Leadership is handed back at every second look: one group a second.
+const LOOKS_PER_RETURN: u32 = 2;
+
+pub(super) struct Reconciler<'a> {
+    node: &'a Node,
+    engine: Handle,
+    peers: Arc<Mutex<PeerHealth>>,
+    grpc_health: GrpcHealth,
+}
+
+impl<'a> Reconciler<'a> {
+    pub(super) fn new(
+        node: &'a Node,
+        engine: Handle,
+        peers: Arc<Mutex<PeerHealth>>,
+        grpc_health: GrpcHealth,
+    ) -> Self {
+        Self { node, engine, peers, grpc_health }
+    }
+
+    /// Works until dropped.
+    ///
+    /// # Errors
+    /// Placement no longer knows this node as one of the cluster's.
+    pub(super) async fn run(&self) -> anyhow::Result<()> {
+        // What the directory held; the first look of a node that restarts needs nobody else.
+        self.create_missing();
+        tokio::select! {
+            ended = self.beat() => ended,
+            () = self.follow() => Ok(()),
+            () = self.look_on() => Ok(()),
+        }
+    }
+
+    async fn beat(&self) -> anyhow::Result<()> {
+        let Node { placement, registration, identity, view, .. } = self.node;
+        let data_dir = self.node.start.dir.data();
+        placement_link::beat(placement, registration, *identity, || Report {
+            epoch: view.epoch(),
+            groups: self.engine.status(),
+            data_bytes: bytes_under(&data_dir).unwrap_or(0),
+        })
+        .await
+    }
+
+    async fn follow(&self) {
+        let Node { placement, identity, .. } = self.node;
+        let take = async |topology| self.take(topology).await;
+        placement_link::follow(placement, identity.cluster, take).await;
+    }
+
+    /// Goes over to a topology if it is newer, and makes it outlast a restart.
+    async fn take(&self, topology: Topology) {
+        let epoch = topology.epoch.0;
+        if !self.node.view.advance(topology) {
+            return;
+        }
+        tracing::info!(epoch, "new topology");
+        self.create_missing();
+        let (dir, view) = (Arc::clone(&self.node.start.dir), Arc::clone(&self.node.view));
+        let store = move || match view.get() {
+            Some(topology) => topology_file::store(&dir, &topology),
+            None => Ok(()),
+        };
+        let stored = tokio::task::spawn_blocking(store).await.context("join the storing thread");
+        if let Err(error) = stored.and_then(|stored| stored) {
+            // Only a restart without placement would miss it: no reason to stop serving.
+            let error = format!("{error:#}");
+            tracing::error!(epoch, error, "the topology cannot be kept for a restart");
+        }
+    }
+
+    fn create_missing(&self) {
+        let Some(topology) = self.node.view.get() else { return };
+        let settings = topology.settings;
+        let encode = |slots: &[ringkv_topology::Slot]| {
+            let slots = slots.iter().copied();
+            OwnedSlots::new(settings.slot_count, settings.value_bytes_max, slots).encode()
+        };
+        let present = self.engine.status();
+        for missing in replicas::missing(&topology, self.node.identity.node, &present, encode) {
+            let group = missing.genesis.group;
+            tracing::debug!(group = group.0, replica = missing.genesis.replica.0, "new replica");
+            self.engine.create(missing.genesis);
+            if missing.campaign {
+                self.engine.campaign(group);
+            }
+        }
+    }
+
+    async fn look_on(&self) {
+        let mut due = tokio::time::interval(LOOK_INTERVAL);
+        due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut returns = LeadershipReturn::default();
+        for looks in 0u32.. {
+            due.tick().await;
+            self.create_missing();
+            self.look().await;
+            if looks % LOOKS_PER_RETURN == 0 {
+                self.hand_back(&mut returns);
+            }
+        }
+    }
+
+    async fn look(&self) {
+        let (node, status) = (self.node.identity.node, self.engine.status());
+        self.peers.lock().look(node, &status);
+        let topology = self.node.view.get();
+        let reason = replicas::unready_reason(topology.as_deref(), node, &status);
+        self.grpc_health.set(reason.is_none()).await;
+        match reason {
+            Some(reason) => self.node.start.health.unready("groups", reason),
+            None => self.node.start.health.ready("groups"),
+        }
+    }
+
+    fn hand_back(&self, returns: &mut LeadershipReturn) {
+        let Some(topology) = self.node.view.get() else { return };
+        let status = self.engine.status();
+        if let Some((group, to)) = returns.step(&topology, self.node.identity.node, &status) {
+            tracing::info!(group = group.0, to = to.0, "handing leadership back");
+            self.engine.transfer_leader(group, to);
+        }
+    }
+}

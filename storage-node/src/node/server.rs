@@ -1,0 +1,126 @@
+//! The gRPC server of a node: its services, their limits, and the end of all connections.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use ringkv_proto::MESSAGE_BYTES_MAX;
+use ringkv_proto::v1::admin_server::AdminServer;
+use ringkv_proto::v1::kv_server::KvServer;
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tonic::transport::Server;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::socket;
+use crate::admin_service::AdminService;
+use crate::kv_service::{self, KvService};
+
+const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
+const STREAM_WINDOW_BYTES: u32 = 8 << 20;
+/// Calls and streams open on one connection; a gateway opens a few, a peer two.
+const STREAMS_MAX: u32 = 1_024;
+/// A peer that is gone without a word is noticed within these two together.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time for the last replies to leave before connections are cut.
+const LAST_REPLIES: Duration = Duration::from_secs(1);
+
+/// What is served.
+pub(super) struct Services {
+    pub(super) kv: Arc<kv_service::Context>,
+    pub(super) admin: AdminService,
+}
+
+/// A running server; all of its connections are cut when it is dropped.
+pub(super) struct GrpcServer {
+    task: JoinHandle<anyhow::Result<()>>,
+    drain: CancellationToken,
+    _cut: DropGuard,
+}
+
+impl GrpcServer {
+    /// Starts serving on the socket.
+    ///
+    /// # Errors
+    /// The socket cannot be handed to the runtime, or the schema for reflection is not readable.
+    pub(super) fn start(
+        listener: &TcpListener,
+        services: Services,
+    ) -> anyhow::Result<(Self, GrpcHealth)> {
+        let Services { kv, admin } = services;
+        let (cluster, node) = (admin.identity.cluster, admin.identity.node);
+        let raft = ringkv_transport::raft_service(cluster, node, admin.engine.clone());
+        let kv = KvServer::new(KvService::new(kv))
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        let (reporter, health) = tonic_health::server::health_reporter();
+        let reflection = tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(ringkv_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .build_v1()
+            .context("read the schema for reflection")?;
+        let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
+        let incoming = socket::accept(listener, cut.clone())?;
+        let router = Server::builder()
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .initial_stream_window_size(STREAM_WINDOW_BYTES)
+            .max_concurrent_streams(STREAMS_MAX)
+            .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+            .add_service(kv)
+            .add_service(raft)
+            .add_service(AdminServer::new(admin))
+            .add_service(health)
+            .add_service(reflection);
+        let drained = drain.clone().cancelled_owned();
+        let task = tokio::spawn(async move {
+            let served = router.serve_with_incoming_shutdown(incoming, drained).await;
+            served.context("serve gRPC")
+        });
+        Ok((Self { task, drain, _cut: cut.drop_guard() }, GrpcHealth { reporter }))
+    }
+
+    /// Returns when the server ends by itself, which it does only in trouble.
+    pub(super) async fn ended(&mut self) -> anyhow::Result<()> {
+        (&mut self.task).await.context("join the gRPC server")?
+    }
+
+    /// Takes no more connections, lets replies leave for a moment, then cuts what is left: peers'
+    /// streams never end by themselves.
+    pub(super) async fn stop(mut self) {
+        self.drain.cancel();
+        // Its error, if it ended in trouble, has been seen already.
+        let _ended = tokio::time::timeout(LAST_REPLIES, &mut self.task).await;
+        self.task.abort();
+    }
+}
+
+impl Drop for GrpcServer {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// The standard gRPC health service of the node.
+#[derive(Clone)]
+pub(super) struct GrpcHealth {
+    reporter: HealthReporter,
+}
+
+impl GrpcHealth {
+    /// Whether clients may be sent here.
+    pub(super) async fn set(&self, ready: bool) {
+        let status = if ready { ServingStatus::Serving } else { ServingStatus::NotServing };
+        for service in ["", "ringkv.v1.Kv"] {
+            self.reporter.set_service_status(service, status).await;
+        }
+    }
+
+    /// The node is going away.
+    pub(super) async fn not_serving(&self) {
+        self.set(false).await;
+    }
+}

@@ -1,0 +1,86 @@
+//! Pure. Which of the other nodes answer, judged by what this node's replicas hear.
+//!
+//! A leader hears its followers, a follower hears its leader. What Raft itself keeps is reset at
+//! every check of the quorum, so one look may find a healthy peer silent: a peer counts as silent
+//! only after some looks in a row. A node that no replica here has to do with is not judged.
+
+use std::collections::BTreeMap;
+
+use ringkv_consensus::GroupStatus;
+use ringkv_topology::NodeId;
+
+/// Looks in a row without a sign of life.
+const SILENT_LOOKS_MAX: u32 = 3;
+
+/// The signs of life seen so far.
+#[derive(Debug, Default)]
+pub(crate) struct PeerHealth {
+    /// Looks since the last sign of each node.
+    silent_looks: BTreeMap<NodeId, u32>,
+}
+
+impl PeerHealth {
+    /// Takes a look; called at a steady pace.
+    pub(crate) fn look(&mut self, node: NodeId, present: &[GroupStatus]) {
+        let mut signs: BTreeMap<NodeId, bool> = BTreeMap::new();
+        for status in present {
+            for peer in &status.peers {
+                *signs.entry(peer.node).or_default() |= peer.recently_active;
+            }
+            if let Some(leader) = status.leader.filter(|leader| *leader != node) {
+                signs.insert(leader, true);
+            }
+        }
+        // A node known before of which no replica speaks now, as in an election, is silent.
+        for (peer, silent) in &mut self.silent_looks {
+            *silent = match signs.remove(peer) {
+                Some(true) => 0,
+                Some(false) | None => silent.saturating_add(1),
+            };
+        }
+        for (peer, alive) in signs {
+            self.silent_looks.insert(peer, if alive { 0 } else { SILENT_LOOKS_MAX });
+        }
+    }
+
+    /// Every node judged, ascending, and whether it answers.
+    pub(crate) fn judged(&self) -> impl Iterator<Item = (NodeId, bool)> + '_ {
+        self.silent_looks.iter().map(|(node, silent)| (*node, *silent < SILENT_LOOKS_MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ringkv_consensus::PeerStatus;
+    use ringkv_topology::ReplicaId;
+
+    use super::*;
+    use crate::test_topology::status;
+
+    fn led_with(active: bool) -> GroupStatus {
+        let peer = PeerStatus {
+            node: NodeId(3),
+            replica: ReplicaId(13),
+            matched: 1,
+            lag_entries: 0,
+            recently_active: active,
+            voter: true,
+        };
+        GroupStatus { peers: vec![peer], ..status(1, 1, Some(1)) }
+    }
+
+    #[test]
+    fn one_silent_look_is_no_verdict_but_three_are() {
+        let mut health = PeerHealth::default();
+        let mut look = |active| {
+            health.look(NodeId(1), &[led_with(active), status(2, 1, Some(2))]);
+            health.judged().collect::<Vec<_>>()
+        };
+        let answers = |alive| vec![(NodeId(2), true), (NodeId(3), alive)];
+        assert_eq!(look(true), answers(true));
+        assert_eq!(look(false), answers(true));
+        assert_eq!(look(false), answers(true));
+        assert_eq!(look(false), answers(false));
+        assert_eq!(look(true), answers(true));
+    }
+}

@@ -1,0 +1,79 @@
+//! Heartbeats: each second, that this node lives and what it leads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringkv_consensus::{GroupStatus, Role};
+use ringkv_proto::v1::{GroupReport, HeartbeatRequest};
+use tokio::time::MissedTickBehavior;
+
+use super::client::{CallError, PlacementClient};
+use super::register::{Registration, confirm};
+use crate::identity::Identity;
+
+/// Placement takes a node for dead after five of them.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Time to ask again who we are once a heartbeat has been refused.
+const CONFIRM_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a heartbeat reports, taken anew for each.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) epoch: u64,
+    pub(crate) groups: Arc<Vec<GroupStatus>>,
+    pub(crate) data_bytes: u64,
+}
+
+/// Sends heartbeats until dropped.
+///
+/// # Errors
+/// Ends only when placement no longer knows this node as one of the cluster's.
+pub(crate) async fn beat(
+    placement: &PlacementClient,
+    registration: &Registration,
+    identity: Identity,
+    mut report: impl FnMut() -> Report,
+) -> anyhow::Result<()> {
+    let mut due = tokio::time::interval(INTERVAL);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut answered = true;
+    loop {
+        due.tick().await;
+        let request = request(identity, report());
+        match placement.ask_leader(async |mut client| client.heartbeat(request.clone()).await).await
+        {
+            Ok(_) => {
+                if !answered {
+                    tracing::info!("placement answers again");
+                }
+                answered = true;
+            }
+            Err(CallError::Refused(status)) => {
+                tracing::warn!(reason = status.message(), "heartbeat refused, registering again");
+                confirm(placement, registration, identity, CONFIRM_PATIENCE).await?;
+            }
+            Err(error) => {
+                if answered {
+                    tracing::warn!(%error, "heartbeats are lost; serving goes on without placement");
+                }
+                answered = false;
+            }
+        }
+    }
+}
+
+fn request(identity: Identity, report: Report) -> HeartbeatRequest {
+    let group = |status: &GroupStatus| GroupReport {
+        group: status.group.0,
+        leader: status.role == Role::Leader,
+        term: status.term,
+        applied_index: status.applied_index,
+    };
+    HeartbeatRequest {
+        cluster: identity.cluster.0,
+        node: identity.node.0,
+        epoch: report.epoch,
+        groups: report.groups.iter().map(group).collect(),
+        data_bytes: report.data_bytes,
+    }
+}

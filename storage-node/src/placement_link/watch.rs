@@ -1,0 +1,76 @@
+//! The topology watch: from any placement replica, from another one when the stream ends.
+
+use anyhow::Context as _;
+use ringkv_proto::v1::{TopologyUpdate, WatchRequest};
+use ringkv_topology::{ClusterId, Topology};
+use tonic::Status;
+
+use super::client::PlacementClient;
+use super::pause;
+
+/// Hands every topology of this cluster that arrives to `on_topology`, until dropped. The same or
+/// an older epoch may come again, after a reconnect: the receiver keeps the newest.
+pub(crate) async fn follow(
+    placement: &PlacementClient,
+    cluster: ClusterId,
+    mut on_topology: impl AsyncFnMut(Topology),
+) {
+    let mut failures = 0;
+    for address in placement.addresses().iter().cycle() {
+        let mut got_one = false;
+        let ended = async {
+            let mut stream = placement.client(address)?.watch(WatchRequest {}).await?.into_inner();
+            while let Some(update) = stream.message().await? {
+                match checked(&update, cluster) {
+                    Ok(topology) => {
+                        got_one = true;
+                        on_topology(topology).await;
+                    }
+                    Err(error) => {
+                        let error = format!("{error:#}");
+                        tracing::error!(%address, error, "placement sent what cannot be used");
+                    }
+                }
+            }
+            Ok::<_, Status>(())
+        };
+        let ended = ended.await;
+        failures = if got_one { 0 } else { failures + 1 };
+        match ended {
+            Ok(()) => tracing::debug!(%address, "topology watch ended, going to the next"),
+            Err(status) => tracing::debug!(
+                %address,
+                reason = status.message(),
+                "topology watch lost, going to the next"
+            ),
+        }
+        tokio::time::sleep(pause(failures)).await;
+    }
+}
+
+fn checked(update: &TopologyUpdate, cluster: ClusterId) -> anyhow::Result<Topology> {
+    let wire = update.topology.as_ref().context("an update has no topology")?;
+    let topology = ringkv_proto::topology::from_proto(wire).context("read a topology")?;
+    anyhow::ensure!(
+        topology.cluster == cluster,
+        "a topology of cluster {} came to a node of cluster {cluster}",
+        topology.cluster
+    );
+    Ok(topology)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_topology;
+
+    #[test]
+    fn a_topology_of_another_cluster_is_turned_away() {
+        let topology = test_topology::formed(1);
+        let wire = ringkv_proto::topology::to_proto(&topology);
+        let update = TopologyUpdate { topology: Some(wire), ..TopologyUpdate::default() };
+        assert_eq!(checked(&update, topology.cluster).unwrap(), topology);
+        assert!(checked(&update, ClusterId(9)).is_err());
+        assert!(checked(&TopologyUpdate::default(), topology.cluster).is_err());
+    }
+}

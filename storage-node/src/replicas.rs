@@ -1,0 +1,116 @@
+//! Pure. Which replicas this node should have and lack: the difference between topology and engine.
+//!
+//! Level-triggered: asked again and again with what is true now, it needs no memory of what was
+//! asked before. Only voters are set up here: a learner is brought up by its leader's snapshot.
+
+use ringkv_consensus::{Genesis, GroupStatus, Members};
+use ringkv_topology::{Group, NodeId, Replica, Role, Slot, Topology};
+
+/// A replica to set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Missing {
+    pub(crate) genesis: Genesis,
+    /// This node should lead the group: stand for election at once.
+    pub(crate) campaign: bool,
+}
+
+/// The replicas that the topology gives to `node` and the engine does not have, by group.
+/// `owned_slots` encodes the slots a group starts with.
+pub(crate) fn missing(
+    topology: &Topology,
+    node: NodeId,
+    present: &[GroupStatus],
+    owned_slots: impl Fn(&[Slot]) -> bytes::Bytes,
+) -> Vec<Missing> {
+    let is_present = |group: &Group| present.iter().any(|status| status.group == group.id);
+    let absent = topology.groups.values().filter(|group| !is_present(group));
+    absent
+        .filter_map(|group| {
+            let replica = local_voter(group, node)?;
+            let slots: Vec<Slot> = topology.slots_of(group.id).collect();
+            let genesis = Genesis {
+                group: group.id,
+                replica: replica.id,
+                members: voters(group),
+                context: owned_slots(&slots),
+            };
+            Some(Missing { genesis, campaign: group.preferred_leader == node })
+        })
+        .collect()
+}
+
+fn local_voter(group: &Group, node: NodeId) -> Option<&Replica> {
+    group.replicas.iter().find(|replica| replica.node == node && replica.role == Role::Voter)
+}
+
+fn voters(group: &Group) -> Members {
+    let voters = group.replicas.iter().filter(|replica| replica.role == Role::Voter);
+    Members::of_voters(voters.map(|replica| (replica.id, replica.node)))
+}
+
+/// Why clients should not be sent to this node yet; `None` when all of its replicas are in use.
+pub(crate) fn unready_reason(
+    topology: Option<&Topology>,
+    node: NodeId,
+    present: &[GroupStatus],
+) -> Option<String> {
+    let Some(topology) = topology.filter(|topology| topology.is_formed()) else {
+        return Some("the cluster has not formed yet".to_owned());
+    };
+    let mine: Vec<&Group> =
+        topology.groups.values().filter(|group| local_voter(group, node).is_some()).collect();
+    let led = |group: &&&Group| {
+        present.iter().any(|status| status.group == group.id && status.leader.is_some())
+    };
+    let waiting = mine.len() - mine.iter().filter(led).count();
+    (waiting > 0).then(|| format!("{waiting} of {} groups here have no leader", mine.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use ringkv_topology::{GroupId, ReplicaId};
+
+    use super::*;
+    use crate::test_topology::{self, status};
+
+    fn count(slots: &[Slot]) -> Bytes {
+        Bytes::from(slots.len().to_string())
+    }
+
+    #[test]
+    fn a_fresh_node_lacks_all_its_replicas_and_campaigns_where_it_is_preferred() {
+        let topology = test_topology::formed(3);
+        let missing = missing(&topology, NodeId(2), &[], count);
+        let groups: Vec<_> = missing.iter().map(|m| (m.genesis.group.0, m.campaign)).collect();
+        assert_eq!(groups, [(1, false), (2, true), (3, false)]);
+        let genesis = &missing[1].genesis;
+        assert_eq!(genesis.replica, ReplicaId(22));
+        assert_eq!(genesis.members.node_of(ReplicaId(23)), Some(NodeId(3)));
+        assert_eq!(genesis.members.voters.len(), 3);
+        assert_eq!(genesis.context, "5");
+    }
+
+    #[test]
+    fn what_is_there_or_elsewhere_or_a_learner_is_not_missing() {
+        let mut topology = test_topology::formed(3);
+        let present = [status(1, 2, None), status(2, 2, None)];
+        assert!(missing(&topology, NodeId(9), &[], count).is_empty());
+        assert_eq!(missing(&topology, NodeId(2), &present, count).len(), 1);
+        let group = topology.groups.get_mut(&GroupId(3)).unwrap();
+        group.replicas[1].role = Role::Learner;
+        assert!(missing(&topology, NodeId(2), &present, count).is_empty());
+    }
+
+    #[test]
+    fn ready_once_every_local_group_has_a_leader() {
+        let topology = test_topology::formed(2);
+        let node = NodeId(1);
+        assert!(unready_reason(None, node, &[]).is_some());
+        let halfway = [status(1, 1, Some(1)), status(2, 1, None)];
+        let reason = unready_reason(Some(&topology), node, &halfway);
+        assert_eq!(reason.as_deref(), Some("1 of 2 groups here have no leader"));
+        let led = [status(1, 1, Some(1)), status(2, 1, Some(2))];
+        assert_eq!(unready_reason(Some(&topology), node, &led), None);
+    }
+}
