@@ -1,0 +1,97 @@
+//! Takes a request body in, within the bounds of one value, of all bodies together, and of time.
+//!
+//! A declared length is judged before a byte is read; an undeclared or false one while reading.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+
+use crate::limits::Share;
+use crate::problem::{Kind, Problem};
+
+/// What is still read of a refused body, so that its sender, who may not look at the answer
+/// before it has sent everything, sees the answer and not a reset connection.
+const DRAIN_BYTES_MAX: usize = 16 << 20;
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The whole body, of at most `max` bytes; `share` grows by what is held.
+pub(super) async fn read(
+    mut body: Incoming,
+    max: u64,
+    timeout: Duration,
+    share: &mut Share<'_>,
+) -> Result<Bytes, Problem> {
+    let declared = body.size_hint().lower();
+    let refused = if declared > max {
+        Err(too_large(max))
+    } else if !share.grow(usize::try_from(declared).unwrap_or(usize::MAX)) {
+        Err(overloaded())
+    } else {
+        let collected = collect(&mut body, declared, max, share);
+        tokio::time::timeout(timeout, collected).await.unwrap_or_else(|_| {
+            let ms = timeout.as_millis();
+            let detail = format!("the body must arrive within {ms} ms");
+            Err(Problem::new(Kind::BodyTooSlow, detail).closing())
+        })
+    };
+    if refused.is_err() && !body.is_end_stream() {
+        tokio::spawn(tokio::time::timeout(DRAIN_TIMEOUT, drain(body)));
+    }
+    refused
+}
+
+async fn collect(
+    body: &mut Incoming,
+    declared: u64,
+    max: u64,
+    share: &mut Share<'_>,
+) -> Result<Bytes, Problem> {
+    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| incomplete())?;
+        let Ok(data) = frame.into_data() else { continue };
+        let held = first.len() + rest.len() + data.len();
+        if held as u64 > max {
+            return Err(too_large(max));
+        }
+        if !share.grow(held.saturating_sub(share.amount())) {
+            return Err(overloaded());
+        }
+        if held == data.len() {
+            first = data;
+            continue;
+        }
+        if rest.is_empty() {
+            // The rest of a declared body goes in without growing; `declared` is within `max`.
+            rest.reserve(usize::try_from(declared).unwrap_or(0).max(held));
+            rest.extend_from_slice(&std::mem::take(&mut first));
+        }
+        rest.extend_from_slice(&data);
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
+
+async fn drain(mut body: Incoming) {
+    let mut read = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        read += frame.data_ref().map_or(0, Bytes::len);
+        if read > DRAIN_BYTES_MAX {
+            return;
+        }
+    }
+}
+
+fn too_large(max: u64) -> Problem {
+    let detail = format!("the value has more than {max} bytes");
+    Problem::new(Kind::ValueTooLarge, detail).with_limit(max)
+}
+
+fn overloaded() -> Problem {
+    Problem::new(Kind::Overloaded, "the bodies of all open requests take up the room there is")
+}
+
+fn incomplete() -> Problem {
+    Problem::new(Kind::BodyIncomplete, "the connection ended before the whole body").closing()
+}

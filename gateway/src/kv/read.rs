@@ -1,0 +1,69 @@
+//! `GET` and `HEAD` of a key.
+
+use http::{HeaderMap, Request};
+use hyper::body::Incoming;
+use ringkv_client::{GetOptions, Record};
+
+use super::conditions::Conditions;
+use super::target::{self, Place, Target, Use};
+use super::{headers, record};
+use crate::problem::{Kind, Problem};
+use crate::reply::Reply;
+use crate::service::Service;
+
+pub(super) async fn get(
+    service: &Service,
+    place: Place,
+    request: &Request<Incoming>,
+) -> Result<Reply, Problem> {
+    let target = target::parse(request.uri(), place, Use::Read)?;
+    let found = find(service, &target, request.headers(), false).await?;
+    Ok(match found {
+        Found::Known(record) => record::not_modified(&record),
+        Found::New(record) if headers::wants_json(request.headers()) => {
+            record::envelope(&target.key, &record)
+        }
+        Found::New(record) => record::raw(record),
+    })
+}
+
+pub(super) async fn head(
+    service: &Service,
+    place: Place,
+    request: &Request<Incoming>,
+) -> Result<Reply, Problem> {
+    let target = target::parse(request.uri(), place, Use::Read)?;
+    Ok(match find(service, &target, request.headers(), true).await? {
+        Found::Known(record) => record::not_modified(&record),
+        Found::New(record) => record::head(&record),
+    })
+}
+
+enum Found {
+    /// The reader named this revision: it has the value.
+    Known(Record),
+    New(Record),
+}
+
+async fn find(
+    service: &Service,
+    target: &Target,
+    headers: &HeaderMap,
+    without_value: bool,
+) -> Result<Found, Problem> {
+    let conditions = Conditions::parse(headers)?;
+    let timeout = headers::timeout(headers, &service.limits)?;
+    let options = GetOptions { without_value, timeout };
+    let found = service.client.get(target.key.clone(), options).await;
+    let found = found.map_err(|error| Problem::from_client(error, false))?;
+    if !conditions.match_holds(found.as_ref().map(|record| record.revision)) {
+        let revision = found.map_or(0, |record| record.revision);
+        let problem = Problem::new(Kind::PreconditionFailed, "If-Match does not hold");
+        return Err(problem.with_current(revision));
+    }
+    match found {
+        None => Err(Problem::new(Kind::KeyNotFound, "there is no record under this key")),
+        Some(record) if conditions.is_known(record.revision) => Ok(Found::Known(record)),
+        Some(record) => Ok(Found::New(record)),
+    }
+}

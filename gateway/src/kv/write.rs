@@ -1,0 +1,84 @@
+//! `PUT` and `DELETE` of a key.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Request, StatusCode};
+use hyper::body::Incoming;
+use ringkv_client::{DeleteOptions, PutOptions, Written};
+
+use super::conditions::Conditions;
+use super::target::{self, Place, Use};
+use super::{body, headers, record};
+use crate::problem::Problem;
+use crate::reply::{self, Reply};
+use crate::service::Service;
+
+const KV_PREVIOUS_REVISION: HeaderName = HeaderName::from_static("kv-previous-revision");
+const KV_REPEATED: HeaderName = HeaderName::from_static("kv-repeated");
+
+pub(super) async fn put(
+    service: &Service,
+    place: Place,
+    request: Request<Incoming>,
+) -> Result<Reply, Problem> {
+    let (head, incoming) = request.into_parts();
+    let target = target::parse(&head.uri, place, Use::Write)?;
+    let limits = &service.limits;
+    let options = PutOptions {
+        content_type: headers::content_type(&head.headers, limits)?,
+        metadata: headers::metadata(&head.headers, limits)?,
+        condition: Conditions::parse(&head.headers)?.into_condition(),
+        return_previous: target.return_previous,
+        request_id: headers::request_id(&head.headers, limits)?,
+        timeout: headers::timeout(&head.headers, limits)?,
+    };
+    let user_named_it = options.request_id.is_some();
+    let max = service.value_bytes_max();
+    let mut share = service.bodies.share();
+    let value = body::read(incoming, max, limits.body_timeout, &mut share).await?;
+    let written = service.client.put(target.key.clone(), value, options).await;
+    let written = written.map_err(|error| Problem::from_client(error, user_named_it))?;
+    let status = if written.existed { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
+    let json = headers::wants_json(&head.headers);
+    Ok(answer(&target.key, written, status, json))
+}
+
+pub(super) async fn delete(
+    service: &Service,
+    place: Place,
+    request: &Request<Incoming>,
+) -> Result<Reply, Problem> {
+    let target = target::parse(request.uri(), place, Use::Write)?;
+    let (sent, limits) = (request.headers(), &service.limits);
+    let options = DeleteOptions {
+        condition: Conditions::parse(sent)?.into_condition(),
+        return_previous: target.return_previous,
+        request_id: headers::request_id(sent, limits)?,
+        timeout: headers::timeout(sent, limits)?,
+    };
+    let user_named_it = options.request_id.is_some();
+    let deleted = service.client.delete(target.key.clone(), options).await;
+    let deleted = deleted.map_err(|error| Problem::from_client(error, user_named_it))?;
+    let json = headers::wants_json(sent);
+    Ok(answer(&target.key, deleted, StatusCode::NO_CONTENT, json))
+}
+
+/// With the previous record (asked for and there): 200 and that record as the body, under the
+/// revision of this write. Else `status` without a body.
+fn answer(key: &[u8], written: Written, status: StatusCode, json: bool) -> Reply {
+    let mut reply = match written.previous {
+        None => reply::bytes(status, Bytes::new()),
+        Some(previous) => {
+            let revision = HeaderValue::from(previous.revision);
+            let mut reply =
+                if json { record::envelope(key, &previous) } else { record::raw(previous) };
+            reply.headers_mut().remove(http::header::LAST_MODIFIED);
+            reply.headers_mut().insert(KV_PREVIOUS_REVISION, revision);
+            reply
+        }
+    };
+    record::set_revision(reply.headers_mut(), written.revision);
+    if written.repeated {
+        reply.headers_mut().insert(KV_REPEATED, HeaderValue::from_static("true"));
+    }
+    reply
+}

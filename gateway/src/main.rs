@@ -1,0 +1,22 @@
+//! The `ringkv-gateway` binary: settings, log, signals, then `ringkv_gateway::run`.
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use ringkv_gateway::{Args, Config};
+
+fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    let (format, level) = (args.log_format, args.log_level.clone());
+    let config = Config::try_from(args)?;
+    let _log = ringkv_telemetry::logging::init(format, &level)?;
+    ringkv_telemetry::panic::abort_on_panic();
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(config.workers)
+        .enable_all()
+        .build()
+        .context("start the runtime")?
+        .block_on(async {
+            let shutdown = ringkv_telemetry::shutdown::signal()?;
+            ringkv_gateway::run(config, shutdown).await
+        })
+}

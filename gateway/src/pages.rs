@@ -1,0 +1,127 @@
+//! Everything that is not a key: topology, limits, health, metrics, the API's description.
+//!
+//! Small and rare, so axum routes them; bounded in number and time by tower layers of their own.
+
+mod topology;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::error_handling::HandleErrorLayer;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use http::{HeaderValue, StatusCode, Uri, header};
+use prometheus::Registry;
+use ringkv_client::Client;
+use ringkv_telemetry::health::Health;
+use serde_json::json;
+use tower::{BoxError, ServiceBuilder};
+
+use crate::limits::Limits;
+use crate::openapi;
+use crate::problem::{Kind, Problem};
+use crate::service::instance;
+
+/// Pages served at a time; a scraper, some health checks and a few people need a handful.
+const PAGES_MAX: usize = 64;
+const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The methods of every page.
+pub(crate) const METHODS: &str = "GET, HEAD";
+
+/// What pages show.
+pub(crate) struct Pages {
+    pub(crate) client: Client,
+    pub(crate) limits: Limits,
+    pub(crate) registry: Registry,
+    pub(crate) health: Health,
+}
+
+type Shown = State<Arc<Pages>>;
+
+/// The router of all pages.
+pub(crate) fn router(pages: Pages) -> axum::Router {
+    let bounds = ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(|uri: Uri, _: BoxError| async move {
+            let problem = Problem::new(Kind::Overloaded, "too many pages are open");
+            problem.into_reply(instance(uri.path())).into_response()
+        }))
+        .load_shed()
+        .concurrency_limit(PAGES_MAX)
+        .timeout(PAGE_TIMEOUT);
+    axum::Router::new()
+        .route("/topology", get(topology))
+        .route("/limits", get(limits))
+        .route("/livez", get(live))
+        .route("/healthz", get(live))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .route("/openapi.json", get(description))
+        .route("/problems/{slug}", get(problem))
+        .fallback(|uri: Uri| async move { Problem::route().into_reply(instance(uri.path())) })
+        .method_not_allowed_fallback(|uri: Uri| async move {
+            Problem::method(METHODS).into_reply(instance(uri.path()))
+        })
+        .layer(bounds)
+        .with_state(Arc::new(pages))
+}
+
+async fn topology(State(pages): Shown, uri: Uri) -> Response {
+    match pages.client.view() {
+        Some(view) => Json(topology::page(&view)).into_response(),
+        None => {
+            let detail = "no topology has arrived from placement";
+            Problem::new(Kind::NotReady, detail).into_reply(uri.path()).into_response()
+        }
+    }
+}
+
+async fn limits(State(pages): Shown) -> Response {
+    let value_bytes_max = pages.client.value_bytes_max();
+    let value_bytes_max = value_bytes_max.unwrap_or(pages.limits.value_bytes_default);
+    Json(pages.limits.to_json(value_bytes_max)).into_response()
+}
+
+async fn live(State(pages): Shown, uri: Uri) -> Response {
+    match pages.health.live() {
+        Ok(()) => "ok\n".into_response(),
+        Err(reason) => Problem::new(Kind::NotReady, reason).into_reply(uri.path()).into_response(),
+    }
+}
+
+async fn ready(State(pages): Shown, uri: Uri) -> Response {
+    match pages.health.readiness() {
+        Ok(()) => "ok\n".into_response(),
+        Err(reasons) => {
+            let detail = reasons.join("; ");
+            Problem::new(Kind::NotReady, detail).into_reply(uri.path()).into_response()
+        }
+    }
+}
+
+async fn metrics(State(pages): Shown, uri: Uri) -> Response {
+    match ringkv_telemetry::http::answer(uri.path(), &pages.registry, &pages.health) {
+        Some(answer) => answer.map(axum::body::Body::from),
+        None => Problem::route().into_reply(uri.path()).into_response(),
+    }
+}
+
+async fn description() -> Response {
+    Json(openapi::document()).into_response()
+}
+
+/// What a problem's `type` leads to.
+async fn problem(Path(slug): Path<String>, uri: Uri) -> Response {
+    let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.slug() == slug) else {
+        return Problem::route().into_reply(instance(uri.path())).into_response();
+    };
+    let page = json!({
+        "type": format!("/problems/{slug}"),
+        "title": kind.title(),
+        "status": kind.status().as_u16(),
+    });
+    let mut response = (StatusCode::OK, Json(page)).into_response();
+    let forever = HeaderValue::from_static("max-age=86400");
+    response.headers_mut().insert(header::CACHE_CONTROL, forever);
+    response
+}

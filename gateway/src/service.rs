@@ -1,0 +1,137 @@
+//! One request: which part answers it, within which bounds, and what is counted.
+//!
+//! Keys are matched on the raw path here, in front of axum, whose extractors would refuse or
+//! rewrite some of them. Key requests beyond the limit are refused at once; pages are not counted
+//! against it, so that a gateway under load still tells its health.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use http::{HeaderMap, Request};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use prometheus::{IntGauge, Registry};
+use ringkv_client::Client;
+use ringkv_telemetry::health::Health;
+use tower::ServiceExt as _;
+
+use crate::config::Config;
+use crate::kv;
+use crate::limits::{Allowance, Limits};
+use crate::metrics::{Method, Metrics, Route};
+use crate::pages::{self, Pages};
+use crate::problem::{Kind, Problem};
+use crate::reply::Reply;
+
+/// As much of a path as a problem repeats, in bytes.
+const INSTANCE_BYTES_MAX: usize = 1024;
+
+/// What every connection serves.
+pub(crate) struct Service {
+    pub(crate) client: Client,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Bytes of request bodies held.
+    pub(crate) bodies: Allowance,
+    requests: Allowance,
+    pages: axum::Router,
+}
+
+impl Service {
+    pub(crate) fn new(
+        config: &Config,
+        client: Client,
+        metrics: Arc<Metrics>,
+        registry: Registry,
+        health: Health,
+    ) -> Self {
+        let limits = config.limits.clone();
+        let pages = Pages { client: client.clone(), limits: limits.clone(), registry, health };
+        Self {
+            client,
+            bodies: Allowance::new(limits.body_bytes_in_all_max),
+            requests: Allowance::new(limits.requests_max),
+            limits,
+            metrics,
+            pages: pages::router(pages),
+        }
+    }
+
+    /// Answers a request; every failure is a problem body.
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Reply {
+        let method = Method::from(request.method());
+        let (route, reply) = match kv::place(request.uri().path()) {
+            Some(place) => (Route::Kv, self.key(place, method, request).await),
+            None => self.page(request).await,
+        };
+        self.metrics.answered(route, method, reply.status());
+        reply
+    }
+
+    /// The largest value a write may carry now, in bytes.
+    pub(crate) fn value_bytes_max(&self) -> u64 {
+        self.client.value_bytes_max().unwrap_or(self.limits.value_bytes_default)
+    }
+
+    async fn key(&self, place: kv::Place, method: Method, request: Request<Incoming>) -> Reply {
+        let began = Instant::now();
+        let _in_flight = InFlight::enter(&self.metrics.in_flight);
+        let uri = request.uri().clone();
+        let answered = match self.admit(request.headers()) {
+            Ok(_share) => kv::handle(self, place, request).await,
+            Err(problem) => Err(problem),
+        };
+        let reply = answered.unwrap_or_else(|problem| problem.into_reply(instance(uri.path())));
+        self.metrics.took(method, began.elapsed());
+        tracing::debug!(?method, status = reply.status().as_u16(), took = ?began.elapsed(), "key");
+        reply
+    }
+
+    fn admit(&self, headers: &HeaderMap) -> Result<crate::limits::Share<'_>, Problem> {
+        check_size(headers, &self.limits)?;
+        self.requests.take(1).ok_or_else(|| {
+            Problem::new(Kind::Overloaded, "too many requests are open at this gateway")
+        })
+    }
+
+    async fn page(&self, request: Request<Incoming>) -> (Route, Reply) {
+        if let Err(problem) = check_size(request.headers(), &self.limits) {
+            return (Route::Page, problem.into_reply(instance(request.uri().path())));
+        }
+        let Ok(reply) = self.pages.clone().oneshot(request).await;
+        let known = reply.status() != http::StatusCode::NOT_FOUND;
+        (if known { Route::Page } else { Route::Unknown }, reply.map(Either::Right))
+    }
+}
+
+fn check_size(headers: &HeaderMap, limits: &Limits) -> Result<(), Problem> {
+    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes > limits.header_bytes_max {
+        let max = limits.header_bytes_max;
+        let detail = format!("the headers have {bytes} bytes, more than {max}");
+        return Err(Problem::new(Kind::HeadersTooLarge, detail).with_limit(max as u64));
+    }
+    Ok(())
+}
+
+/// The path as a problem repeats it.
+pub(crate) fn instance(path: &str) -> &str {
+    path.get(..INSTANCE_BYTES_MAX).unwrap_or(path)
+}
+
+struct InFlight<'a> {
+    gauge: &'a IntGauge,
+}
+
+impl<'a> InFlight<'a> {
+    fn enter(gauge: &'a IntGauge) -> Self {
+        gauge.inc();
+        Self { gauge }
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}
