@@ -1,6 +1,7 @@
 //! A cluster of engines in one process, over any network, with a client that waits.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,7 +70,7 @@ pub(crate) struct Running {
 }
 
 pub(crate) struct Cluster<W> {
-    wiring: W,
+    pub(crate) wiring: W,
     dir: tempfile::TempDir,
     pub(crate) nodes: BTreeMap<NodeId, Running>,
     change: fn(&mut EngineConfig),
@@ -96,10 +97,15 @@ impl<W: Wiring> Cluster<W> {
         cluster
     }
 
+    /// The node's directory.
+    pub(crate) fn dir(&self, node: NodeId) -> PathBuf {
+        self.dir.path().join(node.to_string())
+    }
+
     /// Starts a node on what is in its directory.
     pub(crate) fn start_node(&mut self, node: NodeId) {
         self.lives += 1;
-        let dir = self.dir.path().join(node.to_string());
+        let dir = self.dir(node);
         std::fs::create_dir_all(&dir).expect("made");
         let mut config = EngineConfig::new(node, self.lives, &dir);
         config.tick = Duration::from_millis(10);

@@ -1,7 +1,5 @@
 //! The scenarios over the network in memory, and leadership.
 
-use ringkv_topology::NodeId;
-
 use crate::cluster::{Cluster, GROUP, command, eventually};
 use crate::scenarios;
 use crate::switchboard::Switchboard;
@@ -33,13 +31,5 @@ fn leadership_goes_where_it_is_told_to() {
 
 #[test]
 fn a_leader_that_stops_in_good_order_hands_over_first() {
-    // Nobody would stand for election by itself before the test gives up.
-    let mut cluster =
-        Cluster::start(3, Switchboard::default(), |config| config.poller.election_ticks = 1 << 20);
-    cluster.nodes[&NodeId(1)].handle.campaign(GROUP);
-    cluster.write(&command(0));
-    let leader = cluster.leader();
-    cluster.stop(leader);
-    assert_ne!(cluster.leader(), leader);
-    cluster.write(&command(1));
+    scenarios::a_leader_that_stops_in_good_order_hands_over_first(Switchboard::default());
 }

@@ -87,6 +87,18 @@ pub(crate) fn a_node_that_was_away_catches_up_by_a_snapshot(wiring: impl Wiring)
     cluster.settle();
 }
 
+/// Stops the leader where nobody would stand for election before the test gives up.
+pub(crate) fn a_leader_that_stops_in_good_order_hands_over_first(wiring: impl Wiring) {
+    let patient = |config: &mut EngineConfig| config.poller.election_ticks = 1 << 20;
+    let mut cluster = Cluster::start(3, wiring, patient);
+    cluster.nodes[&NodeId(1)].handle.campaign(GROUP);
+    cluster.write(&command(0));
+    let leader = cluster.leader();
+    cluster.stop(leader);
+    assert_ne!(cluster.leader(), leader);
+    cluster.write(&command(1));
+}
+
 /// A running node that does not lead.
 pub(crate) fn follower<W: Wiring>(cluster: &Cluster<W>) -> NodeId {
     let leader = cluster.leader();

@@ -1,0 +1,13 @@
+//! Engines over real gRPC on loopback. The clusters and scenarios are the consensus crate's own,
+//! run there over a network in memory.
+
+#[path = "../../../consensus/tests/engine/cluster.rs"]
+mod cluster;
+#[path = "../../../consensus/tests/engine/ledger.rs"]
+mod ledger;
+#[path = "../../../consensus/tests/engine/scenarios.rs"]
+mod scenarios;
+mod sockets;
+
+mod peers;
+mod replication;
