@@ -39,8 +39,8 @@ use crate::service::Service;
 
 /// For handing leadership over and for requests under way.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// For streams to end once the server closes.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// For answers under way once the server closes; peers' streams never end by themselves.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
@@ -172,8 +172,9 @@ impl Parts {
         .context("start the consensus engine")?;
         let handle = engine.handle();
         handle.create(genesis(config));
-        // Nobody leads yet: one replica need not wait for an election timeout to stand.
-        if is_new && config.peers.keys().next() == Some(&id) {
+        // One replica need not wait for an election timeout: nobody can lead yet.
+        let is_first = is_new && config.peers.keys().next() == Some(&id);
+        if is_first || config.peers.len() == 1 {
             handle.campaign(GROUP);
         }
         let replica = Arc::new(Replica::new(handle));

@@ -36,6 +36,11 @@ struct Running {
 impl Cluster {
     /// Starts `count` replicas.
     pub(crate) fn start(count: usize, flags: &[&str]) -> Self {
+        Self::start_some(count, count, flags)
+    }
+
+    /// Starts the first `started` of `count` replicas.
+    pub(crate) fn start_some(started: usize, count: usize, flags: &[&str]) -> Self {
         let listeners: Vec<TcpListener> = (0..count).map(|_| bind()).collect();
         let mut cluster = Self {
             dirs: (0..count).map(|_| tempfile::tempdir().unwrap()).collect(),
@@ -43,7 +48,7 @@ impl Cluster {
             running: (0..count).map(|_| None).collect(),
             flags: flags.iter().map(ToString::to_string).collect(),
         };
-        for (at, listener) in listeners.into_iter().enumerate() {
+        for (at, listener) in listeners.into_iter().take(started).enumerate() {
             cluster.start_on(at, listener);
         }
         cluster

@@ -1,5 +1,5 @@
 use ringkv_proto::LEADER_METADATA;
-use ringkv_proto::v1::RegisterRequest;
+use ringkv_proto::v1::{GetTopologyRequest, RegisterRequest};
 use tonic::{Code, Status};
 
 use crate::cluster::{Cluster, is_formed};
@@ -60,5 +60,17 @@ async fn the_others_go_on_without_the_leader_and_it_catches_up_when_it_returns()
     cluster.restart(first);
     let caught_up = cluster.watch_until(first, is_formed).await.topology.unwrap();
     assert_eq!(caught_up, formed);
+    cluster.stop_all().await;
+}
+
+#[tokio::test]
+async fn one_of_three_decides_nothing() {
+    let mut cluster = Cluster::start_some(1, 3, &[]);
+    let mut client = cluster.client(0);
+    let status = client.get_topology(GetTopologyRequest {}).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    let status = ask(&cluster, 0).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable);
+    assert!(status.metadata().get(LEADER_METADATA).is_none());
     cluster.stop_all().await;
 }
