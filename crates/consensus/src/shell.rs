@@ -21,6 +21,7 @@ mod poller;
 mod snapshot;
 
 mod gates;
+mod inbox;
 mod repair;
 mod shared;
 mod threads;

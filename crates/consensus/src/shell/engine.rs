@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use super::poller::{Message, PollerThread, Ways};
+use super::inbox::Message;
+use super::poller::{PollerThread, Ways};
 use super::shared::Shared;
 use super::threads::{fatal, spawn};
 use super::{EngineConfig, EngineError, Handle, Observer, apply, flush, log, repair, snapshot};
@@ -48,12 +49,10 @@ impl Engine {
 
         let shared = Arc::new(Shared::new(&config, dirs, observer));
         shared.publish(poller.status(), poller.counters());
-        let (sender, inbox) = gated();
-        let handle = Handle { shared, inbox: sender };
+        let handle = Handle { shared };
         let (ways, ends) = channels(transport(handle.clone()));
         let flusher = machine.flusher();
-        let poller =
-            PollerThread { poller, inbox, handle: handle.clone(), ways, tick: config.tick };
+        let poller = PollerThread { poller, handle: handle.clone(), ways, tick: config.tick };
         let parts = Parts {
             log,
             reader,
@@ -87,7 +86,7 @@ impl Engine {
 
     fn end_threads(&mut self) {
         // The poller takes this as its last message; the others end when its channels go.
-        let _ = self.handle.inbox.send(Message::Stop);
+        let _ = self.handle.shared.inbox.put(Message::Stop);
         for thread in self.threads.drain(..) {
             thread.join().expect("a panic in an engine thread ends the process");
         }
@@ -109,9 +108,8 @@ struct Ends {
     snapshot: Receiver<snapshot::SnapshotTask>,
 }
 
-/// A queue whose content is bounded before it is put in. The inbox: by the gates that requests and
-/// frames pass, and by one answer per piece of work. What goes to apply: by the poller's limit on
-/// unapplied bytes. Fetches and builds: one per follower, one per group.
+/// A queue whose content is bounded before it is put in: what goes to apply by the poller's limit
+/// on unapplied bytes; fetches and builds by one per follower and one per group.
 #[expect(
     clippy::disallowed_methods,
     reason = "bounded in bytes at the entry; a bound in messages could block the poller"

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use crossbeam_channel::Sender;
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
-use super::poller::Message;
+use super::inbox::Message;
 use super::shared::Shared;
 use crate::manifest::is_plain;
 use crate::snapshot_dir::{Announced, Receipt};
@@ -31,7 +30,6 @@ pub trait Sink: Send + Sync {
 #[derive(Clone)]
 pub struct Handle {
     pub(super) shared: Arc<Shared>,
-    pub(super) inbox: Sender<Message>,
 }
 
 /// A sink's place in the engine; completions for it are dropped once this is.
@@ -64,11 +62,6 @@ impl Handle {
     /// Hands requests in. Each gets exactly one completion, unless the engine is stopped before
     /// its outcome is known; those that find a gate full get `Busy` at once.
     pub fn submit(&self, mut requests: Vec<Request>) {
-        let open = self.shared.open.read();
-        if !*open {
-            drop(open);
-            return self.refuse(requests, Refusal::ShuttingDown);
-        }
         let mut refused = Vec::new();
         let mut bytes = self.weight(requests.iter().map(request_bytes).sum());
         if !self.admit(requests.len(), bytes) {
@@ -81,10 +74,14 @@ impl Handle {
             });
             (requests, refused) = (fit, full);
         }
-        if !requests.is_empty() {
-            self.put(Message::Requests { requests, bytes });
+        if !requests.is_empty()
+            && let Err(Message::Requests { requests, bytes }) =
+                self.shared.inbox.put(Message::Requests { requests, bytes })
+        {
+            self.shared.requests.leave(requests.len());
+            self.shared.request_bytes.leave(bytes);
+            self.refuse(requests, Refusal::ShuttingDown);
         }
-        drop(open);
         if !refused.is_empty() {
             self.shared.observer.refused(refused.len());
             self.refuse(refused, Refusal::Busy);
@@ -121,10 +118,7 @@ impl Handle {
         if !self.shared.frame_bytes.enter(bytes) {
             return self.shared.observer.frame_dropped(frame.len());
         }
-        let open = self.shared.open.read();
-        if *open {
-            self.put(Message::Frame { from, frame });
-        } else {
+        if self.shared.inbox.put(Message::Frame { from, frame }).is_err() {
             self.shared.frame_bytes.leave(bytes);
         }
     }
@@ -190,20 +184,12 @@ impl Handle {
 
     /// Whether the engine still takes requests.
     pub fn is_open(&self) -> bool {
-        *self.shared.open.read()
+        self.shared.inbox.is_open()
     }
 
     pub(super) fn input(&self, input: Input) {
-        let open = self.shared.open.read();
-        if *open {
-            self.put(Message::Input(Box::new(input)));
-        }
-    }
-
-    /// Only while `open` is held for reading and true: the poller is there to take it.
-    fn put(&self, message: Message) {
-        // A poller that is gone has ended the process or will drop what is left.
-        let _ = self.inbox.send(message);
+        // A closed inbox means that the engine has stopped: nobody waits for the answer.
+        let _ = self.shared.inbox.put(Message::Input(Box::new(input)));
     }
 }
 

@@ -6,36 +6,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError};
-use ringkv_topology::NodeId;
+use crossbeam_channel::{Sender, TrySendError};
 
 use super::Handle;
 use super::handle::ticket;
+use super::inbox::Message;
 use super::snapshot::SnapshotTask;
-use crate::{
-    ApplyTask, Completion, Effects, Fetch, Input, LogBatch, Poller, Refusal, Request, Transport,
-};
+use crate::{ApplyTask, Completion, Effects, Fetch, Input, LogBatch, Poller, Refusal, Transport};
 
-/// What lies in the poller's inbox.
-pub(super) enum Message {
-    /// Admitted requests, and what they weigh in the gate.
-    Requests {
-        requests: Vec<Request>,
-        bytes: usize,
-    },
-    Frame {
-        from: NodeId,
-        frame: Bytes,
-    },
-    Input(Box<Input>),
-    /// Leave after this.
-    Stop,
-}
-
-/// Inputs of one turn. Enough to fill an fsync's time; few enough that a tick is never late by
-/// more than some milliseconds.
-const TURN_INPUTS_MAX: usize = 4_096;
 /// The status is published this often, and every turn while retiring.
 const STATUS_TICKS: u32 = 4;
 
@@ -52,7 +30,6 @@ pub(super) struct Ways {
 /// The poller and all around it.
 pub(super) struct PollerThread {
     pub(super) poller: Poller,
-    pub(super) inbox: Receiver<Message>,
     pub(super) handle: Handle,
     pub(super) ways: Ways,
     pub(super) tick: Duration,
@@ -61,6 +38,7 @@ pub(super) struct PollerThread {
 /// What one turn gathered.
 #[derive(Default)]
 struct Turn {
+    messages: Vec<Message>,
     inputs: Vec<Input>,
     request_bytes: usize,
     frame_bytes: usize,
@@ -90,25 +68,19 @@ impl PollerThread {
         self.close();
     }
 
-    /// Waits for the first message or tick, then takes what else is there, up to a bound.
+    /// Waits for a message or the next tick, then takes all there is.
     fn gather(&self, turn: &mut Turn, next_tick: &mut Instant) {
-        let first = self.inbox.recv_deadline(*next_tick);
+        self.handle.shared.inbox.take(*next_tick, &mut turn.messages);
         let now = Instant::now();
         if now >= *next_tick {
             turn.inputs.push(Input::Tick);
             *next_tick = now + self.tick;
         }
-        match first {
-            Ok(message) => self.take(turn, message),
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => turn.stop = true,
-        }
-        while turn.inputs.len() < TURN_INPUTS_MAX
-            && !turn.stop
-            && let Ok(message) = self.inbox.try_recv()
-        {
+        let mut messages = std::mem::take(&mut turn.messages);
+        for message in messages.drain(..) {
             self.take(turn, message);
         }
+        turn.messages = messages;
     }
 
     fn take(&self, turn: &mut Turn, message: Message) {
@@ -176,10 +148,9 @@ impl PollerThread {
         }
     }
 
-    /// Turns away whatever has not been handled, and everything that may still come.
+    /// Turns away what came too late.
     fn close(self) {
-        *self.handle.shared.open.write() = false;
-        for message in self.inbox.try_iter() {
+        for message in self.handle.shared.inbox.close() {
             if let Message::Requests { requests, .. } = message {
                 let refused = requests.iter().map(|request| {
                     let ticket = ticket(request);

@@ -8,6 +8,7 @@ use std::time::Instant;
 use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::gates::Gate;
+use super::inbox::Inbox;
 use super::{EngineConfig, Observer, Sink};
 use crate::snapshot_dir::SnapshotDir;
 use crate::{Completion, Counters, GroupStatus, Role, SinkId};
@@ -22,9 +23,7 @@ pub(super) struct Shared {
     pub(super) request_bytes: Gate,
     /// Bytes of frames the poller has not seen.
     pub(super) frame_bytes: Gate,
-    /// Whether the poller still takes messages. Held for reading while one is put in its inbox,
-    /// so that nothing enters after the last look into it.
-    pub(super) open: RwLock<bool>,
+    pub(super) inbox: Inbox,
     pub(super) dirs: SnapshotDir,
     pub(super) receiving: AtomicUsize,
     pub(super) received_count: AtomicU64,
@@ -51,7 +50,7 @@ impl Shared {
             requests: Gate::new(config.requests_max),
             request_bytes: Gate::new(config.request_bytes_max),
             frame_bytes: Gate::new(config.frame_bytes_max),
-            open: RwLock::new(true),
+            inbox: Inbox::default(),
             dirs,
             receiving: AtomicUsize::new(0),
             received_count: AtomicU64::new(0),
