@@ -33,7 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The whole answer to a connection too many.
 const TOO_MANY: &str = concat!(
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n",
-    "Retry-After: 1\r\nConnection: close\r\nContent-Length: 211\r\n\r\n",
+    "Retry-After: 1\r\nConnection: close\r\nContent-Length: 207\r\n\r\n",
     r#"{"type":"/problems/overloaded","title":"Too busy: not applied","status":503,"#,
     r#""detail":"too many connections","code":"overloaded","retryable":true,"#,
     r#""outcome":"not_applied","retry_after_ms":1000,"instance":"/"}"#,

@@ -118,9 +118,12 @@ impl<'a> Call<'a> {
             operation: Some(self.operation.clone()),
         };
         let link = self.cluster.links.get(route.node, self.bytes).ok_or(Ended::NotSent)?;
-        let pending = link.send(request)?;
-        match tokio::time::timeout_at(end, pending).await {
-            Err(_) => Err(Ended::Silent),
+        let mut pending = link.send(request)?;
+        match tokio::time::timeout_at(end, &mut pending).await {
+            Err(_) => match pending.abandon() {
+                Fault::NotSent => Err(Ended::NotSent),
+                Fault::Lost => Err(Ended::Silent),
+            },
             Ok(Err(fault)) => Err(fault.into()),
             Ok(Ok(kv_reply::Result::Error(error))) => Err(Ended::Reply(error)),
             Ok(Ok(result)) => Ok(result),

@@ -25,21 +25,29 @@ pub(super) async fn read(
 ) -> Result<Bytes, Problem> {
     let declared = body.size_hint().lower();
     let refused = if declared > max {
-        Err(too_large(max))
+        too_large(max)
     } else if !share.grow(usize::try_from(declared).unwrap_or(usize::MAX)) {
-        Err(overloaded())
+        overloaded()
     } else {
         let collected = collect(&mut body, declared, max, share);
-        tokio::time::timeout(timeout, collected).await.unwrap_or_else(|_| {
-            let ms = timeout.as_millis();
-            let detail = format!("the body must arrive within {ms} ms");
-            Err(Problem::new(Kind::BodyTooSlow, detail).closing())
-        })
+        match tokio::time::timeout(timeout, collected).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(Cut::Ended)) => return Err(incomplete()),
+            Err(_) => return Err(too_slow(timeout)),
+            Ok(Err(Cut::TooLarge)) => too_large(max),
+            Ok(Err(Cut::NoRoom)) => overloaded(),
+        }
     };
-    if refused.is_err() && !body.is_end_stream() {
-        tokio::spawn(tokio::time::timeout(DRAIN_TIMEOUT, drain(body)));
-    }
-    refused
+    tokio::spawn(tokio::time::timeout(DRAIN_TIMEOUT, drain(body)));
+    Err(refused)
+}
+
+/// Why a body was not taken in.
+enum Cut {
+    TooLarge,
+    NoRoom,
+    /// The sender is gone.
+    Ended,
 }
 
 async fn collect(
@@ -47,17 +55,17 @@ async fn collect(
     declared: u64,
     max: u64,
     share: &mut Share<'_>,
-) -> Result<Bytes, Problem> {
+) -> Result<Bytes, Cut> {
     let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| incomplete())?;
+        let frame = frame.map_err(|_| Cut::Ended)?;
         let Ok(data) = frame.into_data() else { continue };
         let held = first.len() + rest.len() + data.len();
         if held as u64 > max {
-            return Err(too_large(max));
+            return Err(Cut::TooLarge);
         }
         if !share.grow(held.saturating_sub(share.amount())) {
-            return Err(overloaded());
+            return Err(Cut::NoRoom);
         }
         if held == data.len() {
             first = data;
@@ -90,6 +98,11 @@ fn too_large(max: u64) -> Problem {
 
 fn overloaded() -> Problem {
     Problem::new(Kind::Overloaded, "the bodies of all open requests take up the room there is")
+}
+
+fn too_slow(timeout: Duration) -> Problem {
+    let detail = format!("the body must arrive within {} ms", timeout.as_millis());
+    Problem::new(Kind::BodyTooSlow, detail).closing()
 }
 
 fn incomplete() -> Problem {

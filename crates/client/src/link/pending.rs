@@ -22,6 +22,14 @@ impl Pending {
         Self { link, id, receiver, answered: false }
     }
 
+    /// Gives up waiting, and tells whether the request left: one still queued never will.
+    pub(crate) fn abandon(mut self) -> Fault {
+        self.answered = true;
+        // Closed before the look: a batch made in between leaves the request out.
+        self.receiver.close();
+        if self.link.forget(self.id) { Fault::Lost } else { Fault::NotSent }
+    }
+
     #[cfg(test)]
     pub(super) fn try_answer(&mut self) -> Option<Answer> {
         self.receiver.try_recv().ok()

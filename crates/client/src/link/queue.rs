@@ -71,10 +71,10 @@ impl Link {
         Ok(Pending::new(Arc::clone(self), id, receiver))
     }
 
-    /// Nobody waits for this request any more.
-    pub(super) fn forget(&self, id: u64) {
-        // A request still queued is left out when its batch is made: its receiver is gone.
-        self.state.lock().waiting.remove(&id);
+    /// Nobody waits for this request any more; gives whether it was on a stream. One that is
+    /// still queued is left out when its batch is made: its receiver is closed.
+    pub(super) fn forget(&self, id: u64) -> bool {
+        self.state.lock().waiting.remove(&id).is_some()
     }
 
     /// Starts the next stream: takes requests, gives the stream's number.
@@ -240,6 +240,16 @@ mod tests {
         assert_eq!(unsent.try_answer(), Some(Err(Fault::NotSent)));
         assert!(matches!(link.send(put(1)), Err(Fault::NotSent)));
         assert!(link.take_batch(generation).is_empty());
+    }
+
+    #[test]
+    fn a_request_given_up_is_lost_only_if_it_left() {
+        let link = Link::new();
+        let generation = link.begin();
+        let (first, second) = (link.send(put(1)).unwrap(), link.send(put(1)).unwrap());
+        assert_eq!(first.abandon(), Fault::NotSent);
+        assert_eq!(link.take_batch(generation).len(), 1);
+        assert_eq!(second.abandon(), Fault::Lost);
     }
 
     #[test]

@@ -1,0 +1,10 @@
+//! The gateway through real sockets, over a fake cluster behind real gRPC.
+
+mod support;
+
+mod errors;
+mod hostile;
+mod keys;
+mod pages;
+mod shutdown;
+mod values;
