@@ -75,7 +75,9 @@ impl FrameBuilder {
         out.put_u16_le(u16::try_from(message.context.len()).expect("contexts are ours and short"));
         out.put_slice(&message.context);
         out.put_u32_le(u32::try_from(message.entries.len()).expect("appends are bounded"));
-        for entry in &message.entries {
+        for (index, entry) in (message.index + 1..).zip(&message.entries) {
+            // Only the first index travels: entries that do not follow it would become others.
+            assert_eq!(entry.index, index, "the entries of an append follow its index");
             let entry = from_raft(entry);
             out.put_u8(kind_number(entry.kind));
             out.put_u64_le(entry.term);

@@ -307,7 +307,9 @@ fn raft_config(config: &PollerConfig, replica: ReplicaId, applied: LogIndex) -> 
         max_inflight_msgs: config.inflight_max,
         check_quorum: true,
         pre_vote: true,
-        batch_append: true,
+        // raft-rs 0.7.0 adds entries to an empty append of the same peer without a look at where
+        // that one stands: the peer would take them for later entries than they are.
+        batch_append: false,
         read_only_option: ReadOnlyOption::Safe,
         max_uncommitted_size: config.uncommitted_bytes_max,
         max_committed_size_per_ready: config.append_bytes_max * 4,

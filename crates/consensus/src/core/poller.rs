@@ -108,6 +108,7 @@ impl Poller {
             if let Some(marker) = stored.install {
                 // The shell has finished the install before this.
                 poller.out.batch.group(id).install = Some(None);
+                poller.out.batch.sync = true;
                 poller.discards.push((poller.out.batch.number, id, marker.snapshot_id));
             }
         }

@@ -164,7 +164,9 @@ impl Group {
         let index: LogIndex = installing.snapshot.applied.index;
         self.applied(index, out);
         self.durable = index;
+        // Synced: the files go with this batch, and a marker that came back would miss them.
         out.batch.group(self.id).install = Some(None);
+        out.batch.sync = true;
         out.counters.snapshots_installed += 1;
         Some(installing.snapshot.id)
     }
