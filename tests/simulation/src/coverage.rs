@@ -1,0 +1,60 @@
+//! What a run exercised. A simulation that never elected, compacted or installed proves nothing,
+//! so the sums over many seeds are part of the verdict.
+
+use std::ops::AddAssign;
+
+/// Counts over one run, or many.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Coverage {
+    pub events: u64,
+    pub virtual_seconds: u64,
+    pub faults: u64,
+    pub starts: u64,
+    pub kills: u64,
+    pub pauses: u64,
+    pub cuts: u64,
+    pub transfers: u64,
+    pub frames_lost: u64,
+    pub frames_duplicated: u64,
+    pub elections: u64,
+    pub commits: u64,
+    pub compactions: u64,
+    pub installs: u64,
+    pub fetches: u64,
+    pub operations: u64,
+    /// Operations whose outcome the client learnt.
+    pub answered: u64,
+    pub unknown: u64,
+    pub not_applied: u64,
+    /// Writes that a retry found applied already.
+    pub repeated: u64,
+    pub refused: u64,
+    pub reads: u64,
+}
+
+impl AddAssign for Coverage {
+    fn add_assign(&mut self, other: Self) {
+        self.events += other.events;
+        self.virtual_seconds += other.virtual_seconds;
+        self.faults += other.faults;
+        self.starts += other.starts;
+        self.kills += other.kills;
+        self.pauses += other.pauses;
+        self.cuts += other.cuts;
+        self.transfers += other.transfers;
+        self.frames_lost += other.frames_lost;
+        self.frames_duplicated += other.frames_duplicated;
+        self.elections += other.elections;
+        self.commits += other.commits;
+        self.compactions += other.compactions;
+        self.installs += other.installs;
+        self.fetches += other.fetches;
+        self.operations += other.operations;
+        self.answered += other.answered;
+        self.unknown += other.unknown;
+        self.not_applied += other.not_applied;
+        self.repeated += other.repeated;
+        self.refused += other.refused;
+        self.reads += other.reads;
+    }
+}

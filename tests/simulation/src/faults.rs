@@ -1,0 +1,192 @@
+//! The fault schedule of a run: made up front as a list, so that a failure can be cut down by
+//! leaving faults out.
+//!
+//! Owns when a fault comes, whom it hits and how long it lasts; the world carries it out.
+
+use crate::network::Endpoint;
+use crate::seed::Stream;
+use crate::swarm::{FaultRates, Swarm};
+use crate::time::{MILLISECOND, Micros, SECOND};
+
+/// One fault of the schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    pub(crate) at: Micros,
+    pub(crate) lasts: Micros,
+    pub(crate) kind: FaultKind,
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FaultKind {
+    /// The processes die, lose what was not synced, and start again at the end of the fault.
+    Kill { processes: Vec<Endpoint> },
+    /// The process stands still; what is due meanwhile happens late.
+    Pause { process: Endpoint },
+    /// What is sent on these links is lost.
+    Cut { links: Vec<(Endpoint, Endpoint)> },
+    /// What is sent on these links arrives after the end of the fault.
+    Clog { links: Vec<(Endpoint, Endpoint)> },
+    /// Log writes take this many times as long.
+    SlowDisk { process: Endpoint, factor: u64 },
+    /// The wall clock jumps by so many milliseconds.
+    ClockStep { process: Endpoint, by_ms: i64 },
+    /// Every group led by a node is asked to move to another one.
+    Transfer { from: Endpoint, to: Endpoint },
+}
+
+/// Who is there to be hit. Endpoints are numbered storage nodes, placement replicas, clients.
+struct Targets {
+    storage: usize,
+    processes: usize,
+    endpoints: usize,
+}
+
+/// Draws the schedule of a run, in order of time. Faults may overlap.
+pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fault> {
+    let processes = swarm.storage_nodes + swarm.placement_replicas;
+    let targets = Targets {
+        storage: swarm.storage_nodes,
+        processes,
+        endpoints: processes + swarm.clients,
+    };
+    let FaultRates { kill, kill_all, pause, cut, clog, slow_disk, clock_step, transfer } =
+        swarm.faults.clone();
+    let kinds: [(Option<Micros>, fn(&Targets, &mut Stream) -> (Micros, FaultKind)); 8] = [
+        (kill, draw_kill),
+        (kill_all, draw_kill_all),
+        (pause, draw_pause),
+        (cut, draw_cut),
+        (clog, draw_clog),
+        (slow_disk, draw_slow_disk),
+        (clock_step, draw_clock_step),
+        (transfer, draw_transfer),
+    ];
+    let mut faults = Vec::new();
+    for (mean, draw) in kinds {
+        let Some(mean) = mean else { continue };
+        let mut at = start;
+        loop {
+            at += rng.between(1, mean * 2);
+            if at >= start + swarm.busy {
+                break;
+            }
+            let (lasts, kind) = draw(&targets, rng);
+            faults.push(Fault { at, lasts, kind });
+        }
+    }
+    faults.sort_by_key(|fault| fault.at);
+    faults
+}
+
+fn draw_kill(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
+    let count = if rng.chance(0.8) { 1 } else { 2 };
+    let mut all: Vec<Endpoint> = (0..targets.processes).collect();
+    rng.shuffle(&mut all);
+    (lasts(rng), FaultKind::Kill { processes: all[..count.min(all.len())].to_vec() })
+}
+
+fn draw_kill_all(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
+    (lasts(rng) / 2, FaultKind::Kill { processes: (0..targets.processes).collect() })
+}
+
+fn draw_pause(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
+    (lasts(rng), FaultKind::Pause { process: rng.below(targets.processes) })
+}
+
+fn draw_cut(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
+    (lasts(rng), FaultKind::Cut { links: draw_links(targets, rng) })
+}
+
+fn draw_clog(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
+    (lasts(rng) / 2, FaultKind::Clog { links: draw_links(targets, rng) })
+}
+
+fn draw_slow_disk(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
+    let process = rng.below(targets.processes);
+    (lasts(rng), FaultKind::SlowDisk { process, factor: rng.between(5, 100) })
+}
+
+fn draw_clock_step(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
+    // Within what operators see from NTP; remembered outcomes are kept for longer than this.
+    let by_ms = rng.between(0, 4_000) as i64 - 2_000;
+    (0, FaultKind::ClockStep { process: rng.below(targets.processes), by_ms })
+}
+
+fn draw_transfer(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
+    let from = rng.below(targets.storage);
+    let to = (from + 1 + rng.below(targets.storage - 1)) % targets.storage;
+    (0, FaultKind::Transfer { from, to })
+}
+
+/// Mostly around an election timeout, sometimes far longer.
+fn lasts(rng: &mut Stream) -> Micros {
+    if rng.chance(0.8) {
+        rng.between(20 * MILLISECOND, 1_500 * MILLISECOND)
+    } else {
+        rng.between(1_500 * MILLISECOND, 5 * SECOND)
+    }
+}
+
+/// The shapes of a broken network: a node alone, deaf or mute, a split, one broken pair, a chain.
+fn draw_links(targets: &Targets, rng: &mut Stream) -> Vec<(Endpoint, Endpoint)> {
+    let lone = rng.below(targets.processes);
+    // Clients are behind their own switch half of the time.
+    let reach = if rng.chance(0.5) { targets.processes } else { targets.endpoints };
+    let others = |of: Endpoint| (0..reach).filter(move |other| *other != of);
+    match rng.below(6) {
+        0 => others(lone).flat_map(|other| [(lone, other), (other, lone)]).collect(),
+        1 => others(lone).map(|other| (other, lone)).collect(),
+        2 => others(lone).map(|other| (lone, other)).collect(),
+        3 => {
+            let side: Vec<bool> = (0..reach).map(|_| rng.chance(0.5)).collect();
+            pairs(reach).filter(|(a, b)| side[*a] != side[*b]).collect()
+        }
+        4 => {
+            let other = (lone + 1 + rng.below(targets.processes - 1)) % targets.processes;
+            vec![(lone, other), (other, lone)]
+        }
+        _ => pairs(targets.storage)
+            .filter(|(a, b)| !matches!(a.abs_diff(*b), 0 | 1))
+            .collect(),
+    }
+}
+
+fn pairs(count: usize) -> impl Iterator<Item = (Endpoint, Endpoint)> {
+    (0..count).flat_map(move |a| (0..count).map(move |b| (a, b))).filter(|(a, b)| a != b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seed::Seed;
+
+    #[test]
+    fn the_schedule_is_a_function_of_the_seed_and_ordered() {
+        let draw = |seed| {
+            let swarm = Swarm::draw(&mut Seed(seed).stream("swarm", 0));
+            schedule(&swarm, SECOND, &mut Seed(seed).stream("faults", 0))
+        };
+        let mut with_faults = 0;
+        for seed in 0..100 {
+            let faults = draw(seed);
+            assert_eq!(faults, draw(seed));
+            assert!(faults.is_sorted_by_key(|fault| fault.at));
+            with_faults += usize::from(!faults.is_empty());
+        }
+        assert!(with_faults > 90, "{with_faults} of 100 runs have faults");
+    }
+
+    #[test]
+    fn every_kind_of_fault_is_drawn() {
+        let mut seen = std::collections::BTreeSet::new();
+        for seed in 0..100 {
+            let swarm = Swarm::draw(&mut Seed(seed).stream("swarm", 0));
+            for fault in schedule(&swarm, 0, &mut Seed(seed).stream("faults", 0)) {
+                let debug = format!("{:?}", fault.kind);
+                seen.insert(debug.split(' ').next().unwrap_or_default().to_owned());
+            }
+        }
+        assert_eq!(seen.len(), 7, "{seen:?}");
+    }
+}

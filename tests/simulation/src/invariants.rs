@@ -1,0 +1,313 @@
+//! What Raft promises, checked after every step from outside: by what nodes made durable, by what
+//! they applied and by what they say of themselves.
+//!
+//! One instance watches all groups of one cluster. It knows more than any node: every durable log
+//! at every moment. Membership does not change in a run, so the voters are those of genesis.
+
+mod replica_log;
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use ringkv_consensus::{
+    Genesis, GroupBatch, GroupStatus, HardState, LogBatch, LogIndex, Role, StoredGroup, Term,
+};
+use ringkv_topology::{GroupId, NodeId};
+use xxhash_rust::xxh3::xxh3_64;
+
+use replica_log::ReplicaLog;
+
+/// A broken promise, in words.
+pub(crate) type Broken = String;
+
+/// Everything seen of one cluster's groups.
+#[derive(Default)]
+pub(crate) struct Invariants {
+    groups: BTreeMap<GroupId, GroupSeen>,
+    replicas: BTreeMap<(GroupId, NodeId), ReplicaSeen>,
+    pub(crate) elections: u64,
+    pub(crate) commits: u64,
+}
+
+#[derive(Default)]
+struct GroupSeen {
+    voters: Vec<NodeId>,
+    leaders: BTreeMap<Term, NodeId>,
+    entries: BTreeMap<(LogIndex, Term), EntrySeen>,
+    /// The terms of committed entries, from the first one to the last.
+    committed: BTreeMap<LogIndex, Term>,
+    committed_to: LogIndex,
+    /// What was applied at an index, and what came of it.
+    applied: BTreeMap<LogIndex, u64>,
+    outcomes: BTreeMap<LogIndex, u64>,
+}
+
+/// What an entry holds, and the term of the entry before it.
+#[derive(Debug)]
+struct EntrySeen {
+    print: u64,
+    before: Option<Term>,
+}
+
+#[derive(Default)]
+struct ReplicaSeen {
+    log: ReplicaLog,
+    durable: HardState,
+    term: Term,
+    commit: LogIndex,
+    applied: LogIndex,
+    /// The last index handed over to be applied.
+    handed_over: LogIndex,
+}
+
+impl Invariants {
+    /// A log batch of a node has become durable.
+    pub(crate) fn on_durable(&mut self, node: NodeId, batch: &LogBatch) -> Result<(), Broken> {
+        for (id, write) in &batch.groups {
+            let group = self.groups.entry(*id).or_default();
+            let replica = self.replicas.entry((*id, node)).or_default();
+            if let Some(genesis) = &write.create {
+                let voters = &genesis.members.voters;
+                group.voters = voters.iter().filter_map(|v| genesis.members.node_of(*v)).collect();
+                replica.handed_over = Genesis::INDEX;
+            }
+            let removed = write.truncate_from.map(|from| from..=group.committed_to);
+            let mut removed = removed.into_iter().flatten();
+            let lost = |index: &LogIndex| {
+                let term = replica.log.term(*index);
+                term.is_some() && term == group.committed.get(index).copied()
+            };
+            if let Some(index) = removed.find(lost) {
+                return Err(format!("node {node} group {id}: removes committed entry {index}"));
+            }
+            if let Some(state) = write.hard_state {
+                hard_state_rises(replica.durable, state)
+                    .map_err(|what| format!("node {node} group {id}: {what}"))?;
+                replica.durable = state;
+            }
+            replica.log.write(write);
+            for entry in &write.append {
+                let kind = [entry.kind as u8];
+                let print = xxh3_64(&[&kind[..], &entry.data].concat());
+                let at = (entry.index, entry.term);
+                let known = group.entries.entry(at).or_insert(EntrySeen { print, before: None });
+                // Unknown once the log was cut between the two.
+                let before = replica.log.term(entry.index - 1);
+                let agrees = known.print == print
+                    && (known.before.is_none() || before.is_none() || known.before == before);
+                if !agrees {
+                    return Err(format!(
+                        "group {id}: logs do not match: node {node} has at index {} term {} \
+                         {print:x} after term {before:?}, a node before it {known:x?}",
+                        entry.index, entry.term
+                    ));
+                }
+                known.before = known.before.or(before);
+            }
+        }
+        Ok(())
+    }
+
+    /// A node has handled inputs and says this of its groups.
+    pub(crate) fn on_status(
+        &mut self,
+        node: NodeId,
+        statuses: &[GroupStatus],
+    ) -> Result<(), Broken> {
+        for status in statuses {
+            self.no_fall(node, status)?;
+            self.one_leader(node, status)?;
+            let known = self.groups.entry(status.group).or_default().committed_to;
+            for index in known + 1..=status.commit_index {
+                self.commit(node, status.group, index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn no_fall(&mut self, node: NodeId, status: &GroupStatus) -> Result<(), Broken> {
+        let seen = self.replicas.entry((status.group, node)).or_default();
+        let pairs = [
+            ("term", seen.term, status.term),
+            ("commit index", seen.commit, status.commit_index),
+            ("applied index", seen.applied, status.applied_index),
+        ];
+        if let Some((what, before, now)) = pairs.into_iter().find(|(_, before, now)| now < before) {
+            let group = status.group;
+            return Err(format!("node {node} group {group}: {what} fell from {before} to {now}"));
+        }
+        if status.applied_index > status.commit_index {
+            return Err(format!(
+                "node {node} group {}: applied to {}, committed only to {}",
+                status.group, status.applied_index, status.commit_index
+            ));
+        }
+        (seen.term, seen.commit) = (status.term, status.commit_index);
+        seen.applied = status.applied_index;
+        Ok(())
+    }
+
+    fn one_leader(&mut self, node: NodeId, status: &GroupStatus) -> Result<(), Broken> {
+        if status.role != Role::Leader {
+            return Ok(());
+        }
+        let group = self.groups.entry(status.group).or_default();
+        match group.leaders.get(&status.term) {
+            Some(leader) if *leader == node => Ok(()),
+            Some(leader) => Err(format!(
+                "group {}: nodes {leader} and {node} both lead in term {}",
+                status.group, status.term
+            )),
+            None => {
+                self.elections += 1;
+                group.leaders.insert(status.term, node);
+                if status.last_index >= group.committed_to {
+                    return Ok(());
+                }
+                Err(format!(
+                    "group {}: node {node} leads in term {} with a log up to {}, but {} is \
+                     committed",
+                    status.group, status.term, status.last_index, group.committed_to
+                ))
+            }
+        }
+    }
+
+    /// An index is committed for the first time: a majority must hold one entry there, durably.
+    fn commit(&mut self, node: NodeId, id: GroupId, index: LogIndex) -> Result<(), Broken> {
+        let group = self.groups.entry(id).or_default();
+        group.committed_to = index;
+        self.commits += 1;
+        if index <= Genesis::INDEX {
+            return Ok(());
+        }
+        let mut holders: BTreeMap<Term, usize> = BTreeMap::new();
+        for voter in &group.voters {
+            let term = self.replicas.get(&(id, *voter)).and_then(|seen| seen.log.term(index));
+            if let Some(term) = term {
+                *holders.entry(term).or_insert(0) += 1;
+            }
+        }
+        let majority = group.voters.len() / 2 + 1;
+        match holders.iter().find(|(_, count)| **count >= majority) {
+            Some((term, _)) => {
+                group.committed.insert(index, *term);
+                Ok(())
+            }
+            None => Err(format!(
+                "group {id}: node {node} takes index {index} for committed, but no majority of \
+                 {} voters holds it durably (terms and holders: {holders:?})",
+                group.voters.len()
+            )),
+        }
+    }
+
+    /// A node is about to apply these entries.
+    pub(crate) fn on_apply(&mut self, node: NodeId, batch: &GroupBatch) -> Result<(), Broken> {
+        let id = batch.group;
+        let group = self.groups.entry(id).or_default();
+        let replica = self.replicas.entry((id, node)).or_default();
+        for entry in &batch.entries {
+            let index = entry.index;
+            if index != replica.handed_over + 1 {
+                return Err(format!(
+                    "node {node} group {id}: index {index} is applied after {}",
+                    replica.handed_over
+                ));
+            }
+            replica.handed_over = index;
+            let term = replica.log.term(index);
+            if term.is_none() || term != group.committed.get(&index).copied() {
+                return Err(format!(
+                    "node {node} group {id}: applies index {index}, which it holds durably with \
+                     term {term:?} and which was committed with term {:?}",
+                    group.committed.get(&index)
+                ));
+            }
+            let print = entry.pack.as_ref().map_or(0, |pack| xxh3_64(pack.as_bytes()));
+            same(&mut group.applied, index, print)
+                .map_err(|()| format!("group {id}: node {node} applies another entry at {index}"))?;
+        }
+        Ok(())
+    }
+
+    /// A node has applied an entry with these outcomes.
+    pub(crate) fn on_outcomes(
+        &mut self,
+        node: NodeId,
+        group: GroupId,
+        index: LogIndex,
+        outcomes: &[Bytes],
+    ) -> Result<(), Broken> {
+        let print = xxh3_64(&outcomes.concat());
+        let seen = self.groups.entry(group).or_default();
+        same(&mut seen.outcomes, index, print).map_err(|()| {
+            format!("group {group}: index {index} has another outcome on node {node}")
+        })
+    }
+
+    /// A node is about to install a snapshot that stands at `index`.
+    pub(crate) fn on_install(&mut self, node: NodeId, group: GroupId, index: LogIndex) {
+        let replica = self.replicas.entry((group, node)).or_default();
+        replica.handed_over = index;
+    }
+
+    /// A node has lost what was not durable and starts again with this.
+    pub(crate) fn on_restart(
+        &mut self,
+        node: NodeId,
+        stored: &[StoredGroup],
+        applied: &BTreeMap<GroupId, LogIndex>,
+    ) -> Result<(), Broken> {
+        // A group whose creation was not durable is as if it had never been here.
+        let is_stored = |id: GroupId| stored.iter().any(|found| found.genesis.group == id);
+        self.replicas.retain(|(id, at), seen| {
+            *at != node || is_stored(*id) || seen.durable != HardState::default()
+        });
+        for found in stored {
+            let id = found.genesis.group;
+            let seen = self.replicas.entry((id, node)).or_default();
+            let (before, now) = (seen.durable, found.hard_state);
+            hard_state_rises(before, now)
+                .map_err(|what| format!("node {node} group {id} after a restart: {what}"))?;
+            let applied = applied.get(&id).copied().unwrap_or(0);
+            *seen = ReplicaSeen {
+                log: ReplicaLog::found(found),
+                durable: now,
+                term: now.term,
+                commit: now.commit,
+                applied,
+                handed_over: applied,
+            };
+        }
+        Ok(())
+    }
+
+    /// The highest index known to be committed in a group.
+    pub(crate) fn committed_to(&self, group: GroupId) -> LogIndex {
+        self.groups.get(&group).map_or(0, |group| group.committed_to)
+    }
+}
+
+fn same(seen: &mut BTreeMap<LogIndex, u64>, index: LogIndex, print: u64) -> Result<(), ()> {
+    if *seen.entry(index).or_insert(print) == print { Ok(()) } else { Err(()) }
+}
+
+fn hard_state_rises(before: HardState, now: HardState) -> Result<(), Broken> {
+    if now.term < before.term {
+        return Err(format!("the durable term fell from {} to {}", before.term, now.term));
+    }
+    if now.term == before.term && before.vote != 0 && now.vote != before.vote {
+        return Err(format!(
+            "the vote in term {} changed from {} to {}",
+            now.term, before.vote, now.vote
+        ));
+    }
+    if now.commit < before.commit {
+        return Err(format!("the durable commit fell from {} to {}", before.commit, now.commit));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

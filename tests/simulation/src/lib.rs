@@ -1,0 +1,37 @@
+//! The whole system in one thread, from one seed.
+//!
+//! Runs the shipped poller, state machines, placement core and client routing in a world whose
+//! time, network, disks and misfortunes are all drawn from one `u64`: the same seed gives the same
+//! run, to the last byte. Checks Raft's promises after every step, and at the end that the cluster
+//! converges, that replicas hold the same, and that what clients were told is linearizable.
+//! Uses no thread, clock or random source but the seed ([`run_many`] runs whole seeds on threads).
+//!
+//! Replay a failure with `cargo xtask simulate --seed N`. Read in this order: `world`, `swarm`,
+//! `faults`, `process`, `world/engine`, `invariants`, `linearizability`.
+
+mod world;
+
+mod swarm;
+
+mod faults;
+mod network;
+mod seed;
+mod time;
+
+mod kv;
+mod machine;
+mod process;
+
+mod coverage;
+mod history;
+mod invariants;
+mod linearizability;
+mod register;
+mod trace;
+mod violation;
+
+mod report;
+
+pub use coverage::Coverage;
+pub use report::{Failure, Options, Report, Summary, run, run_many};
+pub use violation::Violation;

@@ -1,0 +1,140 @@
+//! The shipped state machines over stores that can be copied: a copy is what a flush leaves.
+
+use bytes::Bytes;
+use ringkv_consensus::{AppliedState, Genesis, GroupBatch};
+use ringkv_placement::image::{GROUP, Image};
+use ringkv_placement::state::State;
+use ringkv_storage_node::machine::KvMachine;
+use ringkv_storage_node::record::Record;
+use ringkv_storage_node::store::MemoryStore;
+use ringkv_topology::{GroupId, Slot};
+
+/// All of a group's state, in order of keys.
+pub(crate) type Rows = Vec<(Bytes, Bytes)>;
+
+/// A node's running state machine.
+pub(crate) enum Machine {
+    Kv { store: MemoryStore, machine: Box<KvMachine<MemoryStore>> },
+    Placement(Box<Image>),
+}
+
+/// What a state machine has made durable.
+pub(crate) enum Durable {
+    Kv(MemoryStore),
+    Placement(Vec<u8>),
+}
+
+impl Durable {
+    /// The empty disk of a storage node.
+    pub(crate) fn kv() -> Self {
+        Self::Kv(MemoryStore::new())
+    }
+
+    /// The empty disk of a placement replica.
+    pub(crate) fn placement() -> Self {
+        Self::Placement(Image::default().encode())
+    }
+
+    /// A state machine that starts on what is durable.
+    pub(crate) fn open(&self) -> Machine {
+        match self {
+            Self::Kv(rows) => {
+                let store = rows.fork();
+                let machine = KvMachine::new(store.clone());
+                let machine = Box::new(machine.expect("rows that a machine wrote are readable"));
+                Machine::Kv { store, machine }
+            }
+            Self::Placement(bytes) => {
+                let image = Image::decode(bytes).expect("an image that was encoded decodes");
+                Machine::Placement(Box::new(image))
+            }
+        }
+    }
+}
+
+impl Machine {
+    /// What a flush at this moment makes durable.
+    pub(crate) fn flush(&self) -> Durable {
+        match self {
+            Self::Kv { store, .. } => Durable::Kv(store.fork()),
+            Self::Placement(image) => Durable::Placement(image.encode()),
+        }
+    }
+
+    /// How far each group is applied.
+    pub(crate) fn positions(&self) -> Vec<(GroupId, AppliedState)> {
+        match self {
+            Self::Kv { machine, .. } => machine.groups(),
+            Self::Placement(image) => {
+                image.applied().map(|applied| (GROUP, applied.clone())).into_iter().collect()
+            }
+        }
+    }
+
+    pub(crate) fn create(&mut self, genesis: &Genesis) {
+        match self {
+            Self::Kv { machine, .. } => machine.create(genesis).expect("a genesis of ours"),
+            Self::Placement(image) => image.create(genesis),
+        }
+    }
+
+    /// Applies entries; one outcome per command, by entry.
+    ///
+    /// # Errors
+    /// The machine refuses them, in words.
+    pub(crate) fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, String> {
+        let applied = match self {
+            Self::Kv { machine, .. } => machine.apply(batches),
+            Self::Placement(image) => image.apply(batches),
+        };
+        applied.map_err(|error| format!("the state machine refuses committed entries: {error}"))
+    }
+
+    /// All of a group, as a snapshot holds it.
+    pub(crate) fn export(&self, group: GroupId) -> Rows {
+        match self {
+            Self::Kv { machine, .. } => machine.export(group).expect("a memory store can be read"),
+            Self::Placement(image) => vec![(Bytes::new(), image.encode().into())],
+        }
+    }
+
+    /// Replaces all of a group by a snapshot.
+    pub(crate) fn import(&mut self, group: GroupId, rows: &Rows, applied: &AppliedState) {
+        match self {
+            Self::Kv { machine, .. } => {
+                machine.import(group, rows.clone(), applied).expect("rows of the same machine");
+            }
+            Self::Placement(image) => {
+                let (_, bytes) = rows.first().expect("a placement snapshot has one row");
+                **image = Image::decode(bytes).expect("an image that was encoded decodes");
+            }
+        }
+    }
+
+    /// A record as it is here now.
+    ///
+    /// # Errors
+    /// The store cannot be read, in words.
+    pub(crate) fn read(
+        &self,
+        group: GroupId,
+        slot: Slot,
+        key: &[u8],
+    ) -> Result<Option<Record>, String> {
+        match self {
+            Self::Kv { machine, .. } => {
+                let found = machine.reader().get(group, slot, key, false);
+                found.map_err(|error| format!("a read of group {group} fails: {error}"))
+            }
+            Self::Placement(_) => Err("placement holds no records".to_owned()),
+        }
+    }
+
+    /// Placement's replicated state; `None` on a storage node.
+    pub(crate) fn placement_state(&self) -> Option<&State> {
+        match self {
+            Self::Kv { .. } => None,
+            Self::Placement(image) => Some(image.state()),
+        }
+    }
+}

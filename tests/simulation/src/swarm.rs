@@ -1,0 +1,120 @@
+//! What kind of run a seed makes: its size, its rates, and which kinds of fault it knows.
+//!
+//! Swarm testing: a run with every fault at once hides what a run with two of them shows, so each
+//! seed switches kinds on and off and draws the rates of those that are on.
+
+use crate::network::NetworkRates;
+use crate::seed::Stream;
+use crate::time::{MILLISECOND, Micros, SECOND};
+
+/// The character of one run.
+#[derive(Clone, Debug)]
+pub(crate) struct Swarm {
+    pub(crate) storage_nodes: usize,
+    pub(crate) placement_replicas: usize,
+    pub(crate) clients: usize,
+    pub(crate) keys: usize,
+    /// How long clients work and faults come.
+    pub(crate) busy: Micros,
+    pub(crate) operations_per_client: usize,
+    /// A client's longest pause between two operations.
+    pub(crate) think_max: Micros,
+    pub(crate) network: NetworkRates,
+    pub(crate) disk: DiskRates,
+    pub(crate) faults: FaultRates,
+    /// Chance that streaming a snapshot, or building one, fails.
+    pub(crate) snapshot_failure: f64,
+    /// A wall clock's distance from the true time, either way.
+    pub(crate) clock_skew_max_ms: u64,
+    /// How long inputs of a node wait for others to be handled together.
+    pub(crate) inbox_wait_max: Micros,
+}
+
+/// How long a node's stores take.
+#[derive(Clone, Debug)]
+pub(crate) struct DiskRates {
+    /// A log write with its fsync.
+    pub(crate) write: (Micros, Micros),
+    /// An apply batch.
+    pub(crate) apply: (Micros, Micros),
+    /// A flush of the state machine store.
+    pub(crate) flush: (Micros, Micros),
+    /// Chance of a write that takes a hundred times as long.
+    pub(crate) stall: f64,
+    /// Chance that the state machine store flushes by itself, a node and second.
+    pub(crate) own_flush: f64,
+}
+
+/// Mean time between faults of a kind over the whole cluster; `None` when the kind is off.
+#[derive(Clone, Debug)]
+pub(crate) struct FaultRates {
+    pub(crate) kill: Option<Micros>,
+    pub(crate) kill_all: Option<Micros>,
+    pub(crate) pause: Option<Micros>,
+    pub(crate) cut: Option<Micros>,
+    pub(crate) clog: Option<Micros>,
+    pub(crate) slow_disk: Option<Micros>,
+    pub(crate) clock_step: Option<Micros>,
+    pub(crate) transfer: Option<Micros>,
+}
+
+impl Swarm {
+    /// Draws a run's character.
+    pub(crate) fn draw(rng: &mut Stream) -> Self {
+        let busy = rng.between(8, 14) * SECOND;
+        Self {
+            storage_nodes: 3 + rng.below(3),
+            placement_replicas: *rng.pick(&[1, 3, 3]),
+            clients: 3 + rng.below(4),
+            keys: 4 + rng.below(8),
+            busy,
+            operations_per_client: 80 + rng.below(120),
+            think_max: *rng.pick(&[10, 50, 150]) * MILLISECOND,
+            network: network(rng),
+            disk: disk(rng),
+            faults: faults(rng),
+            snapshot_failure: if rng.chance(0.5) { rng.fraction(0.0, 0.5) } else { 0.0 },
+            clock_skew_max_ms: *rng.pick(&[0, 50, 2_000]),
+            inbox_wait_max: *rng.pick(&[1, 100, 1_000]),
+        }
+    }
+}
+
+fn network(rng: &mut Stream) -> NetworkRates {
+    let low = rng.between(50, 500);
+    NetworkRates {
+        delay: (low, low + *rng.pick(&[100, 1_000, 10_000])),
+        slow: if rng.chance(0.5) { rng.fraction(0.0, 0.05) } else { 0.0 },
+        loss: if rng.chance(0.5) { rng.fraction(0.0, 0.3) } else { 0.0 },
+        duplication: if rng.chance(0.5) { rng.fraction(0.0, 0.5) } else { 0.0 },
+        reorder: rng.chance(0.5),
+        told_of_loss: *rng.pick(&[0.0, 0.5, 1.0]),
+    }
+}
+
+fn disk(rng: &mut Stream) -> DiskRates {
+    DiskRates {
+        write: (100, *rng.pick(&[500, 2_000, 20_000])),
+        apply: (20, *rng.pick(&[50, 500, 5_000])),
+        flush: (1_000, *rng.pick(&[5_000, 50_000, 400_000])),
+        stall: if rng.chance(0.3) { rng.fraction(0.0, 0.02) } else { 0.0 },
+        own_flush: if rng.chance(0.5) { rng.fraction(0.0, 1.0) } else { 0.0 },
+    }
+}
+
+fn faults(rng: &mut Stream) -> FaultRates {
+    let mut kind = |chance: f64, low: Micros, high: Micros| {
+        let mean = rng.between(low, high);
+        rng.chance(chance).then_some(mean)
+    };
+    FaultRates {
+        kill: kind(0.7, SECOND, 5 * SECOND),
+        kill_all: kind(0.3, 4 * SECOND, 10 * SECOND),
+        pause: kind(0.5, SECOND, 6 * SECOND),
+        cut: kind(0.7, SECOND, 5 * SECOND),
+        clog: kind(0.5, SECOND, 5 * SECOND),
+        slow_disk: kind(0.4, SECOND, 6 * SECOND),
+        clock_step: kind(0.3, SECOND, 6 * SECOND),
+        transfer: kind(0.4, SECOND, 4 * SECOND),
+    }
+}

@@ -1,0 +1,366 @@
+//! The clients: random operations on few keys, routed and retried by the shipped router.
+//!
+//! A client has one operation at a time. It tries until it has an answer or its deadline passes,
+//! and records what it learnt; a write whose fate is open is recorded as unknown.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use ringkv_client::routing::{Attempts, Failure, Next, Route, Router};
+use ringkv_client::Outcome;
+use ringkv_topology::{GroupId, NodeId, Topology};
+
+use super::service::{KvAnswer, KvBody, KvRequest, KvResult, WriteBody};
+use super::{Event, World};
+use crate::history::{Action, Answer, Change, Condition, Moment, Operation, Revision};
+use crate::network::Endpoint;
+use crate::seed::{Seed, Stream};
+use crate::swarm::Swarm;
+use crate::time::{MILLISECOND, Micros, SECOND};
+use crate::violation::Violation;
+
+/// How long a client goes on with one operation: far less than remembered outcomes are kept.
+const DEADLINE: Micros = 5 * SECOND;
+
+/// A client's longest wait between two asks for the topology.
+const TOPOLOGY_REFRESH: Micros = SECOND;
+
+/// One client.
+pub(super) struct Client {
+    endpoint: Endpoint,
+    router: Router,
+    rng: Stream,
+    /// The last revision seen of each key, to make conditions from.
+    seen: BTreeMap<usize, Revision>,
+    values: u64,
+    operations_left: usize,
+    /// Keys still to be read at the end of the run.
+    last_reads: Vec<usize>,
+    work: Option<Work>,
+    timer: u64,
+    asked_topology_at: Micros,
+    attempt_timeout: Micros,
+}
+
+/// The operation under way.
+struct Work {
+    key: usize,
+    body: KvBody,
+    action: Action,
+    attempts: Attempts,
+    route: Option<Route>,
+    attempt: u64,
+    invoked: Moment,
+    deadline: Micros,
+}
+
+impl Client {
+    pub(super) fn new(endpoint: Endpoint, swarm: &Swarm, seed: Seed) -> Self {
+        let mut rng = seed.stream("client", endpoint as u64);
+        Self {
+            endpoint,
+            router: Router::new(),
+            seen: BTreeMap::new(),
+            values: 0,
+            operations_left: swarm.operations_per_client,
+            last_reads: Vec::new(),
+            work: None,
+            timer: 0,
+            asked_topology_at: 0,
+            attempt_timeout: rng.between(150, 1_000) * MILLISECOND,
+            rng,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.work.is_none() && self.last_reads.is_empty()
+    }
+
+    /// Draws the next operation.
+    fn draw(&mut self, keys: usize) -> (usize, Action, KvBody) {
+        let key = self.rng.below(keys);
+        if self.rng.chance(0.4) {
+            return (key, Action::Get, KvBody::Get);
+        }
+        let change = if self.rng.chance(0.8) {
+            self.values += 1;
+            Change::Put((self.endpoint as u64) << 32 | self.values)
+        } else {
+            Change::Delete
+        };
+        let seen = self.seen.get(&key).copied();
+        let condition = match (self.rng.below(10), change) {
+            (0 | 1, Change::Put(_)) => Condition::Absent,
+            (2..=4, _) => seen.map_or(Condition::Always, Condition::Revision),
+            _ => Condition::Always,
+        };
+        let body = WriteBody {
+            change,
+            condition,
+            request_id: self.rng.bytes(),
+            chosen_by_user: self.rng.chance(0.5),
+            return_previous: self.rng.chance(0.5),
+        };
+        (key, Action::Write { change, condition }, KvBody::Write(body))
+    }
+}
+
+/// The bytes of a key.
+pub(super) fn key_bytes(key: usize) -> Bytes {
+    Bytes::from(format!("key {key}"))
+}
+
+/// The revision the record has by this answer.
+fn known_revision(answer: Answer) -> Option<Revision> {
+    match answer {
+        Answer::Found(version) => version.map(|version| version.revision),
+        Answer::Written { revision, .. } => Some(revision),
+        Answer::Refused { current } => current,
+        Answer::NothingToDelete | Answer::Unknown => None,
+    }
+}
+
+impl World {
+    pub(super) fn start_clients(&mut self) {
+        for client in 0..self.clients.len() {
+            let wait = self.clients[client].rng.between(0, 200 * MILLISECOND);
+            self.plan_timer(client, wait);
+        }
+    }
+
+    /// Lets one client read all keys, once the others are done.
+    pub(super) fn start_last_reads(&mut self) {
+        let keys = (0..self.swarm.keys).collect();
+        self.clients[0].last_reads = keys;
+        self.plan_timer(0, 0);
+    }
+
+    /// Gives operations under way a new deadline: with nothing broken any more each must end.
+    pub(super) fn extend_deadlines(&mut self) {
+        let deadline = self.agenda.now() + 2 * DEADLINE;
+        for work in self.clients.iter_mut().filter_map(|client| client.work.as_mut()) {
+            work.deadline = deadline;
+        }
+    }
+
+    fn index_of(&self, endpoint: Endpoint) -> usize {
+        endpoint - self.processes.len()
+    }
+
+    /// Plans the client's only timer; one planned before is void.
+    fn plan_timer(&mut self, client: usize, wait: Micros) {
+        self.clients[client].timer += 1;
+        let (endpoint, timer) = (self.clients[client].endpoint, self.clients[client].timer);
+        self.agenda.after(wait, Event::ClientTimer { client: endpoint, timer });
+    }
+
+    pub(super) fn on_client_timer(
+        &mut self,
+        endpoint: Endpoint,
+        timer: u64,
+    ) -> Result<(), Violation> {
+        let client = self.index_of(endpoint);
+        if self.clients[client].timer != timer {
+            return Ok(());
+        }
+        self.refresh_topology(client, TOPOLOGY_REFRESH);
+        match &self.clients[client].work {
+            None => self.begin(client),
+            Some(work) if work.route.is_some() => self.failed(client, Failure::Silent),
+            Some(_) => self.attempt(client),
+        }
+    }
+
+    /// Begins the next operation, if there is one to begin.
+    fn begin(&mut self, index: usize) -> Result<(), Violation> {
+        let keys = self.swarm.keys;
+        let now = self.agenda.now();
+        let client = &mut self.clients[index];
+        let (key, action, body) = if let Some(key) = client.last_reads.pop() {
+            (key, Action::Get, KvBody::Get)
+        } else if !self.calm && client.operations_left > 0 {
+            client.operations_left -= 1;
+            client.draw(keys)
+        } else {
+            return Ok(());
+        };
+        let attempts = if action == Action::Get { Attempts::read() } else { Attempts::write() };
+        self.coverage.operations += 1;
+        let invoked = self.next_moment();
+        self.clients[index].work = Some(Work {
+            key,
+            body,
+            action,
+            attempts,
+            route: None,
+            attempt: 0,
+            invoked,
+            deadline: now + DEADLINE,
+        });
+        self.attempt(index)
+    }
+
+    /// Sends the operation to where the router says, or waits if it cannot say.
+    fn attempt(&mut self, index: usize) -> Result<(), Violation> {
+        let now = self.agenda.now();
+        let client = &mut self.clients[index];
+        let work = client.work.as_mut().expect("an attempt belongs to an operation");
+        if now >= work.deadline {
+            return self.give_up(index);
+        }
+        let Ok(route) = client.router.route(&key_bytes(work.key), &work.attempts) else {
+            self.refresh_topology(index, 50 * MILLISECOND);
+            self.plan_timer(index, 20 * MILLISECOND);
+            return Ok(());
+        };
+        work.attempt += 1;
+        let request = KvRequest {
+            client: client.endpoint,
+            operation: work.invoked,
+            attempt: work.attempt,
+            group: route.group,
+            epoch: route.epoch,
+            slot: route.slot,
+            key: key_bytes(work.key),
+            body: work.body.clone(),
+        };
+        let timeout = client.attempt_timeout.min(work.deadline - now);
+        let (from, node) = (client.endpoint, route.node);
+        work.route = Some(route);
+        let target = self.endpoint_of(super::Cluster::Storage, node);
+        let passage = self.network.pass(now, from, target);
+        for at in passage.arrivals {
+            self.agenda.at(at, Event::Request { to: target, request: request.clone() });
+        }
+        if passage.told {
+            let answer = request.answer(KvResult::NotSent);
+            let wait = self.moment_later();
+            self.agenda.after(wait, Event::Answer { client: from, answer });
+        }
+        self.plan_timer(index, timeout);
+        Ok(())
+    }
+
+    /// An attempt has come to nothing: does what the router says next.
+    fn failed(&mut self, index: usize, failure: Failure<'_>) -> Result<(), Violation> {
+        let client = &mut self.clients[index];
+        let work = client.work.as_mut().expect("a failure belongs to an operation");
+        let route = work.route.take().expect("a failure belongs to an attempt");
+        let next = work.attempts.on_error(&mut client.router, &route, failure);
+        let pause = client.rng.between(5 * MILLISECOND, 60 * MILLISECOND);
+        match next {
+            Next::RetryAt(_) => self.attempt(index),
+            Next::Backoff => {
+                self.plan_timer(index, pause);
+                Ok(())
+            }
+            Next::Refresh(_) => {
+                self.refresh_topology(index, 0);
+                self.plan_timer(index, pause);
+                Ok(())
+            }
+            Next::GiveUp(_) => self.give_up(index),
+        }
+    }
+
+    /// The operation ends without an answer of the state machine.
+    fn give_up(&mut self, index: usize) -> Result<(), Violation> {
+        let work = self.clients[index].work.take().expect("an operation is given up once");
+        let read = work.action == Action::Get;
+        match work.attempts.outcome() {
+            Outcome::Unknown if !read => {
+                self.coverage.unknown += 1;
+                self.record(index, &work, Answer::Unknown);
+            }
+            // Certainly not applied: if its value ever shows, no operation explains it.
+            _ => self.coverage.not_applied += 1,
+        }
+        if self.calm {
+            return Err(Violation::broken(format!(
+                "client {index} got no answer for key {} within {} s though nothing is broken",
+                work.key,
+                DEADLINE / SECOND
+            )));
+        }
+        self.think(index);
+        Ok(())
+    }
+
+    fn think(&mut self, index: usize) {
+        let think_max = if self.calm { 1 } else { self.swarm.think_max };
+        let wait = self.clients[index].rng.between(0, think_max);
+        self.plan_timer(index, wait);
+    }
+
+    fn record(&mut self, index: usize, work: &Work, answer: Answer) {
+        let answered = self.next_moment();
+        let endpoint = self.clients[index].endpoint;
+        self.say(|| format!("client {endpoint} key {} {:?} -> {answer:?}", work.key, work.action));
+        self.histories.entry(work.key).or_default().push(Operation {
+            client: endpoint,
+            action: work.action,
+            invoked: work.invoked,
+            answered,
+            answer,
+        });
+    }
+
+    /// A node, or the network, has answered an attempt.
+    pub(super) fn on_answer(
+        &mut self,
+        endpoint: Endpoint,
+        answer: KvAnswer,
+    ) -> Result<(), Violation> {
+        let index = self.index_of(endpoint);
+        let client = &mut self.clients[index];
+        let Some(work) = client.work.as_mut().filter(|work| {
+            (work.invoked, work.attempt) == (answer.operation, answer.attempt)
+        }) else {
+            return Ok(());
+        };
+        let Some(route) = work.route.clone() else { return Ok(()) };
+        let learnt = match answer.result {
+            KvResult::Learnt(learnt) => learnt,
+            KvResult::Failed(error) => return self.failed(index, Failure::Reply(&error)),
+            KvResult::NotSent => return self.failed(index, Failure::NotSent),
+            KvResult::Lost => return self.failed(index, Failure::Lost),
+        };
+        client.router.on_success(&route);
+        let work = client.work.take().expect("just seen");
+        match known_revision(learnt) {
+            Some(revision) => client.seen.insert(work.key, revision),
+            None => client.seen.remove(&work.key),
+        };
+        self.coverage.answered += 1;
+        self.coverage.reads += u64::from(work.action == Action::Get);
+        self.coverage.refused += u64::from(matches!(learnt, Answer::Refused { .. }));
+        self.record(index, &work, learnt);
+        self.think(index);
+        Ok(())
+    }
+
+    /// Takes a topology from placement.
+    pub(super) fn client_topology(
+        &mut self,
+        endpoint: Endpoint,
+        topology: Arc<Topology>,
+        leaders: Vec<(GroupId, NodeId)>,
+    ) {
+        let index = self.index_of(endpoint);
+        self.clients[index].router.on_topology(topology, leaders);
+    }
+
+    /// Asks placement for the topology unless that was done less than `spacing` ago.
+    fn refresh_topology(&mut self, index: usize, spacing: Micros) {
+        let now = self.agenda.now();
+        let client = &mut self.clients[index];
+        let fresh = now < client.asked_topology_at + spacing;
+        if fresh && client.router.topology().is_some() {
+            return;
+        }
+        client.asked_topology_at = now;
+        let endpoint = client.endpoint;
+        self.ask_topology(endpoint);
+    }
+}

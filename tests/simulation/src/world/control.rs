@@ -1,0 +1,398 @@
+//! Placement's shell and the storage nodes' tie to it: registration, forming, heartbeats, and the
+//! topology on its way to nodes and clients.
+//!
+//! Drives the shipped placement state, observations and reconciler. What a node keeps in its data
+//! directory (identity, last topology) survives its crashes; what placement observes does not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use ringkv_consensus::{Completion, Done, Genesis, Input, Members, Request, Role, Ticket};
+use ringkv_placement::command::{Command, Outcome, Refusal, Registration};
+use ringkv_placement::image::GROUP;
+use ringkv_placement::observations::{GroupReport, Observations};
+use ringkv_placement::reconciler::{Wanted, plan};
+use ringkv_storage_node::owned_slots::OwnedSlots;
+use ringkv_topology::{
+    ClusterId, FormWhen, GroupId, NodeId, ReplicaId, Settings, SlotCount, Topology,
+};
+
+use super::service::SINK;
+use super::{Cluster, Event, World};
+use crate::machine::Durable;
+use crate::network::Endpoint;
+use crate::process::Process;
+use crate::seed::{Seed, Stream};
+use crate::swarm::Swarm;
+use crate::time::{MILLISECOND, Micros, SECOND, TICK};
+use crate::violation::Violation;
+
+/// Pause between two tries of an unregistered node.
+const REGISTER_RETRY: Micros = 100 * MILLISECOND;
+
+/// Time to form a cluster in which nothing is broken but the network of the run.
+const FORM_MAX: Micros = 120 * SECOND;
+
+/// What nodes, clients and placement say to each other.
+#[derive(Clone)]
+pub(crate) enum ControlMessage {
+    Register(Registration),
+    Registered(Outcome),
+    Report { node: NodeId, reports: Vec<GroupReport> },
+    AskTopology,
+    Topology(Arc<Topology>, Vec<(GroupId, NodeId)>),
+}
+
+/// Placement's shells and the nodes' data directories.
+pub(super) struct Control {
+    wanted: Wanted,
+    nodes: Vec<DataDirectory>,
+    shells: Vec<Shell>,
+}
+
+/// What a storage node keeps beside its stores, and whether placement knows of this life.
+#[derive(Default)]
+struct DataDirectory {
+    identity: Option<(ClusterId, NodeId)>,
+    topology: Option<Arc<Topology>>,
+    confirmed: bool,
+    incarnation: u64,
+}
+
+/// What a placement replica holds in memory only.
+#[derive(Default)]
+struct Shell {
+    observations: Observations,
+    last_ticket: u64,
+    /// Registrations under way, by ticket.
+    waiting: BTreeMap<u64, Endpoint>,
+}
+
+impl Control {
+    pub(super) fn new(swarm: &Swarm, seed: Seed) -> Self {
+        let mut rng = seed.stream("control", 0);
+        let factor = *rng.pick(&[3, 3, 3, 5]);
+        let replication_factor = if swarm.storage_nodes < factor { 3 } else { factor };
+        let settings = Settings {
+            slot_count: SlotCount::new(*rng.pick(&[2, 4])).expect("a power of two"),
+            replication_factor: u8::try_from(replication_factor).expect("3 or 5"),
+            value_bytes_max: 1 << 20,
+        };
+        let form_when = FormWhen { nodes: swarm.storage_nodes, servers: BTreeSet::new() };
+        let cluster = ClusterId(rng.between(1, u64::MAX));
+        Self {
+            wanted: Wanted { cluster, settings, form_when },
+            nodes: (0..swarm.storage_nodes).map(|_| DataDirectory::default()).collect(),
+            shells: (0..swarm.placement_replicas).map(|_| Shell::default()).collect(),
+        }
+    }
+
+    /// All processes, storage nodes first.
+    pub(super) fn processes(&self, swarm: &Swarm, rng: &mut Stream) -> Vec<Process> {
+        let mut process = |node: NodeId, disk: Durable| {
+            let skew = rng.between(0, swarm.clock_skew_max_ms * 2) as i64;
+            Process::new(node, &disk, skew - swarm.clock_skew_max_ms as i64)
+        };
+        // A storage node's id is given when it registers.
+        let storage = (0..self.nodes.len()).map(|_| NodeId(0));
+        let mut all: Vec<Process> = storage.map(|node| process(node, Durable::kv())).collect();
+        let placement = (1..).take(self.shells.len()).map(NodeId);
+        all.extend(placement.map(|node| process(node, Durable::placement())));
+        all
+    }
+}
+
+impl World {
+    /// Brings up the cluster from empty disks until every group has a leader.
+    pub(super) fn form(&mut self) -> Result<(), Violation> {
+        for process in self.swarm.storage_nodes..self.processes.len() {
+            self.start(process)?;
+        }
+        for process in 0..self.swarm.storage_nodes {
+            self.agenda.after(0, Event::Errand { process });
+        }
+        let end = self.agenda.now() + FORM_MAX;
+        while !self.has_formed() {
+            if self.agenda.now() > end {
+                return Err(Violation::broken("the cluster does not form"));
+            }
+            self.run_until(self.agenda.now() + TICK)?;
+        }
+        self.say(|| "FORMED".to_owned());
+        Ok(())
+    }
+
+    fn has_formed(&self) -> bool {
+        let mut led = BTreeSet::new();
+        for process in 0..self.swarm.storage_nodes {
+            let status = self.processes[process].status();
+            led.extend(status.iter().filter(|s| s.role == Role::Leader).map(|s| s.group));
+        }
+        let topology = self.control.nodes.iter().filter_map(|node| node.topology.as_ref()).next();
+        topology.is_some_and(|topology| {
+            topology.is_formed() && topology.groups.keys().all(|group| led.contains(group))
+        })
+    }
+
+    /// Where a node of a cluster is.
+    pub(super) fn endpoint_of(&self, cluster: Cluster, node: NodeId) -> Endpoint {
+        match cluster {
+            Cluster::Placement => {
+                let at = usize::try_from(node.0 - 1).expect("placement replicas are few");
+                self.swarm.storage_nodes + at
+            }
+            Cluster::Storage => {
+                let is_it =
+                    |data: &DataDirectory| data.identity.is_some_and(|(_, known)| known == node);
+                self.control.nodes.iter().position(is_it).expect("only known nodes are named")
+            }
+        }
+    }
+
+    /// A storage node without an identity asks for one.
+    pub(super) fn on_errand(&mut self, process: Endpoint) {
+        if self.control.nodes[process].identity.is_none() {
+            self.register(process);
+            self.agenda.after(REGISTER_RETRY, Event::Errand { process });
+        }
+    }
+
+    fn register(&mut self, process: Endpoint) {
+        let data = &self.control.nodes[process];
+        let registration = Registration {
+            identity: data.identity,
+            address: format!("node-{process}:50051"),
+            zone: String::new(),
+            capacity: 100,
+            incarnation: data.incarnation,
+        };
+        self.tell_placement(process, ControlMessage::Register(registration));
+    }
+
+    /// A process has started: placement replicas set up their group, nodes their replicas.
+    pub(super) fn on_started(&mut self, process: Endpoint) {
+        match self.cluster_of(process) {
+            Cluster::Storage => {
+                self.control.nodes[process].confirmed = false;
+                // The first life began before the node had an id.
+                self.control.nodes[process].incarnation = self.processes[process].life - 1;
+                self.set_up_replicas(process);
+            }
+            Cluster::Placement => {
+                let node = self.processes[process].node;
+                let replicas = (1..).take(self.control.shells.len());
+                let genesis = Genesis {
+                    group: GROUP,
+                    replica: ReplicaId(node.0),
+                    members: Members::of_voters(replicas.map(|id| (ReplicaId(id), NodeId(id)))),
+                    context: bytes::Bytes::new(),
+                };
+                self.input(process, Input::Create(genesis));
+                if node == NodeId(1) {
+                    self.input(process, Input::Campaign { group: GROUP });
+                }
+            }
+        }
+    }
+
+    /// A process is dead: what it held in memory is gone, and who waits for it learns so.
+    pub(super) fn on_killed(&mut self, process: Endpoint) {
+        match self.cluster_of(process) {
+            Cluster::Storage => self.break_connections(process),
+            Cluster::Placement => {
+                let shell = &mut self.control.shells[process - self.swarm.storage_nodes];
+                *shell = Shell { last_ticket: shell.last_ticket, ..Shell::default() };
+            }
+        }
+    }
+
+    /// Whatever a process does now and then beside its engine.
+    pub(super) fn on_tick(&mut self, process: Endpoint) {
+        let flushes = self.swarm.disk.own_flush * TICK as f64 / SECOND as f64;
+        if self.rng.chance(flushes) {
+            self.flush(process);
+        }
+        match self.cluster_of(process) {
+            Cluster::Storage => self.on_storage_tick(process),
+            Cluster::Placement => self.on_placement_tick(process),
+        }
+    }
+
+    fn on_storage_tick(&mut self, process: Endpoint) {
+        if self.rng.chance(0.1) {
+            self.ask_topology(process);
+        }
+        if !self.control.nodes[process].confirmed && self.rng.chance(0.2) {
+            self.register(process);
+        }
+        if self.rng.chance(0.05) {
+            let node = self.processes[process].node;
+            let reports = self.processes[process].status().into_iter().map(|status| GroupReport {
+                group: status.group,
+                leader: status.role == Role::Leader,
+                term: status.term,
+            });
+            let report = ControlMessage::Report { node, reports: reports.collect() };
+            for replica in self.swarm.storage_nodes..self.processes.len() {
+                self.send_control(process, replica, report.clone());
+            }
+        }
+    }
+
+    /// The leader plans and proposes.
+    fn on_placement_tick(&mut self, process: Endpoint) {
+        let leads = |status: &ringkv_consensus::GroupStatus| status.role == Role::Leader;
+        if !self.rng.chance(0.2) || !self.processes[process].status().iter().any(leads) {
+            return;
+        }
+        let now_ms = self.agenda.now() / MILLISECOND;
+        let shell = process - self.swarm.storage_nodes;
+        let alive = self.control.shells[shell].observations.alive(now_ms);
+        let Some(state) = self.processes[process].machine.placement_state() else { return };
+        let steps = plan(state, &alive, &self.control.wanted).steps;
+        for step in steps {
+            self.propose(process, &step, None);
+        }
+    }
+
+    fn propose(&mut self, process: Endpoint, command: &Command, waiting: Option<Endpoint>) {
+        let shell = &mut self.control.shells[process - self.swarm.storage_nodes];
+        shell.last_ticket += 1;
+        let id = shell.last_ticket;
+        if let Some(node) = waiting {
+            shell.waiting.insert(id, node);
+        }
+        let ticket = Ticket { sink: SINK, id };
+        let request = Request::Propose { group: GROUP, command: command.encode(), ticket };
+        self.input(process, Input::Request(request));
+    }
+
+    pub(super) fn on_placement_completions(
+        &mut self,
+        process: Endpoint,
+        completions: Vec<Completion>,
+    ) -> Result<(), Violation> {
+        let shell = process - self.swarm.storage_nodes;
+        for completion in completions {
+            let waiting = self.control.shells[shell].waiting.remove(&completion.id);
+            // A node that gets no answer asks again, another replica perhaps.
+            let (Some(node), Ok(Done::Applied(outcome))) = (waiting, completion.result) else {
+                continue;
+            };
+            let outcome = Outcome::decode(&outcome)
+                .map_err(|error| Violation::broken(format!("placement's outcome: {error}")))?;
+            self.send_control(process, node, ControlMessage::Registered(outcome));
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_control(
+        &mut self,
+        from: Endpoint,
+        to: Endpoint,
+        message: ControlMessage,
+    ) -> Result<(), Violation> {
+        let is_client = to >= self.processes.len();
+        match message {
+            ControlMessage::Registered(outcome) => return self.on_registered(to, outcome),
+            ControlMessage::Topology(topology, leaders) if is_client => {
+                self.client_topology(to, topology, leaders);
+            }
+            _ if is_client || !self.processes[to].is_up() => {}
+            ControlMessage::Topology(topology, _) => self.node_topology(to, topology),
+            ControlMessage::Register(registration) => {
+                self.propose(to, &Command::Register(registration), Some(from));
+            }
+            ControlMessage::Report { node, reports } => {
+                let now_ms = self.agenda.now() / MILLISECOND;
+                let shell = to - self.swarm.storage_nodes;
+                self.control.shells[shell].observations.reported(now_ms, node, &reports);
+            }
+            ControlMessage::AskTopology => {
+                let now_ms = self.agenda.now() / MILLISECOND;
+                let shell = to - self.swarm.storage_nodes;
+                let leaders = self.control.shells[shell].observations.leaders(now_ms);
+                let state = self.processes[to].machine.placement_state();
+                if let Some(topology) = state.and_then(|state| state.topology()) {
+                    let topology = Arc::new(topology.clone());
+                    let leaders = leaders.into_iter().collect();
+                    self.send_control(to, from, ControlMessage::Topology(topology, leaders));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn on_registered(&mut self, process: Endpoint, outcome: Outcome) -> Result<(), Violation> {
+        match outcome {
+            Outcome::Registered { cluster, node, .. } => {
+                let data = &mut self.control.nodes[process];
+                data.confirmed = true;
+                let known = *data.identity.get_or_insert((cluster, node));
+                if known != (cluster, node) {
+                    return Err(Violation::broken(format!(
+                        "process {process} is node {} and was registered as {node}",
+                        known.1
+                    )));
+                }
+                if self.processes[process].life == 0 {
+                    self.processes[process].node = node;
+                    self.start(process)?;
+                }
+                Ok(())
+            }
+            Outcome::Refused(Refusal::NotInitialized) => Ok(()),
+            other => Err(Violation::broken(format!("process {process} registers: {other:?}"))),
+        }
+    }
+
+    fn node_topology(&mut self, process: Endpoint, topology: Arc<Topology>) {
+        let known = &mut self.control.nodes[process].topology;
+        if known.as_ref().is_none_or(|known| known.epoch < topology.epoch) {
+            *known = Some(topology);
+            self.set_up_replicas(process);
+        }
+    }
+
+    /// Creates the replicas that the topology names here and the engine lacks.
+    fn set_up_replicas(&mut self, process: Endpoint) {
+        let node = self.processes[process].node;
+        let Some(topology) = self.control.nodes[process].topology.clone() else { return };
+        let present: Vec<GroupId> =
+            self.processes[process].status().iter().map(|status| status.group).collect();
+        for group in topology.groups.values().filter(|group| !present.contains(&group.id)) {
+            let Some(replica) = group.replicas.iter().find(|replica| replica.node == node) else {
+                continue;
+            };
+            let voters = group.replicas.iter().map(|replica| (replica.id, replica.node));
+            let settings = topology.settings;
+            let slots = topology.slots_of(group.id);
+            let owned = OwnedSlots::new(settings.slot_count, settings.value_bytes_max, slots);
+            self.input(process, Input::Create(Genesis {
+                group: group.id,
+                replica: replica.id,
+                members: Members::of_voters(voters),
+                context: owned.encode(),
+            }));
+            if group.preferred_leader == node {
+                self.input(process, Input::Campaign { group: group.id });
+            }
+        }
+    }
+
+    /// Asks a random placement replica for the topology.
+    pub(super) fn ask_topology(&mut self, from: Endpoint) {
+        self.tell_placement(from, ControlMessage::AskTopology);
+    }
+
+    fn tell_placement(&mut self, from: Endpoint, message: ControlMessage) {
+        let replica = self.swarm.storage_nodes + self.rng.below(self.control.shells.len());
+        self.send_control(from, replica, message);
+    }
+
+    fn send_control(&mut self, from: Endpoint, to: Endpoint, message: ControlMessage) {
+        for at in self.network.pass(self.agenda.now(), from, to).arrivals {
+            self.agenda.at(at, Event::Control { from, to, message: message.clone() });
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! The shell around each poller, in virtual time: inputs are gathered and handled, effects are
+//! carried out by events, and every promise is checked on the way.
+
+use bytes::Bytes;
+use ringkv_consensus::{
+    ApplyTask, Completion, Done, Effects, Fetch, GroupBatch, Input, LogBatch, OutgoingSnapshot, ReceivedSnapshot,
+    SnapshotBuilt,
+};
+use ringkv_topology::GroupId;
+
+use super::{Event, ProcessEvent, World};
+use crate::network::Endpoint;
+use crate::process::SnapshotFiles;
+use crate::time::{MILLISECOND, Micros, TICK};
+use crate::violation::Violation;
+
+/// A flush of the state machine store that takes longer than this is a broken simulator.
+const FLUSH_MAX: Micros = 10_000 * MILLISECOND;
+
+impl World {
+    /// Starts a process on its disks.
+    pub(super) fn start(&mut self, process: Endpoint) -> Result<(), Violation> {
+        let number = process as u64 * 1_000 + self.processes[process].life;
+        let found = self.processes[process]
+            .start(self.seed.number("poller", number))
+            .map_err(Violation::broken)?;
+        self.coverage.starts += 1;
+        let node = self.processes[process].node;
+        let status = self.processes[process].status();
+        self.check(process, |seen, _| {
+            seen.on_restart(node, &found.stored, &found.applied)?;
+            seen.on_status(node, &status)
+        })?;
+        self.say(|| format!("process {process} starts, {} groups", found.stored.len()));
+        let first = self.rng.between(1, TICK);
+        self.after(first, process, ProcessEvent::Tick);
+        self.on_started(process);
+        Ok(())
+    }
+
+    /// Kills a process.
+    pub(super) fn kill(&mut self, process: Endpoint) {
+        if !self.processes[process].is_up() {
+            return;
+        }
+        self.coverage.kills += 1;
+        self.absorb_counters(process);
+        self.processes[process].crash(&mut self.rng);
+        self.say(|| format!("process {process} is killed"));
+        self.on_killed(process);
+    }
+
+    /// Puts an input into a process's inbox and makes sure that it is looked at.
+    pub(super) fn input(&mut self, process: Endpoint, input: Input) {
+        if !self.processes[process].is_up() {
+            return;
+        }
+        self.processes[process].inbox.push(input);
+        if self.processes[process].inbox.len() == 1 {
+            let wait = self.rng.between(0, self.swarm.inbox_wait_max);
+            self.after(wait, process, ProcessEvent::Wake);
+        }
+    }
+
+    /// Something that concerns one process in one life is due.
+    pub(super) fn on_process_event(
+        &mut self,
+        process: Endpoint,
+        event: ProcessEvent,
+    ) -> Result<(), Violation> {
+        match event {
+            ProcessEvent::Tick => {
+                self.input(process, Input::Tick);
+                self.after(TICK, process, ProcessEvent::Tick);
+                self.on_tick(process);
+            }
+            ProcessEvent::Wake => self.wake(process)?,
+            ProcessEvent::Written => {
+                let (number, durable) = self.processes[process].end_write();
+                for batch in durable {
+                    self.say(|| format!("process {process} has written {}", in_short(&batch)));
+                    self.check(process, |seen, node| seen.on_durable(node, &batch))?;
+                }
+                self.input(process, Input::Persisted { number });
+            }
+            ProcessEvent::Worked => self.work(process)?,
+            ProcessEvent::Flushed => {
+                let durable = self.processes[process].end_flush();
+                self.input(process, Input::Flushed(durable));
+            }
+            ProcessEvent::Fetched(fetch) => {
+                let entries = self.processes[process].fetch(&fetch);
+                self.coverage.fetches += 1;
+                self.input(process, Input::Fetched { fetch, entries });
+            }
+            ProcessEvent::Built(group, built) => {
+                self.input(process, Input::SnapshotBuilt { group, built });
+            }
+            ProcessEvent::Unreachable(node) => self.input(process, Input::Unreachable { node }),
+            ProcessEvent::SnapshotSent { group, to, ok } => {
+                self.input(process, Input::SnapshotSent { group, to, ok });
+            }
+        }
+        Ok(())
+    }
+
+    fn wake(&mut self, process: Endpoint) -> Result<(), Violation> {
+        let now = self.agenda.now();
+        let before = if self.trace.is_in_words() { self.processes[process].status() } else { vec![] };
+        let Some((effects, status)) = self.processes[process].handle(now) else { return Ok(()) };
+        for (before, after) in before.iter().zip(&status) {
+            if (before.role, before.term) != (after.role, after.term) {
+                let (group, role, term) = (after.group, after.role, after.term);
+                self.say(|| format!("process {process} group {group}: {role:?} in term {term}"));
+            }
+        }
+        self.check(process, |seen, node| seen.on_status(node, &status))?;
+        self.obey(process, effects)
+    }
+
+    fn obey(&mut self, process: Endpoint, effects: Effects) -> Result<(), Violation> {
+        for (to, frame) in effects.frames {
+            self.send_frame(process, to, frame);
+        }
+        if let Some(batch) = effects.log {
+            self.say(|| format!("process {process} writes {}", in_short(&batch)));
+            let took = self.write_takes(process);
+            self.processes[process].begin_write(batch);
+            self.after(took, process, ProcessEvent::Written);
+        }
+        let idle = self.processes[process].tasks.is_empty();
+        for task in effects.apply {
+            self.check(process, |seen, node| match &task {
+                ApplyTask::Batch(batch) => seen.on_apply(node, batch),
+                ApplyTask::Install(snapshot) => {
+                    seen.on_install(node, snapshot.group, snapshot.applied.index);
+                    Ok(())
+                }
+                ApplyTask::Create(_) => Ok(()),
+            })?;
+            self.processes[process].tasks.push_back(task);
+        }
+        if idle && !self.processes[process].tasks.is_empty() {
+            self.plan_work(process);
+        }
+        for (_, completions) in effects.completions {
+            self.on_completions(process, completions)?;
+        }
+        for fetch in effects.fetch {
+            self.plan_fetch(process, fetch);
+        }
+        for group in effects.build {
+            self.plan_build(process, group);
+        }
+        for snapshot in effects.send {
+            self.send_snapshot(process, snapshot);
+        }
+        if effects.flush {
+            self.flush(process);
+        }
+        for (group, id) in effects.discard {
+            self.processes[process].discard(group, id);
+        }
+        Ok(())
+    }
+
+    fn write_takes(&mut self, process: Endpoint) -> Micros {
+        let (low, high) = self.swarm.disk.write;
+        let stall = if self.rng.chance(self.swarm.disk.stall) { 100 } else { 1 };
+        self.rng.between(low, high) * stall.max(self.processes[process].disk_factor)
+    }
+
+    fn plan_work(&mut self, process: Endpoint) {
+        let (low, high) = self.swarm.disk.apply;
+        let took = self.rng.between(low, high);
+        self.after(took, process, ProcessEvent::Worked);
+    }
+
+    fn plan_fetch(&mut self, process: Endpoint, fetch: Fetch) {
+        let took = self.rng.between(50, 5 * MILLISECOND);
+        self.after(took, process, ProcessEvent::Fetched(fetch));
+    }
+
+    fn plan_build(&mut self, process: Endpoint, group: GroupId) {
+        let fails = !self.calm && self.rng.chance(self.swarm.snapshot_failure);
+        let built: Option<SnapshotBuilt> =
+            if fails { None } else { self.processes[process].build(group) };
+        self.say(|| format!("process {process} builds a snapshot of group {group}: {built:?}"));
+        let took = self.rng.between(MILLISECOND, 200 * MILLISECOND);
+        self.after(took, process, ProcessEvent::Built(group, built));
+    }
+
+    /// Makes the state machine store durable, beside the running apply.
+    pub(super) fn flush(&mut self, process: Endpoint) {
+        if self.processes[process].begin_flush() {
+            let (low, high) = self.swarm.disk.flush;
+            let took = self.rng.between(low, high);
+            assert!(took <= FLUSH_MAX, "flushes are bounded");
+            self.after(took, process, ProcessEvent::Flushed);
+        }
+    }
+
+    /// The apply worker has done its next piece of work.
+    fn work(&mut self, process: Endpoint) -> Result<(), Violation> {
+        let task = self.processes[process].tasks.pop_front().expect("work is planned for a task");
+        match task {
+            ApplyTask::Create(genesis) => self.processes[process].machine.create(&genesis),
+            ApplyTask::Batch(batch) => {
+                let batches = self.more_batches(process, batch);
+                self.apply(process, &batches)?;
+            }
+            ApplyTask::Install(snapshot) => self.install(process, &snapshot)?,
+        }
+        if !self.processes[process].tasks.is_empty() {
+            self.plan_work(process);
+        }
+        Ok(())
+    }
+
+    /// Sometimes lets the batches that wait behind share one write, one batch a group.
+    fn more_batches(&mut self, process: Endpoint, first: GroupBatch) -> Vec<GroupBatch> {
+        let mut batches = vec![first];
+        if self.rng.chance(0.5) {
+            return batches;
+        }
+        let tasks = &mut self.processes[process].tasks;
+        while let Some(ApplyTask::Batch(_)) = tasks.front() {
+            let Some(ApplyTask::Batch(next)) = tasks.pop_front() else { break };
+            match batches.iter_mut().find(|batch| batch.group == next.group) {
+                Some(batch) => {
+                    batch.entries.extend(next.entries);
+                    batch.after = next.after;
+                }
+                None => batches.push(next),
+            }
+        }
+        batches
+    }
+
+    fn apply(&mut self, process: Endpoint, batches: &[GroupBatch]) -> Result<(), Violation> {
+        let outcomes =
+            self.processes[process].machine.apply(batches).map_err(Violation::broken)?;
+        let entries =
+            batches.iter().flat_map(|batch| batch.entries.iter().map(|e| (batch.group, e)));
+        let mut completions = Vec::new();
+        for ((group, entry), outcomes) in entries.zip(&outcomes) {
+            let index = entry.index;
+            self.check(process, |seen, node| seen.on_outcomes(node, group, index, outcomes))?;
+            self.watch_commands(process, group, entry, outcomes)?;
+            let answered = entry.tickets.iter().zip(outcomes);
+            completions.extend(answered.map(|(ticket, outcome): (_, &Bytes)| Completion {
+                id: ticket.id,
+                result: Ok(Done::Applied(outcome.clone())),
+            }));
+        }
+        let applied = batches.iter().map(|batch| (batch.group, batch.after.clone())).collect();
+        self.input(process, Input::Applied(applied));
+        self.on_completions(process, completions)
+    }
+
+    fn install(&mut self, process: Endpoint, snapshot: &ReceivedSnapshot) -> Result<(), Violation> {
+        let (group, id) = (snapshot.group, &snapshot.id);
+        let files = self.processes[process].received(group, id).ok_or_else(|| {
+            Violation::broken(format!(
+                "process {process} group {group}: snapshot {id} is installed after its files went"
+            ))
+        })?;
+        self.processes[process].install(group, &files);
+        self.coverage.installs += 1;
+        self.say(|| format!("process {process} installs group {group} at {:?}", files.applied));
+        self.input(process, Input::Installed { group });
+        Ok(())
+    }
+
+    fn send_frame(&mut self, process: Endpoint, to: ringkv_topology::NodeId, frame: Bytes) {
+        let target = self.endpoint_of(self.cluster_of(process), to);
+        let passage = self.network.pass(self.agenda.now(), process, target);
+        for at in passage.arrivals {
+            let frame = frame.clone();
+            self.agenda.at(at, Event::Frame { from: process, to: target, frame });
+        }
+        if passage.told {
+            let wait = self.rng.between(100, 50 * MILLISECOND);
+            self.after(wait, process, ProcessEvent::Unreachable(to));
+        }
+    }
+
+    /// Streams a snapshot: the files travel as one event, which may fail or come to nobody.
+    fn send_snapshot(&mut self, process: Endpoint, snapshot: OutgoingSnapshot) {
+        let files = self.processes[process].built(snapshot.group, &snapshot.id);
+        let target = self.endpoint_of(self.cluster_of(process), snapshot.to_node);
+        let passage = self.network.pass(self.agenda.now(), process, target);
+        let fails = !self.calm && self.rng.chance(self.swarm.snapshot_failure);
+        let took = self.rng.between(MILLISECOND, 300 * MILLISECOND);
+        match (passage.arrivals.first(), files) {
+            (Some(at), Some(files)) if !fails => {
+                let life = self.processes[process].life;
+                let at = at + took;
+                self.agenda.at(
+                    at,
+                    Event::SnapshotArrives { from: process, life, to: target, snapshot, files },
+                );
+            }
+            _ => self.snapshot_sent(process, took, &snapshot, false),
+        }
+    }
+
+    fn snapshot_sent(
+        &mut self,
+        process: Endpoint,
+        wait: Micros,
+        snapshot: &OutgoingSnapshot,
+        ok: bool,
+    ) {
+        let (group, to) = (snapshot.group, snapshot.to_replica);
+        self.after(wait, process, ProcessEvent::SnapshotSent { group, to, ok });
+    }
+
+    /// A snapshot has reached its target's disk, if that is up; the sender learns which.
+    pub(super) fn on_snapshot(
+        &mut self,
+        from: (Endpoint, u64),
+        to: Endpoint,
+        snapshot: &OutgoingSnapshot,
+        files: SnapshotFiles,
+    ) {
+        let (sender, life) = from;
+        let arrived = self.processes[to].is_up();
+        if arrived {
+            let applied = files.applied.clone();
+            let id = self.processes[to].receive(snapshot.group, files);
+            let received = ReceivedSnapshot {
+                group: snapshot.group,
+                from: self.processes[sender].node,
+                id,
+                manifest: snapshot.manifest.clone(),
+                message: snapshot.message.clone(),
+                applied,
+            };
+            self.input(to, Input::SnapshotReceived(received));
+        }
+        if self.processes[sender].life == life && self.processes[sender].is_up() {
+            // The answer may be lost: the sender then takes the transfer for failed.
+            let passage = self.network.pass(self.agenda.now(), to, sender);
+            let ok = arrived && !passage.arrivals.is_empty();
+            self.snapshot_sent(sender, self.swarm.network.delay.1, snapshot, ok);
+        }
+    }
+}
+
+/// A log batch in words: per group its hard state and what happens to entries.
+fn in_short(batch: &LogBatch) -> String {
+    let groups = batch.groups.iter().map(|(group, write)| {
+        let mut line = format!("group {group}:");
+        if let Some(state) = write.hard_state {
+            line += &format!(" term {} vote {} commit {}", state.term, state.vote, state.commit);
+        }
+        if let Some(start) = write.reset {
+            line += &format!(" reset to {}", start.index);
+        }
+        if let Some(from) = write.truncate_from {
+            line += &format!(" cut from {from}");
+        }
+        if let (Some(first), Some(last)) = (write.append.first(), write.append.last()) {
+            line += &format!(" entries {}..={} of term {}", first.index, last.index, last.term);
+            for entry in &write.append {
+                line += &format!(" {:04x}", xxhash_rust::xxh3::xxh3_64(&entry.data) & 0xffff);
+            }
+        }
+        if let Some(start) = write.compact_to {
+            line += &format!(" compact to {}", start.index);
+        }
+        line
+    });
+    let groups: Vec<String> = groups.collect();
+    let sync = if batch.sync { "" } else { " (no sync)" };
+    format!("batch {}{sync}: {}", batch.number, groups.join("; "))
+}

@@ -1,0 +1,98 @@
+//! Carries out the fault schedule, and ends it.
+
+use ringkv_consensus::{Input, Role};
+
+use super::{Event, World};
+use crate::faults::FaultKind;
+use crate::network::Endpoint;
+use crate::time::MILLISECOND;
+use crate::violation::Violation;
+
+impl World {
+    pub(super) fn on_fault(&mut self, index: usize) -> Result<(), Violation> {
+        if self.calm {
+            return Ok(());
+        }
+        let fault = self.faults[index].clone();
+        let now = self.agenda.now();
+        self.say(|| format!("FAULT {fault:?}"));
+        self.coverage.faults += 1;
+        match &fault.kind {
+            FaultKind::Kill { processes } => {
+                processes.iter().for_each(|process| self.kill(*process));
+            }
+            FaultKind::Pause { process } => {
+                self.processes[*process].paused_until = now + fault.lasts;
+                self.coverage.pauses += 1;
+            }
+            FaultKind::Cut { links } => {
+                self.network.cut(links);
+                self.coverage.cuts += 1;
+            }
+            FaultKind::Clog { links } => self.network.clog(links, now + fault.lasts),
+            FaultKind::SlowDisk { process, factor } => {
+                self.processes[*process].disk_factor = *factor;
+            }
+            FaultKind::ClockStep { process, by_ms } => {
+                self.processes[*process].clock_skew_ms += by_ms;
+            }
+            FaultKind::Transfer { from, to } => self.transfer(*from, *to),
+        }
+        self.agenda.after(fault.lasts, Event::FaultOver(index));
+        Ok(())
+    }
+
+    pub(super) fn on_fault_over(&mut self, index: usize) -> Result<(), Violation> {
+        if self.calm {
+            return Ok(());
+        }
+        match &self.faults[index].kind.clone() {
+            FaultKind::Kill { processes } => {
+                for process in processes {
+                    self.restart(*process)?;
+                }
+            }
+            FaultKind::Cut { links } => self.network.mend(links),
+            FaultKind::SlowDisk { process, .. } => self.processes[*process].disk_factor = 1,
+            FaultKind::Pause { .. }
+            | FaultKind::Clog { .. }
+            | FaultKind::ClockStep { .. }
+            | FaultKind::Transfer { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Ends every fault for good.
+    pub(super) fn heal(&mut self) -> Result<(), Violation> {
+        self.say(|| "HEAL: no more faults".to_owned());
+        self.calm = true;
+        self.extend_deadlines();
+        self.network.heal();
+        for process in 0..self.processes.len() {
+            self.processes[process].paused_until = 0;
+            self.processes[process].disk_factor = 1;
+            self.restart(process)?;
+        }
+        Ok(())
+    }
+
+    fn restart(&mut self, process: Endpoint) -> Result<(), Violation> {
+        if self.processes[process].is_up() { Ok(()) } else { self.start(process) }
+    }
+
+    /// Moves every group a node leads, as an operator or a shutdown does.
+    fn transfer(&mut self, from: Endpoint, to: Endpoint) {
+        let to = self.processes[to].node;
+        let status = self.processes[from].status();
+        for group in status.iter().filter(|group| group.role == Role::Leader) {
+            self.coverage.transfers += 1;
+            self.input(from, Input::TransferLeader { group: group.group, to });
+        }
+        self.say(|| format!("process {from} hands over to node {to}"));
+    }
+
+    /// A short random pause, for whatever follows a failure.
+    pub(super) fn moment_later(&mut self) -> crate::time::Micros {
+        self.rng.between(MILLISECOND, 50 * MILLISECOND)
+    }
+}
