@@ -38,8 +38,9 @@ impl DataDir {
                  its own",
                 path.display()
             ),
-            Err(error) => Err(error)
-                .with_context(|| format!("--data-dir: cannot lock {}", path.display())),
+            Err(error) => {
+                Err(error).with_context(|| format!("--data-dir: cannot lock {}", path.display()))
+            }
         }
     }
 

@@ -62,13 +62,9 @@ impl Kv for KvService {
 
     async fn execute(&self, request: Request<KvRequest>) -> Result<Response<KvReply>, Status> {
         let requests = KvRequests { requests: vec![request.into_inner()] };
-        let mut session =
-            Session::new(Arc::clone(&self.context), tokio_stream::once(Ok(requests)));
+        let mut session = Session::new(Arc::clone(&self.context), tokio_stream::once(Ok(requests)));
         let replies = session.next().await.transpose()?;
         let reply = replies.and_then(|mut replies| replies.replies.pop());
         reply.map(Response::new).ok_or_else(|| Status::internal("a request got no reply"))
     }
 }
-
-#[cfg(test)]
-mod tests;

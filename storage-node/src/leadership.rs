@@ -48,9 +48,9 @@ impl LeadershipReturn {
             let steps = self.fit.entry(*group).or_default();
             *steps = steps.saturating_add(1);
         }
-        let due = fit.into_iter().find(|(group, _)| {
-            self.fit[group] >= STEPS_FIT && !self.waits.contains_key(group)
-        })?;
+        let due = fit
+            .into_iter()
+            .find(|(group, _)| self.fit[group] >= STEPS_FIT && !self.waits.contains_key(group))?;
         self.fit.remove(&due.0);
         self.waits.insert(due.0, STEPS_BETWEEN);
         Some(due)

@@ -245,9 +245,8 @@ where
                 self.sweep = None;
                 return;
             }
-            let sleep = self
-                .sweep
-                .get_or_insert_with(|| Box::pin(tokio::time::sleep(SWEEP_INTERVAL)));
+            let sleep =
+                self.sweep.get_or_insert_with(|| Box::pin(tokio::time::sleep(SWEEP_INTERVAL)));
             if sleep.as_mut().poll(cx).is_pending() {
                 return;
             }

@@ -71,8 +71,7 @@ impl<'a> Reconciler<'a> {
 
     async fn follow(&self) {
         let Node { placement, identity, .. } = self.node;
-        let take = async |topology| self.take(topology).await;
-        placement_link::follow(placement, identity.cluster, take).await;
+        placement_link::follow(placement, identity.cluster, |topology| self.take(topology)).await;
     }
 
     /// Goes over to a topology if it is newer, and makes it outlast a restart.

@@ -59,10 +59,10 @@ impl PlacementClient {
     ///
     /// # Errors
     /// [`CallError`].
-    pub(super) async fn ask_leader<T>(
-        &self,
-        call: impl AsyncFn(Client) -> Result<Response<T>, Status>,
-    ) -> Result<T, CallError> {
+    pub(super) async fn ask_leader<T, F>(&self, call: impl Fn(Client) -> F) -> Result<T, CallError>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
         let mut untried = self.addresses.clone();
         let mut next = self.state.lock().leader.take();
         let mut failure = None;
@@ -85,11 +85,10 @@ impl PlacementClient {
         Err(CallError::Unavailable { address, status })
     }
 
-    async fn ask<T>(
-        &self,
-        address: &str,
-        call: &impl AsyncFn(Client) -> Result<Response<T>, Status>,
-    ) -> Result<T, Status> {
+    async fn ask<T, F>(&self, address: &str, call: &impl Fn(Client) -> F) -> Result<T, Status>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
         let client = self.client(address)?;
         match tokio::time::timeout(TRY_TIMEOUT, call(client)).await {
             Ok(answer) => Ok(answer?.into_inner()),

@@ -7,7 +7,7 @@ use ringkv_consensus::{GroupStatus, Role};
 use ringkv_proto::v1::{GroupReport, HeartbeatRequest};
 use tokio::time::MissedTickBehavior;
 
-use super::client::{CallError, PlacementClient};
+use super::client::{CallError, Client, PlacementClient};
 use super::register::{Registration, confirm};
 use crate::identity::Identity;
 
@@ -40,8 +40,11 @@ pub(crate) async fn beat(
     loop {
         due.tick().await;
         let request = request(identity, report());
-        match placement.ask_leader(async |mut client| client.heartbeat(request.clone()).await).await
-        {
+        let call = |mut client: Client| {
+            let request = request.clone();
+            async move { client.heartbeat(request).await }
+        };
+        match placement.ask_leader(call).await {
             Ok(_) => {
                 if !answered {
                     tracing::info!("placement answers again");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringkv_proto::v1::{RegisterReply, RegisterRequest};
 use ringkv_topology::{ClusterId, NodeId};
 
-use super::client::{CallError, PlacementClient};
+use super::client::{CallError, Client, PlacementClient};
 use super::pause;
 use crate::identity::Identity;
 
@@ -84,9 +84,11 @@ async fn register(
         capacity: registration.capacity,
         incarnation: registration.incarnation,
     };
-    let reply: RegisterReply = placement
-        .ask_leader(async |mut client| client.register(request.clone()).await)
-        .await?;
+    let call = |mut client: Client| {
+        let request = request.clone();
+        async move { client.register(request).await }
+    };
+    let reply: RegisterReply = placement.ask_leader(call).await?;
     match (ClusterId::from_wire(reply.cluster), NodeId::from_wire(reply.node)) {
         (Some(cluster), Some(node)) => Ok(Identity { cluster, node }),
         _ => Err(CallError::Unavailable {

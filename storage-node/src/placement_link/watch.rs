@@ -10,10 +10,10 @@ use super::pause;
 
 /// Hands every topology of this cluster that arrives to `on_topology`, until dropped. The same or
 /// an older epoch may come again, after a reconnect: the receiver keeps the newest.
-pub(crate) async fn follow(
+pub(crate) async fn follow<F: Future<Output = ()>>(
     placement: &PlacementClient,
     cluster: ClusterId,
-    mut on_topology: impl AsyncFnMut(Topology),
+    on_topology: impl Fn(Topology) -> F,
 ) {
     let mut failures = 0;
     for address in placement.addresses().iter().cycle() {

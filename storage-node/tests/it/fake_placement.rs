@@ -1,0 +1,122 @@
+//! A placement service that knows one topology and gives node ids in the order of registration.
+
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use ringkv_proto::v1::placement_server::{Placement, PlacementServer};
+use ringkv_proto::v1::{
+    GetTopologyRequest, HeartbeatReply, HeartbeatRequest, RegisterReply, RegisterRequest,
+    TopologyUpdate, WatchRequest,
+};
+use ringkv_topology::Topology;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::{TcpListenerStream, WatchStream};
+use tonic::{Request, Response, Status};
+
+use crate::fixture;
+
+/// A running fake; gone when dropped.
+pub(crate) struct FakePlacement {
+    pub(crate) address: SocketAddr,
+    cluster: u64,
+    nodes_wanted: usize,
+    state: Arc<State>,
+    server: JoinHandle<()>,
+}
+
+struct State {
+    addresses: Mutex<Vec<String>>,
+    topology: watch::Sender<Option<Topology>>,
+}
+
+impl FakePlacement {
+    /// Forms the cluster, one group per node with a replica on each, once `nodes` have registered.
+    pub(crate) async fn start(cluster: u64, nodes: usize) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let topology = watch::Sender::new(None);
+        let state = Arc::new(State { addresses: Mutex::default(), topology });
+        let service = Service { cluster, nodes, state: Arc::clone(&state) };
+        let server = tokio::spawn(async move {
+            let incoming = TcpListenerStream::new(listener);
+            let router =
+                tonic::transport::Server::builder().add_service(PlacementServer::new(service));
+            router.serve_with_incoming(incoming).await.unwrap();
+        });
+        Self { address, cluster, nodes_wanted: nodes, state, server }
+    }
+
+    /// The topology, once the cluster has formed.
+    pub(crate) async fn formed(&self) -> Topology {
+        let mut topology = self.state.topology.subscribe();
+        topology.wait_for(Option::is_some).await.unwrap();
+        let addresses = self.state.addresses.lock().unwrap().clone();
+        assert_eq!(addresses.len(), self.nodes_wanted);
+        fixture::topology(self.cluster, &addresses)
+    }
+}
+
+impl Drop for FakePlacement {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+struct Service {
+    cluster: u64,
+    nodes: usize,
+    state: Arc<State>,
+}
+
+#[tonic::async_trait]
+impl Placement for Service {
+    async fn register(
+        &self,
+        request: Request<RegisterRequest>,
+    ) -> Result<Response<RegisterReply>, Status> {
+        let request = request.into_inner();
+        if request.cluster != 0 && request.cluster != self.cluster {
+            return Err(Status::failed_precondition(format!("this is cluster {}", self.cluster)));
+        }
+        let mut addresses = self.state.addresses.lock().unwrap();
+        if request.node == 0 {
+            addresses.push(request.address);
+        }
+        if addresses.len() == self.nodes {
+            let topology = fixture::topology(self.cluster, &addresses);
+            self.state.topology.send_replace(Some(topology));
+        }
+        let node = if request.node == 0 { addresses.len() as u64 } else { request.node };
+        let slot_count = fixture::SLOT_COUNT;
+        Ok(Response::new(RegisterReply { cluster: self.cluster, node, slot_count }))
+    }
+
+    async fn heartbeat(
+        &self,
+        _: Request<HeartbeatRequest>,
+    ) -> Result<Response<HeartbeatReply>, Status> {
+        Ok(Response::new(HeartbeatReply { epoch: 0 }))
+    }
+
+    type WatchStream =
+        Pin<Box<dyn tokio_stream::Stream<Item = Result<TopologyUpdate, Status>> + Send>>;
+
+    async fn watch(&self, _: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+        let topologies = WatchStream::new(self.state.topology.subscribe());
+        let updates = topologies.filter_map(|topology| {
+            let topology = Some(ringkv_proto::topology::to_proto(&topology?));
+            Some(Ok(TopologyUpdate { topology, ..TopologyUpdate::default() }))
+        });
+        Ok(Response::new(Box::pin(updates)))
+    }
+
+    async fn get_topology(
+        &self,
+        _: Request<GetTopologyRequest>,
+    ) -> Result<Response<TopologyUpdate>, Status> {
+        Err(Status::unimplemented("nodes watch"))
+    }
+}
