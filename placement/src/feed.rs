@@ -2,9 +2,8 @@
 //!
 //! A new update follows a change of the epoch, of the leaders or of the nodes alive, at most
 //! every 200 ms. A slow watcher misses updates in between and never the last one: each holds the
-//! whole. Leaders and nodes alive are hints that only the leader's feed has.
+//! whole. Leaders and nodes alive are hints: heard by the leader, passed on by the others.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use ringkv_proto::v1::{LeaderHint, TopologyUpdate};
 use ringkv_topology::{Epoch, GroupId, NodeId};
 use tokio::sync::watch;
 
+use crate::hints::Hints;
 use crate::observed::Observed;
 use crate::state::State;
 
@@ -25,33 +25,55 @@ const SILENCE_CHECK: Duration = Duration::from_secs(1);
 /// What watchers receive; `None` until the cluster is initialized.
 pub(crate) type Updates = watch::Receiver<Option<Arc<TopologyUpdate>>>;
 
+/// What updates are made of.
+pub(crate) struct Sources<L> {
+    pub(crate) state: watch::Receiver<Arc<State>>,
+    /// Whether this replica leads.
+    pub(crate) leads: L,
+    /// Told while this replica leads.
+    pub(crate) observed: Arc<Observed>,
+    /// Told while another does.
+    pub(crate) passed_on: watch::Receiver<Hints>,
+}
+
 /// Starts the feed; it ends when the state's sender is gone.
-pub(crate) fn start(state: watch::Receiver<Arc<State>>, observed: Arc<Observed>) -> Updates {
+pub(crate) fn start(sources: Sources<impl Fn() -> bool + Send + Sync + 'static>) -> Updates {
     let (sender, updates) = watch::channel(None);
-    tokio::spawn(run(state, observed, sender));
+    tokio::spawn(run(sources, sender));
     updates
 }
 
 async fn run(
-    mut state: watch::Receiver<Arc<State>>,
-    observed: Arc<Observed>,
+    mut sources: Sources<impl Fn() -> bool>,
     sender: watch::Sender<Option<Arc<TopologyUpdate>>>,
 ) {
     let mut shown = None;
     loop {
-        let current = Arc::clone(&state.borrow_and_update());
-        let seen = Seen::now(&current, &observed);
+        let current = Arc::clone(&sources.state.borrow_and_update());
+        let seen = Seen { epoch: current.epoch(), hints: sources.hints() };
         if shown.as_ref() != Some(&seen) {
-            if let Some(update) = update(&current, &seen) {
+            if let Some(update) = update(&current, &seen.hints) {
                 sender.send_replace(Some(Arc::new(update)));
             }
             shown = Some(seen);
         }
         tokio::time::sleep(SPACING).await;
         tokio::select! {
-            changed = state.changed() => if changed.is_err() { return },
-            () = observed.news() => {}
+            changed = sources.state.changed() => if changed.is_err() { return },
+            Ok(()) = sources.passed_on.changed() => {}
+            () = sources.observed.news() => {}
             () = tokio::time::sleep(SILENCE_CHECK) => {}
+        }
+    }
+}
+
+impl<L: Fn() -> bool> Sources<L> {
+    fn hints(&mut self) -> Hints {
+        let passed_on = self.passed_on.borrow_and_update().clone();
+        if (self.leads)() {
+            Hints { leaders: self.observed.leaders(), alive: self.observed.alive() }
+        } else {
+            passed_on
         }
     }
 }
@@ -60,34 +82,53 @@ async fn run(
 #[derive(PartialEq, Eq)]
 struct Seen {
     epoch: Epoch,
-    leaders: BTreeMap<GroupId, NodeId>,
-    alive: BTreeSet<NodeId>,
+    hints: Hints,
 }
 
-impl Seen {
-    fn now(state: &State, observed: &Observed) -> Self {
-        Self { epoch: state.epoch(), leaders: observed.leaders(), alive: observed.alive() }
-    }
-}
-
-fn update(state: &State, seen: &Seen) -> Option<TopologyUpdate> {
+fn update(state: &State, hints: &Hints) -> Option<TopologyUpdate> {
     let hint = |(group, node): (&GroupId, &NodeId)| LeaderHint { group: group.0, node: node.0 };
     Some(TopologyUpdate {
         topology: Some(to_proto(state.topology()?)),
-        leaders: seen.leaders.iter().map(hint).collect(),
-        alive_nodes: seen.alive.iter().map(|node| node.0).collect(),
+        leaders: hints.leaders.iter().map(hint).collect(),
+        alive_nodes: hints.alive.iter().map(|node| node.0).collect(),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use ringkv_topology::{ClusterId, Settings, SlotCount};
 
     use super::*;
     use crate::command::Command;
     use crate::observations::GroupReport;
 
-    fn initialized() -> Arc<State> {
+    /// A feed and the ends of its sources.
+    struct Fed {
+        state: watch::Sender<Arc<State>>,
+        leads: Arc<AtomicBool>,
+        observed: Arc<Observed>,
+        passed_on: watch::Sender<Hints>,
+        updates: Updates,
+    }
+
+    fn feed(state: State) -> Fed {
+        let (state, states) = watch::channel(Arc::new(state));
+        let (passed_on, hints) = watch::channel(Hints::default());
+        let observed = Arc::new(Observed::new());
+        let leads = Arc::new(AtomicBool::new(true));
+        let leading = Arc::clone(&leads);
+        let updates = start(Sources {
+            state: states,
+            leads: move || leading.load(Ordering::SeqCst),
+            observed: Arc::clone(&observed),
+            passed_on: hints,
+        });
+        Fed { state, leads, observed, passed_on, updates }
+    }
+
+    fn initialized() -> State {
         let settings = Settings {
             slot_count: SlotCount::DEFAULT,
             replication_factor: 3,
@@ -95,39 +136,47 @@ mod tests {
         };
         let mut state = State::default();
         state.apply(Command::Init { cluster: ClusterId(9), settings });
-        Arc::new(state)
+        state
     }
 
     #[tokio::test(start_paused = true)]
     async fn updates_follow_the_epoch_and_what_is_heard() {
-        let (sender, state) = watch::channel(Arc::new(State::default()));
-        let observed = Arc::new(Observed::new());
-        let mut updates = start(state, Arc::clone(&observed));
-        assert_eq!(*updates.borrow_and_update(), None);
+        let mut fed = feed(State::default());
+        assert_eq!(*fed.updates.borrow_and_update(), None);
 
-        sender.send_replace(initialized());
-        updates.changed().await.unwrap();
-        let first = updates.borrow_and_update().clone().unwrap();
+        fed.state.send_replace(Arc::new(initialized()));
+        fed.updates.changed().await.unwrap();
+        let first = fed.updates.borrow_and_update().clone().unwrap();
         assert_eq!(first.topology.as_ref().unwrap().epoch, 1);
 
         let report = GroupReport { group: GroupId(4), leader: true, term: 1 };
-        observed.reported(NodeId(7), &[report]);
-        updates.changed().await.unwrap();
-        let second = updates.borrow_and_update().clone().unwrap();
+        fed.observed.reported(NodeId(7), &[report]);
+        fed.updates.changed().await.unwrap();
+        let second = fed.updates.borrow_and_update().clone().unwrap();
         assert_eq!(second.alive_nodes, [7]);
         assert_eq!(second.leaders, [LeaderHint { group: 4, node: 7 }]);
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_follower_passes_on_what_the_leader_heard_and_not_its_own() {
+        let mut fed = feed(initialized());
+        fed.leads.store(false, Ordering::SeqCst);
+        fed.observed.heard(NodeId(7));
+        fed.passed_on.send_replace(Hints { alive: [NodeId(8)].into(), ..Hints::default() });
+        let alive = |update: &Option<Arc<TopologyUpdate>>| {
+            update.as_ref().is_some_and(|update| update.alive_nodes == [8])
+        };
+        fed.updates.wait_for(alive).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_heartbeat_that_changes_nothing_is_no_update() {
-        let (_sender, state) = watch::channel(initialized());
-        let observed = Arc::new(Observed::new());
-        observed.heard(NodeId(7));
-        let mut updates = start(state, Arc::clone(&observed));
-        updates.changed().await.unwrap();
-        updates.mark_unchanged();
-        observed.heard(NodeId(7));
+        let mut fed = feed(initialized());
+        fed.observed.heard(NodeId(7));
+        fed.updates.changed().await.unwrap();
+        fed.updates.mark_unchanged();
+        fed.observed.heard(NodeId(7));
         tokio::time::sleep(SILENCE_CHECK * 3).await;
-        assert!(!updates.has_changed().unwrap());
+        assert!(!fed.updates.has_changed().unwrap());
     }
 }

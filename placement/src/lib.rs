@@ -16,9 +16,11 @@ mod server;
 
 mod data_dir;
 mod feed;
+mod hints;
 mod machine;
 mod metrics;
 mod observed;
+mod parts;
 mod reconcile_loop;
 mod replica;
 mod service;

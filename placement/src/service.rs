@@ -25,6 +25,7 @@ use tonic::{Request, Response, Status};
 
 use crate::command::{Command, Outcome, Refusal, Registration};
 use crate::feed::Updates;
+use crate::hints::RELAY_METADATA;
 use crate::observed::Observed;
 use crate::replica::Replica;
 use crate::state::State;
@@ -126,8 +127,11 @@ impl Placement for Service {
 
     async fn watch(
         &self,
-        _request: Request<WatchRequest>,
+        request: Request<WatchRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
+        if request.metadata().contains_key(RELAY_METADATA) && !self.replica.leads() {
+            return Err(not_leader(self.replica.leader(), &self.peers));
+        }
         let permit = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| {
             Status::resource_exhausted(format!("{WATCHES_MAX} watches are open here already"))
         })?;

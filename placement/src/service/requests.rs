@@ -92,7 +92,8 @@ mod tests {
 
     #[test]
     fn a_bad_field_is_named() {
-        let cases: [(&str, fn(&mut RegisterRequest)); 10] = [
+        type Break = fn(&mut RegisterRequest);
+        let cases: [(&str, Break); 10] = [
             ("cluster and node", |r| r.node = 1),
             ("cluster and node", |r| r.cluster = 1),
             ("address", |r| r.address.clear()),

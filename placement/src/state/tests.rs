@@ -204,7 +204,8 @@ mod forming {
 
     #[test]
     fn an_impossible_plan_changes_nothing_and_says_why() {
-        let cases: [(&str, fn(&mut Vec<PlannedGroup>, &mut Vec<GroupId>)); 6] = [
+        type Break = fn(&mut Vec<PlannedGroup>, &mut Vec<GroupId>);
+        let cases: [(&str, Break); 6] = [
             ("a group is named twice", |groups, _| groups[1].id = GroupId(1)),
             ("different nodes", |groups, _| groups[0].nodes[1] = groups[0].nodes[0]),
             ("different nodes", |groups, _| groups[0].nodes.truncate(1)),

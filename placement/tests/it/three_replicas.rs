@@ -47,6 +47,16 @@ async fn followers_show_the_topology_too() {
 }
 
 #[tokio::test]
+async fn followers_pass_on_who_is_alive() {
+    let mut cluster = Cluster::start(3, &[]);
+    cluster.join(1).await;
+    for at in cluster.running() {
+        cluster.watch_until(at, |update| update.alive_nodes == [1]).await;
+    }
+    cluster.stop_all().await;
+}
+
+#[tokio::test]
 async fn the_others_go_on_without_the_leader_and_it_catches_up_when_it_returns() {
     let mut cluster = Cluster::start(3, &[]);
     let first = leader(&cluster).await;

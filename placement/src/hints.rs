@@ -1,0 +1,100 @@
+//! What watchers are told beside the topology: who leads each group, which nodes are alive.
+//!
+//! Only the leader of placement hears nodes. Its followers watch it and pass its hints on, so that
+//! a watcher may stay with any replica. A replica that watches says so, and is turned away by one
+//! that does not lead: hints are passed on once, never in a circle.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ringkv_proto::MESSAGE_BYTES_MAX;
+use ringkv_proto::v1::placement_client::PlacementClient;
+use ringkv_proto::v1::{TopologyUpdate, WatchRequest};
+use ringkv_topology::{GroupId, NodeId};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Endpoint;
+use tonic::{Request, Status};
+
+use crate::replica::Replica;
+
+/// Metadata of a watch by another replica.
+pub(crate) const RELAY_METADATA: &str = "ringkv-relay";
+
+/// Between tries, and between looks at who leads.
+const PAUSE: Duration = Duration::from_millis(500);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A leader that is gone without a word is noticed within these two together.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Leaders by group, and the nodes that are alive.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Hints {
+    pub(crate) leaders: BTreeMap<GroupId, NodeId>,
+    pub(crate) alive: BTreeSet<NodeId>,
+}
+
+impl Hints {
+    fn of(update: &TopologyUpdate) -> Self {
+        let leaders = update.leaders.iter().filter_map(|hint| {
+            Some((GroupId::from_wire(hint.group)?, NodeId::from_wire(hint.node)?))
+        });
+        let alive = update.alive_nodes.iter().copied().filter_map(NodeId::from_wire);
+        Self { leaders: leaders.collect(), alive: alive.collect() }
+    }
+}
+
+/// Follows the leader's hints while another replica leads, until `closing`. Empty while this
+/// replica leads or no leader can be reached.
+pub(crate) fn follow(
+    me: NodeId,
+    replica: Arc<Replica>,
+    peers: Arc<BTreeMap<NodeId, String>>,
+    closing: CancellationToken,
+) -> watch::Receiver<Hints> {
+    let (sender, hints) = watch::channel(Hints::default());
+    let follow = async move {
+        loop {
+            let leader = replica.leader().filter(|leader| *leader != me);
+            let known = leader.and_then(|leader| Some((leader, peers.get(&leader)?)));
+            if let Some((leader, address)) = known {
+                tokio::select! {
+                    ended = pass_on(address, &sender) => if let Err(status) = ended {
+                        tracing::debug!(%leader, reason = status.message(), "hints ended");
+                    },
+                    () = leader_changed(&replica, leader) => {}
+                }
+                sender.send_replace(Hints::default());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::spawn(closing.run_until_cancelled_owned(follow));
+    hints
+}
+
+async fn pass_on(address: &str, hints: &watch::Sender<Hints>) -> Result<(), Status> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}"))
+        .map_err(|error| Status::invalid_argument(error.to_string()))?
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
+        .keep_alive_timeout(KEEPALIVE_TIMEOUT);
+    let mut client =
+        PlacementClient::new(endpoint.connect_lazy()).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let mut request = Request::new(WatchRequest {});
+    request.metadata_mut().insert(RELAY_METADATA, tonic::metadata::MetadataValue::from_static("1"));
+    let mut updates = client.watch(request).await?.into_inner();
+    while let Some(update) = updates.message().await? {
+        hints.send_replace(Hints::of(&update));
+    }
+    Ok(())
+}
+
+async fn leader_changed(replica: &Replica, leader: NodeId) {
+    while replica.leader() == Some(leader) {
+        tokio::time::sleep(PAUSE).await;
+    }
+}

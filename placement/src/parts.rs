@@ -1,0 +1,122 @@
+//! What runs behind the gRPC server: directory, log, machine and engine, started in that order.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use bytes::Bytes;
+use ringkv_consensus::{
+    Engine, EngineConfig, Genesis, Members, NoObserver, RocksLog, StateMachine as _,
+};
+use ringkv_topology::{NodeId, ReplicaId};
+use ringkv_transport::{AddressBook, GrpcTransport};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::data_dir::Identity;
+use crate::feed::{self, Sources};
+use crate::hints;
+use crate::image::GROUP;
+use crate::machine::Machine;
+use crate::observed::Observed;
+use crate::replica::Replica;
+use crate::service::Service;
+use crate::state::State;
+
+/// Cluster ids fit the integers of JSON as every reader has them.
+const CLUSTER_ID_BITS: u32 = 53;
+
+/// What runs behind the gRPC server.
+pub(crate) struct Parts {
+    pub(crate) engine: Engine,
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) state: watch::Receiver<Arc<State>>,
+    pub(crate) observed: Arc<Observed>,
+}
+
+impl Parts {
+    /// Opens the data directory and starts the engine on it.
+    ///
+    /// # Errors
+    /// The directory is in use, damaged, or another replica's.
+    pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
+        let dir = &config.data_dir;
+        std::fs::create_dir_all(dir)
+            .with_context(|| format!("--data-dir: create {}", dir.display()))?;
+        // Opening the log locks the directory for this process.
+        let log = RocksLog::open(&dir.join("raft")).context("--data-dir: open the log")?;
+        let members = config.peers.keys().copied().collect();
+        Identity { replica: config.id, members }.claim(dir)?;
+        let machine = Machine::open(dir).context("--data-dir: open the state")?;
+        let state = machine.state();
+        let is_new = machine.groups().context("read the state")?.is_empty();
+        let addresses = Arc::new(Peers(config.peers.clone()));
+        let runtime = tokio::runtime::Handle::current();
+        let (cluster, id) = (config.raft_cluster, config.id);
+        let engine = Engine::start(
+            EngineConfig::new(id, random_id(), dir),
+            log,
+            machine,
+            Arc::new(NoObserver),
+            |handle| GrpcTransport::new(cluster, id, addresses, handle, runtime),
+        )
+        .context("start the consensus engine")?;
+        let handle = engine.handle();
+        handle.create(genesis(config));
+        // One replica need not wait for an election timeout: nobody can lead yet.
+        let is_first = is_new && config.peers.keys().next() == Some(&id);
+        if is_first || config.peers.len() == 1 {
+            handle.campaign(GROUP);
+        }
+        let replica = Arc::new(Replica::new(handle));
+        Ok(Self { engine, replica, state, observed: Arc::new(Observed::new()) })
+    }
+
+    /// The gRPC service on top, with its feed; both end with `closing`.
+    pub(crate) fn service(&self, config: &Config, closing: &CancellationToken) -> Service {
+        let peers = Arc::new(config.peers.clone());
+        let replica = Arc::clone(&self.replica);
+        let hints = hints::follow(config.id, replica, Arc::clone(&peers), closing.clone());
+        let replica = Arc::clone(&self.replica);
+        let updates = feed::start(Sources {
+            state: self.state.clone(),
+            leads: move || replica.leads(),
+            observed: Arc::clone(&self.observed),
+            passed_on: hints,
+        });
+        Service {
+            replica: Arc::clone(&self.replica),
+            state: self.state.clone(),
+            observed: Arc::clone(&self.observed),
+            updates,
+            peers,
+            watches: Service::watches(),
+            stopping: closing.clone(),
+        }
+    }
+}
+
+/// The one group of placement; replica ids are those of the peers.
+fn genesis(config: &Config) -> Genesis {
+    let voters = config.peers.keys().map(|id| (ReplicaId(id.0), *id));
+    Genesis {
+        group: GROUP,
+        replica: ReplicaId(config.id.0),
+        members: Members::of_voters(voters),
+        context: Bytes::new(),
+    }
+}
+
+struct Peers(BTreeMap<NodeId, String>);
+
+impl AddressBook for Peers {
+    fn address(&self, node: NodeId) -> Option<String> {
+        self.0.get(&node).cloned()
+    }
+}
+
+/// A number that is not 0, fits JSON and will not come twice.
+pub(crate) fn random_id() -> u64 {
+    (rand::random::<u64>() >> (u64::BITS - CLUSTER_ID_BITS)).max(1)
+}
