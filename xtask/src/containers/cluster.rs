@@ -35,16 +35,15 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Builds the image from the built programs and starts the compose file. A cluster that an
-    /// interrupted run left behind is removed first.
-    pub(super) fn start(keep: bool) -> anyhow::Result<Self> {
+    /// Builds the image from the built programs; starts nothing yet. A cluster that an interrupted
+    /// run left behind is removed.
+    pub(super) fn prepare(keep: bool) -> anyhow::Result<Self> {
         let mut build = Command::new("scripts/image.sh");
         build.arg("--prebuilt").env("RINGKV_IMAGE", IMAGE).current_dir(workspace::root());
         build.env("CARGO_TARGET_DIR", workspace::programs()?.parent().context("find the target")?);
         finish(&mut build)?;
         let cluster = Self { compose: compose_program()?, keep };
         cluster.remove()?;
-        cluster.up()?;
         Ok(cluster)
     }
 
