@@ -70,7 +70,7 @@ impl Engine {
         self.handle.clone()
     }
 
-    /// Hands over what is led here, waits for open requests up to `deadline`, then ends the
+    /// Blocks. Hands over what is led here, waits for open requests up to `deadline`, then ends the
     /// threads and makes the state machine durable. Requests still open then get no completion:
     /// their outcome is unknown.
     pub fn stop(mut self, deadline: Duration) {
