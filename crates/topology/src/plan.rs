@@ -84,38 +84,22 @@ pub fn form<'a>(
     let replicas = usize::from(settings.replication_factor);
     let needed = when.nodes.max(replicas);
     if nodes.len() < needed {
-        return Err(FormBlocked::Nodes {
-            present: nodes.len(),
-            needed,
-        });
+        return Err(FormBlocked::Nodes { present: nodes.len(), needed });
     }
     let present: BTreeSet<&str> = nodes.values().map(|node| node.address.as_str()).collect();
-    let missing: Vec<String> = when
-        .servers
-        .iter()
-        .filter(|server| !present.contains(server.as_str()))
-        .cloned()
-        .collect();
+    let missing: Vec<String> =
+        when.servers.iter().filter(|server| !present.contains(server.as_str())).cloned().collect();
     if !missing.is_empty() {
         return Err(FormBlocked::Servers { missing });
     }
     let slots = usize::from(settings.slot_count.get());
     let count = (nodes.len() * GROUPS_PER_NODE).min(GROUPS_MAX).min(slots);
-    let mut spread = Spread {
-        nodes,
-        ..Spread::default()
-    };
+    let mut spread = Spread { nodes, ..Spread::default() };
     let groups: Vec<PlannedGroup> = (1u64..)
         .take(count)
-        .map(|id| PlannedGroup {
-            id: GroupId(id),
-            nodes: spread.place_group(replicas),
-        })
+        .map(|id| PlannedGroup { id: GroupId(id), nodes: spread.place_group(replicas) })
         .collect();
-    let weights: Vec<_> = groups
-        .iter()
-        .map(|group| (group.id, WEIGHT_DEFAULT))
-        .collect();
+    let weights: Vec<_> = groups.iter().map(|group| (group.id, WEIGHT_DEFAULT)).collect();
     let owners = Ring::new(&weights, settings.slot_count).owners();
     Ok(Formation { groups, owners })
 }
@@ -135,18 +119,13 @@ impl Spread<'_> {
     /// seldom they share a group with those picked: so the load of a lost node falls on many.
     fn place_group(&mut self, replicas: usize) -> Vec<NodeId> {
         let mut picked = Vec::with_capacity(replicas);
-        let leader = self.pick(&picked, |spread, node, _| {
-            spread.fill(&spread.leaders, node)
-        });
+        let leader = self.pick(&picked, |spread, node, _| spread.fill(&spread.leaders, node));
         *self.leaders.entry(leader).or_default() += 1;
         self.take(leader, &mut picked);
         while picked.len() < replicas {
             let next = self.pick(&picked, |spread, node, picked| {
                 let zone = |id: &NodeId| spread.nodes[id].zone.as_str();
-                picked
-                    .iter()
-                    .filter(|other| zone(other) == node.zone)
-                    .count() as u64
+                picked.iter().filter(|other| zone(other) == node.zone).count() as u64
             });
             self.take(next, &mut picked);
         }
@@ -160,35 +139,19 @@ impl Spread<'_> {
         before_all: impl Fn(&Self, &Node, &[NodeId]) -> u64,
     ) -> NodeId {
         let rank = |node: &Node| {
-            let shared = picked
-                .iter()
-                .map(|other| self.shared_groups(*other, node.id))
-                .sum::<u64>();
+            let shared =
+                picked.iter().map(|other| self.shared_groups(*other, node.id)).sum::<u64>();
             let load = self.fill(&self.replicas, node);
-            (
-                before_all(self, node, picked),
-                load,
-                shared,
-                Reverse(node.capacity),
-                node.id,
-            )
+            (before_all(self, node, picked), load, shared, Reverse(node.capacity), node.id)
         };
-        let free = self
-            .nodes
-            .values()
-            .filter(|node| !picked.contains(&node.id));
-        free.min_by_key(|node| rank(node))
-            .expect("there are as many nodes as replicas")
-            .id
+        let free = self.nodes.values().filter(|node| !picked.contains(&node.id));
+        free.min_by_key(|node| rank(node)).expect("there are as many nodes as replicas").id
     }
 
     fn take(&mut self, node: NodeId, picked: &mut Vec<NodeId>) {
         *self.replicas.entry(node).or_default() += 1;
         for other in picked.iter() {
-            *self
-                .shared
-                .entry(((*other).min(node), (*other).max(node)))
-                .or_default() += 1;
+            *self.shared.entry(((*other).min(node), (*other).max(node))).or_default() += 1;
         }
         picked.push(node);
     }
@@ -200,10 +163,7 @@ impl Spread<'_> {
     }
 
     fn shared_groups(&self, a: NodeId, b: NodeId) -> u64 {
-        self.shared
-            .get(&(a.min(b), a.max(b)))
-            .copied()
-            .unwrap_or_default()
+        self.shared.get(&(a.min(b), a.max(b))).copied().unwrap_or_default()
     }
 }
 

@@ -35,18 +35,14 @@ impl Ring {
     /// share itself): with the default slot count and equal weights, the fullest group has at
     /// most 1.10 times the mean for 1 to 256 groups.
     pub fn new(groups: &[(GroupId, u32)], slots: SlotCount) -> Self {
-        let weights: BTreeMap<GroupId, u32> = groups
-            .iter()
-            .map(|(group, weight)| (*group, (*weight).max(1)))
-            .collect();
+        let weights: BTreeMap<GroupId, u32> =
+            groups.iter().map(|(group, weight)| (*group, (*weight).max(1))).collect();
         if weights.is_empty() {
             return Self { owners: Vec::new() };
         }
         let circle = Circle::new(&weights);
         let mut room = rooms(&weights, slots);
-        let owners = (0..slots.get())
-            .map(|slot| circle.place(Slot(slot), &mut room))
-            .collect();
+        let owners = (0..slots.get()).map(|slot| circle.place(Slot(slot), &mut room)).collect();
         Self { owners }
     }
 
@@ -67,20 +63,13 @@ fn rooms(weights: &BTreeMap<GroupId, u32>, slots: SlotCount) -> BTreeMap<GroupId
         let fraction = u128::from(FixedHash.hash_one(RoomFraction(*group)) >> 32);
         let bound = (u128::from(share(weight)) << 32) * 11 / (u128::from(total) * 10);
         let room = u64::try_from(bound.saturating_sub(fraction) >> 32);
-        (
-            *group,
-            room.expect("about a share, which fits")
-                .max(share(weight) / total),
-        )
+        (*group, room.expect("about a share, which fits").max(share(weight) / total))
     };
     let rooms: BTreeMap<_, _> = weights.iter().map(bounded).collect();
     if rooms.values().sum::<u64>() >= u64::from(slots.get()) {
         return rooms;
     }
-    weights
-        .iter()
-        .map(|(group, weight)| (*group, share(weight).div_ceil(total)))
-        .collect()
+    weights.iter().map(|(group, weight)| (*group, share(weight).div_ceil(total))).collect()
 }
 
 /// The hash circle with its virtual nodes in order.
@@ -95,30 +84,20 @@ impl Circle {
         let mut ring = HashRing::with_hasher(FixedHash);
         let nodes = weights.iter().flat_map(|(group, weight)| {
             let count = u64::from(*weight) * VIRTUAL_NODES / u64::from(WEIGHT_DEFAULT);
-            (0..count.max(1)).map(|number| VirtualNode {
-                group: *group,
-                number,
-            })
+            (0..count.max(1)).map(|number| VirtualNode { group: *group, number })
         });
         ring.batch_add(nodes.collect());
         // The whole circle, from anywhere on: "the node of this key and so many after it".
         let order = ring
             .get_with_replicas(&SlotPoint(Slot(0)), ring.len() - 1)
             .expect("every group has a virtual node");
-        let place = order
-            .iter()
-            .enumerate()
-            .map(|(at, node)| (*node, at))
-            .collect();
+        let place = order.iter().enumerate().map(|(at, node)| (*node, at)).collect();
         Self { ring, order, place }
     }
 
     /// The first group with room at or after the slot's point; takes one from its room.
     fn place(&self, slot: Slot, room: &mut BTreeMap<GroupId, u64>) -> GroupId {
-        let first = self
-            .ring
-            .get(&SlotPoint(slot))
-            .expect("a circle has virtual nodes");
+        let first = self.ring.get(&SlotPoint(slot)).expect("a circle has virtual nodes");
         let (before, after) = self.order.split_at(self.place[first]);
         after
             .iter()

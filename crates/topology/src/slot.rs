@@ -68,12 +68,7 @@ mod tests {
             (b"{\xff\x00}\xfe", b"\xff\x00"),
         ];
         for (key, expected) in cases {
-            assert_eq!(
-                tag(key),
-                expected,
-                "tag of {:?}",
-                key.escape_ascii().to_string()
-            );
+            assert_eq!(tag(key), expected, "tag of {:?}", key.escape_ascii().to_string());
         }
     }
 
@@ -81,13 +76,8 @@ mod tests {
     #[test]
     fn slots_are_the_same_in_every_version() {
         let slot = |key: &[u8]| SlotCount::DEFAULT.slot_of(key).0;
-        let found = [
-            slot(b""),
-            slot(b"hello"),
-            slot(b"a{hello}b"),
-            slot(b"\x00\xff"),
-            slot(b"key-1"),
-        ];
+        let found =
+            [slot(b""), slot(b"hello"), slot(b"a{hello}b"), slot(b"\x00\xff"), slot(b"key-1")];
         assert_eq!(found, [1218, 3325, 3325, 3059, 2553]);
         assert_eq!(SlotCount(32_768).slot_of(b"hello").0, 23_805);
         assert_eq!(SlotCount(1).slot_of(b"hello").0, 0);
@@ -96,10 +86,7 @@ mod tests {
     #[test]
     fn a_slot_count_is_a_power_of_two_that_leaves_room_above() {
         for good in [1, 2, 4096, 32_768] {
-            assert_eq!(
-                SlotCount::new(good).map(SlotCount::get).map(u32::from),
-                Some(good)
-            );
+            assert_eq!(SlotCount::new(good).map(SlotCount::get).map(u32::from), Some(good));
         }
         for bad in [0, 3, 4095, 65_535, 65_536, u32::MAX] {
             assert_eq!(SlotCount::new(bad), None);

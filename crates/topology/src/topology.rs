@@ -85,9 +85,7 @@ impl Topology {
 
     /// The group that owns `slot`; `None` until the cluster has formed.
     pub fn owner(&self, slot: Slot) -> Option<&Group> {
-        self.owners
-            .get(usize::from(slot.0))
-            .and_then(|id| self.groups.get(id))
+        self.owners.get(usize::from(slot.0)).and_then(|id| self.groups.get(id))
     }
 
     /// The slot of a key and its owner; `None` until the cluster has formed.
@@ -98,9 +96,6 @@ impl Topology {
 
     /// The slots of one group, ascending.
     pub fn slots_of(&self, group: GroupId) -> impl Iterator<Item = Slot> + '_ {
-        (0u16..)
-            .zip(&self.owners)
-            .filter(move |(_, owner)| **owner == group)
-            .map(|(s, _)| Slot(s))
+        (0u16..).zip(&self.owners).filter(move |(_, owner)| **owner == group).map(|(s, _)| Slot(s))
     }
 }

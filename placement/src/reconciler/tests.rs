@@ -87,5 +87,6 @@ fn the_settings_in_the_state_count_and_not_those_of_the_flags() {
         state.apply(step);
     }
     let topology = state.topology().expect("initialized");
+    assert!(topology.is_formed());
     assert!(topology.groups.values().all(|group| group.replicas.len() == 3));
 }

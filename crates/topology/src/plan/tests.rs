@@ -18,11 +18,7 @@ fn alike(count: u64) -> Vec<Node> {
 }
 
 fn settings(replication_factor: u8) -> Settings {
-    Settings {
-        slot_count: SlotCount::DEFAULT,
-        replication_factor,
-        value_bytes_max: 1 << 20,
-    }
+    Settings { slot_count: SlotCount::DEFAULT, replication_factor, value_bytes_max: 1 << 20 }
 }
 
 fn count_per_node(picks: impl Iterator<Item = NodeId>) -> BTreeMap<NodeId, usize> {
@@ -45,37 +41,17 @@ fn three_nodes_form_twelve_groups_of_four_leaders_each() {
 #[test]
 fn one_node_forms_alone_with_one_replica() {
     let formation = form(&alike(1), &settings(1), &FormWhen::default()).expect("one is enough");
-    assert!(
-        formation
-            .groups
-            .iter()
-            .all(|group| group.nodes == [NodeId(1)])
-    );
+    assert!(formation.groups.iter().all(|group| group.nodes == [NodeId(1)]));
 }
 
 #[test]
 fn too_few_nodes_are_told_with_both_counts() {
-    let when = FormWhen {
-        nodes: 5,
-        ..FormWhen::default()
-    };
+    let when = FormWhen { nodes: 5, ..FormWhen::default() };
     let blocked = form(&alike(4), &settings(3), &when).unwrap_err();
-    assert_eq!(
-        blocked,
-        FormBlocked::Nodes {
-            present: 4,
-            needed: 5
-        }
-    );
+    assert_eq!(blocked, FormBlocked::Nodes { present: 4, needed: 5 });
     assert_eq!(blocked.to_string(), "4 of 5 nodes are registered and alive");
     let blocked = form(&alike(2), &settings(3), &FormWhen::default()).unwrap_err();
-    assert_eq!(
-        blocked,
-        FormBlocked::Nodes {
-            present: 2,
-            needed: 3
-        }
-    );
+    assert_eq!(blocked, FormBlocked::Nodes { present: 2, needed: 3 });
 }
 
 #[test]
@@ -83,35 +59,19 @@ fn replaced_nodes_do_not_count() {
     let mut nodes = alike(3);
     nodes[1].state = NodeState::Replaced;
     let blocked = form(&nodes, &settings(3), &FormWhen::default()).unwrap_err();
-    assert_eq!(
-        blocked,
-        FormBlocked::Nodes {
-            present: 2,
-            needed: 3
-        }
-    );
+    assert_eq!(blocked, FormBlocked::Nodes { present: 2, needed: 3 });
 }
 
 #[test]
 fn named_servers_must_be_there() {
     let servers = ["node-2:50051", "node-7:50051"].map(String::from).into();
     let blocked = form(&alike(3), &settings(3), &FormWhen { nodes: 3, servers }).unwrap_err();
-    assert_eq!(
-        blocked,
-        FormBlocked::Servers {
-            missing: vec!["node-7:50051".into()]
-        }
-    );
+    assert_eq!(blocked, FormBlocked::Servers { missing: vec!["node-7:50051".into()] });
 }
 
 #[test]
 fn a_node_of_twice_the_capacity_gets_twice_the_leaders() {
-    let nodes = [
-        node(1, "", 200),
-        node(2, "", 100),
-        node(3, "", 100),
-        node(4, "", 100),
-    ];
+    let nodes = [node(1, "", 200), node(2, "", 100), node(3, "", 100), node(4, "", 100)];
     let formation = form(&nodes, &settings(3), &FormWhen::default()).expect("enough nodes");
     let leaders = count_per_node(formation.groups.iter().map(|group| group.nodes[0]));
     assert_eq!(leaders.into_values().collect::<Vec<_>>(), [7, 3, 3, 3]);

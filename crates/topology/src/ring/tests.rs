@@ -3,10 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn alike(ids: impl IntoIterator<Item = u64>) -> Vec<GroupId> {
-    let groups: Vec<_> = ids
-        .into_iter()
-        .map(|id| (GroupId(id), WEIGHT_DEFAULT))
-        .collect();
+    let groups: Vec<_> = ids.into_iter().map(|id| (GroupId(id), WEIGHT_DEFAULT)).collect();
     Ring::new(&groups, SlotCount::DEFAULT).owners()
 }
 
@@ -21,9 +18,7 @@ fn load(owners: &[GroupId]) -> BTreeMap<GroupId, usize> {
 /// Slots that changed owner, and those of them that neither left nor came to `group`.
 fn moved(before: &[GroupId], after: &[GroupId], group: GroupId) -> (usize, usize) {
     let changed = before.iter().zip(after).filter(|(a, b)| a != b);
-    let between = changed
-        .clone()
-        .filter(|(a, b)| **a != group && **b != group);
+    let between = changed.clone().filter(|(a, b)| **a != group && **b != group);
     (changed.count(), between.count())
 }
 
@@ -41,20 +36,11 @@ fn owners_are_the_same_in_every_version() {
     let twelve = alike(1..=12);
     let first: Vec<u64> = twelve.iter().take(16).map(|group| group.0).collect();
     assert_eq!(first, GOLDEN_FIRST);
-    let bytes: Vec<u8> = twelve
-        .iter()
-        .flat_map(|group| group.0.to_le_bytes())
-        .collect();
+    let bytes: Vec<u8> = twelve.iter().flat_map(|group| group.0.to_le_bytes()).collect();
     assert_eq!(xxhash_rust::xxh3::xxh3_64(&bytes), GOLDEN_TWELVE);
-    let weighted = Ring::new(
-        &[(GroupId(7), 50), (GroupId(9), 300)],
-        SlotCount::new(64).expect("a power"),
-    );
-    let bytes: Vec<u8> = weighted
-        .owners()
-        .iter()
-        .flat_map(|group| group.0.to_le_bytes())
-        .collect();
+    let weighted =
+        Ring::new(&[(GroupId(7), 50), (GroupId(9), 300)], SlotCount::new(64).expect("a power"));
+    let bytes: Vec<u8> = weighted.owners().iter().flat_map(|group| group.0.to_le_bytes()).collect();
     assert_eq!(xxhash_rust::xxh3::xxh3_64(&bytes), GOLDEN_WEIGHTED);
 }
 
@@ -71,16 +57,9 @@ fn without_groups_nothing_is_owned() {
 fn the_fullest_of_1_to_256_groups_has_at_most_a_tenth_more_than_the_mean() {
     for count in 1..=256 {
         let load = load(&alike(1..=count));
-        assert_eq!(
-            load.len() as u64,
-            count,
-            "every one of {count} groups owns slots"
-        );
+        assert_eq!(load.len() as u64, count, "every one of {count} groups owns slots");
         let most = load.values().max().copied().unwrap_or_default() as u64;
-        assert!(
-            most * count * 10 <= 4096 * 11,
-            "{most} slots on one of {count} groups"
-        );
+        assert!(most * count * 10 <= 4096 * 11, "{most} slots on one of {count} groups");
     }
 }
 
@@ -92,10 +71,7 @@ fn one_more_group_takes_its_share_and_hardly_moves_the_others() {
         let after = alike(1..=u64::from(count));
         let (changed, between) = moved(&before, &after, GroupId(count.into()));
         let allowed = overflow_max(count as usize);
-        assert!(
-            between <= allowed,
-            "{between} slots moved between old groups, {count} groups"
-        );
+        assert!(between <= allowed, "{between} slots moved between old groups, {count} groups");
         total += changed as f64 * f64::from(count) / 4096.0;
         before = after;
     }
@@ -108,19 +84,13 @@ fn few_slots_are_shared_evenly_where_a_tenth_is_less_than_a_slot() {
     for slots in [1, 2, 64, 256] {
         let slots = SlotCount::new(slots).expect("a power of two");
         for count in 1..=64 {
-            let groups: Vec<_> = (1..=count)
-                .map(|id| (GroupId(id), WEIGHT_DEFAULT))
-                .collect();
+            let groups: Vec<_> = (1..=count).map(|id| (GroupId(id), WEIGHT_DEFAULT)).collect();
             let owners = Ring::new(&groups, slots).owners();
             assert_eq!(owners.len(), usize::from(slots.get()));
             let most = load(&owners).into_values().max().unwrap_or_default() as u64;
             let share = u64::from(slots.get()) * 11 / (count * 10);
             let bound = share.max(u64::from(slots.get()).div_ceil(count));
-            assert!(
-                most <= bound,
-                "{most} of {} slots on one of {count} groups",
-                slots.get()
-            );
+            assert!(most <= bound, "{most} of {} slots on one of {count} groups", slots.get());
         }
     }
 }
