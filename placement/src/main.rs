@@ -1,14 +1,25 @@
 //! The placement process: settings, log, signals; everything else is the library's.
 
+use std::process::ExitCode;
+
 use clap::Parser as _;
 use ringkv_placement::{Args, Config, run};
 use ringkv_telemetry::{logging, panic, shutdown};
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> anyhow::Result<ExitCode> {
     let args = Args::parse();
     let _log = logging::init(args.log_format, &args.log_level)?;
     panic::abort_on_panic();
-    let config = Config::try_from(args)?;
-    run(config, shutdown::signal()?).await
+    match start(args).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            tracing::error!("{error:#}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn start(args: Args) -> anyhow::Result<()> {
+    run(Config::try_from(args)?, shutdown::signal()?).await
 }
