@@ -10,12 +10,15 @@ fn expect(reply: &Reply, expected: (u16, &str, &str)) {
     assert_eq!((status, code.as_str(), outcome.as_str()), expected);
 }
 
+/// Method, target and headers of a request, the code of its refusal, and what that must name.
+type Malformed<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], &'a str, &'a str);
+
 #[tokio::test]
 async fn malformed_requests_are_refused_by_name() {
     let gateway = Gateway::start(&[]).await;
     let long = "k".repeat(256);
     let many = "m".repeat(4100);
-    let cases: [(&str, &str, &[(&str, &str)], &str, &str); 21] = [
+    let cases: [Malformed<'_>; 21] = [
         ("GET", "/kv/%zz", &[], "bad_key", "at byte 4"),
         ("GET", "/kv/", &[], "bad_key", "1 to 4096"),
         ("GET", "/kv", &[], "bad_key", "key_b64"),
