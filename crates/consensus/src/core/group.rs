@@ -129,7 +129,7 @@ impl Group {
 
     /// One tick. Gives whether the group now has something to do.
     pub(crate) fn tick(&mut self, out: &mut Out) -> bool {
-        let busy = self.raw.tick();
+        let busy = self.may_stand() && self.raw.tick();
         self.settle_timeout(&out.config);
         self.expire_snapshot(out);
         busy || self.reads.wants_round()
@@ -137,11 +137,17 @@ impl Group {
 
     /// Stands for election unless there is a leader.
     pub(crate) fn campaign(&mut self, config: &PollerConfig) {
-        if self.raw.raft.leader_id == 0 && self.raw.raft.promotable() {
+        if self.may_stand() && self.raw.raft.leader_id == 0 && self.raw.raft.promotable() {
             // Refused only while a membership change is not applied; the tick will try again.
             let _ = self.raw.campaign();
             self.settle_timeout(config);
         }
+    }
+
+    /// Whether an election may begin here. raft-rs looks at the entries that are not applied first,
+    /// and panics where a snapshot being installed has taken their place.
+    fn may_stand(&self) -> bool {
+        self.installing.is_none()
     }
 
     /// Takes a message from another replica.
@@ -155,7 +161,9 @@ impl Group {
         let over = out.unapplied_bytes > out.config.unapplied_bytes_max;
         let append =
             message.get_msg_type() == MessageType::MsgAppend && !message.entries.is_empty();
-        if message.get_msg_type() == MessageType::MsgSnapshot || (append && over) {
+        let kind = message.get_msg_type();
+        let stand = kind == MessageType::MsgTimeoutNow && !self.may_stand();
+        if kind == MessageType::MsgSnapshot || (append && over) || stand {
             out.counters.messages_dropped += 1;
             return;
         }

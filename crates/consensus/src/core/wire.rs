@@ -14,9 +14,8 @@ use crate::{Entry, EntryKind, HardState, Members, MembersChange};
 
 /// An entry as raft-rs holds it. A change of members travels in its context.
 pub(crate) fn to_raft(entry: &Entry) -> eraftpb::Entry {
-    let mut out = eraftpb::Entry::default();
-    out.index = entry.index;
-    out.term = entry.term;
+    let mut out =
+        eraftpb::Entry { index: entry.index, term: entry.term, ..eraftpb::Entry::default() };
     match entry.kind {
         EntryKind::Empty => {}
         EntryKind::Commands => out.data = entry.data.clone(),
@@ -41,11 +40,12 @@ pub(crate) fn from_raft(entry: &eraftpb::Entry) -> Entry {
 }
 
 pub(crate) fn hard_state_to_raft(state: &HardState) -> eraftpb::HardState {
-    let mut out = eraftpb::HardState::default();
-    out.term = state.term;
-    out.vote = state.vote;
-    out.commit = state.commit;
-    out
+    eraftpb::HardState {
+        term: state.term,
+        vote: state.vote,
+        commit: state.commit,
+        ..eraftpb::HardState::default()
+    }
 }
 
 pub(crate) fn hard_state_from_raft(state: &eraftpb::HardState) -> HardState {

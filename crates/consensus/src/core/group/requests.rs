@@ -6,6 +6,7 @@
 //! of its outcome.
 
 use bytes::Bytes;
+use raft::eraftpb::{Entry, Message, MessageType};
 
 use super::super::out::Out;
 use super::super::wire;
@@ -55,8 +56,7 @@ impl Group {
     fn propose_pack(&mut self, commands: &[(Bytes, Ticket)], out: &mut Out) {
         let pack = Pack::new(out.now_ms, commands.iter().map(|(command, _)| command));
         let tickets: Vec<Ticket> = commands.iter().map(|(_, ticket)| *ticket).collect();
-        let mut entry = raft::eraftpb::Entry::default();
-        entry.data = pack.as_bytes().clone();
+        let entry = Entry { data: pack.as_bytes().clone(), ..Entry::default() };
         self.propose_entry(entry, tickets, out);
     }
 
@@ -69,9 +69,9 @@ impl Group {
         self.propose_entry(wire::members_proposal(change), vec![ticket], out);
     }
 
-    fn propose_entry(&mut self, entry: raft::eraftpb::Entry, tickets: Vec<Ticket>, out: &mut Out) {
-        let mut message = raft::eraftpb::Message::default();
-        message.set_msg_type(raft::eraftpb::MessageType::MsgPropose);
+    fn propose_entry(&mut self, entry: Entry, tickets: Vec<Ticket>, out: &mut Out) {
+        let mut message = Message::default();
+        message.set_msg_type(MessageType::MsgPropose);
         message.from = self.replica.0;
         message.set_entries(vec![entry].into());
         // Dropped while leadership is being handed over or too much is uncommitted.
