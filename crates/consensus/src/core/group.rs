@@ -159,9 +159,8 @@ impl Group {
         }
         // Snapshots come with their files, through `snapshot_received`.
         let over = out.unapplied_bytes > out.config.unapplied_bytes_max;
-        let append =
-            message.get_msg_type() == MessageType::MsgAppend && !message.entries.is_empty();
         let kind = message.get_msg_type();
+        let append = kind == MessageType::MsgAppend && !message.entries.is_empty();
         let stand = kind == MessageType::MsgTimeoutNow && !self.may_stand();
         if kind == MessageType::MsgSnapshot || (append && over) || stand {
             out.counters.messages_dropped += 1;
