@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use tempfile::TempDir;
 
 use crate::http::Gateway;
@@ -113,17 +113,22 @@ impl Service {
     /// Waits until its /readyz says yes.
     ///
     /// # Errors
-    /// It did not in time; names its last reason.
-    pub async fn ready(&self) -> anyhow::Result<()> {
+    /// It did not in time, or ended; names its last reason.
+    pub async fn ready(&mut self) -> anyhow::Result<()> {
+        let process = self.process.as_mut().with_context(|| format!("{} runs", self.name))?;
         let url = format!("http://{}/readyz", self.metrics);
-        let http = reqwest::Client::new();
-        wait::until_ok(&format!("readiness of {}", self.name), READY, async || {
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let what = format!("readiness of {}", self.name);
+        let ready = wait::until_ok(&what, READY, async || {
             let answer = http.get(&url).send().await?;
             let status = answer.status();
             ensure!(status.is_success(), "{status}: {}", answer.text().await?);
             Ok(())
-        })
-        .await
+        });
+        tokio::select! {
+            ready = ready => ready,
+            ended = process.exit(READY + READY) => bail!("{} ended: {}", self.name, ended?),
+        }
     }
 
     /// All it has logged so far.
@@ -213,8 +218,8 @@ impl Cluster {
     ///
     /// # Errors
     /// One is not in time.
-    pub async fn ready(&self) -> anyhow::Result<()> {
-        for service in self.nodes.iter().chain(&self.gateways) {
+    pub async fn ready(&mut self) -> anyhow::Result<()> {
+        for service in self.nodes.iter_mut().chain(&mut self.gateways) {
             if service.is_started() {
                 service.ready().await?;
             }

@@ -23,15 +23,6 @@ impl Tmpfs {
         Ok(Self { dir })
     }
 
-    /// Makes it larger (or smaller) while in use.
-    ///
-    /// # Errors
-    /// It cannot be.
-    pub fn resize(&self, mebibytes: u32) -> anyhow::Result<()> {
-        let options = format!("remount,size={mebibytes}m");
-        run(Command::new("mount").args(["-o", &options]).arg(self.path()))
-    }
-
     /// Where it is mounted.
     pub fn path(&self) -> &Path {
         self.dir.path()

@@ -18,14 +18,15 @@ pub async fn until_ok<T>(
     mut condition: impl AsyncFnMut() -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let end = Instant::now() + deadline;
+    let mut reason = "never looked".to_owned();
     loop {
         // A condition that hangs must not outlive the deadline either.
-        let error = match tokio::time::timeout_at(end, condition()).await {
+        match tokio::time::timeout_at(end, condition()).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => error,
-            Err(_) => bail!("{what}: not within {deadline:?}: the last look took too long"),
-        };
-        ensure!(Instant::now() < end, "{what}: not within {deadline:?}: {error:#}");
+            Ok(Err(error)) => reason = format!("{error:#}"),
+            Err(_) => bail!("{what}: not within {deadline:?}: {reason}; the last look hung"),
+        }
+        ensure!(Instant::now() < end, "{what}: not within {deadline:?}: {reason}");
         tokio::time::sleep(PAUSE).await;
     }
 }

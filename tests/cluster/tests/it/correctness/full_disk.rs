@@ -1,24 +1,54 @@
 //! A disk without space: told so, nothing lost, and all well again once there is space.
+//!
+//! Somebody else's file takes the space, as on real machines; the node has a small tmpfs of its
+//! own that the file is on too.
 
+use std::fs::File;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
-use ringkv_cluster_tests::{Answer, Cluster, Gateway, Shape, Tmpfs, run, until_ok};
+use reqwest::Method;
+use ringkv_cluster_tests::{Answer, Cluster, Gateway, PathForm, Shape, Tmpfs, run, send, until_ok};
+use tokio::task::JoinSet;
 
-const DISK_MEBIBYTES: u32 = 192;
-const VALUE_BYTES: usize = 512 * 1024;
-/// More values than fit the disk.
-const WRITES_MAX: usize = 800;
+const DISK_MEBIBYTES: u32 = 256;
+const VALUE_BYTES: usize = 32 * 1024;
+const VALUES: usize = 100;
+/// Of 4 KiB each: several times what a log reserves ahead.
+const DELETES_MAX: usize = 50_000;
+const DELETE_CLIENTS: usize = 32;
+/// Longer than the node's pause between two looks at its disk.
+const NOTICED_WITHIN: Duration = Duration::from_secs(5);
 
-fn one_node(disk: &Tmpfs, free_min: &str) -> Shape {
-    Shape {
-        nodes: 1,
-        replication_factor: 1,
-        node_data: Some(disk.path().to_owned()),
-        node_flags: vec![format!("--disk-free-min={free_min}")],
-        ..Shape::default()
+/// A file that takes space away until it is dropped.
+struct Filler(PathBuf);
+
+impl Filler {
+    /// Leaves about `free_bytes`.
+    fn leaving(disk: &Tmpfs, free_bytes: u64) -> anyhow::Result<Self> {
+        let filler = Self(disk.path().join("filler"));
+        let stat = rustix::fs::statvfs(disk.path())?;
+        let available = stat.f_bavail * stat.f_frsize;
+        let taken = available.checked_sub(free_bytes).context("the disk has that much")?;
+        let mut file = File::create(&filler.0)?;
+        let chunk = vec![1; 64 * 1024];
+        for _ in 0..taken / 65_536 {
+            // The node writes as well: the disk may be full a little earlier than computed.
+            if file.write_all(&chunk).is_err() {
+                break;
+            }
+        }
+        Ok(filler)
+    }
+}
+
+impl Drop for Filler {
+    fn drop(&mut self) {
+        // It may never have been created.
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -34,52 +64,99 @@ fn disk() -> Option<Tmpfs> {
     }
 }
 
+fn one_node(disk: &Tmpfs) -> Shape {
+    Shape {
+        nodes: 1,
+        gateways: 1,
+        replication_factor: 1,
+        node_data: Some(disk.path().to_owned()),
+        ..Shape::default()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn nearly_full_disk_refuses_writes_but_reads_and_deletes_go_on() -> anyhow::Result<()> {
+async fn nearly_full_disk_refuses_puts_but_reads_and_deletes_go_on() -> anyhow::Result<()> {
     let Some(disk) = disk() else { return Ok(()) };
-    run(one_node(&disk, "33554432"), async |cluster| {
+    run(one_node(&disk), async |cluster| {
         let gateway = &cluster.clients()?[0];
-        let (written, refusal) = fill(gateway).await?;
-        ensure!(refusal.status == 507, "expected 507, got {}", refusal.shown());
-        let problem: serde_json::Value = serde_json::from_slice(&refusal.body)?;
+        write_all(gateway).await?;
+        // Beyond the watermark of 95 %.
+        let filler = Filler::leaving(&disk, 8 << 20)?;
+
+        let problem = until_ok("the refusal", NOTICED_WITHIN, async || {
+            let answer = gateway.put(b"refused", "value").await?.expect(507)?;
+            Ok(serde_json::from_slice::<serde_json::Value>(&answer.body)?)
+        })
+        .await?;
         ensure!(problem["code"] == "no_space", "{problem}");
         ensure!(problem["outcome"] == "not_applied", "{problem}");
-
-        gateway.get(&key(written)).await?.expect(404).context("the refused write")?;
-        all_there(gateway, written).await?;
+        gateway.put(b"refused since", "value").await?.expect(507)?;
+        gateway.get(b"refused since").await?.expect(404)?;
+        all_there(gateway, 0).await?;
         delete(gateway, &key(0)).await?.expect(204)?;
 
-        disk.resize(4 * DISK_MEBIBYTES)?;
-        until_ok("writes after space was made", Duration::from_secs(15), async || {
+        drop(filler);
+        until_ok("puts after space was made", NOTICED_WITHIN, async || {
             gateway.put(b"after", "space").await?.expect(201)
         })
         .await?;
-        Ok(())
+        all_there(gateway, 1).await
     })
     .await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn full_disk_loses_no_acknowledged_write() -> anyhow::Result<()> {
+async fn completely_full_disk_loses_no_acknowledged_write() -> anyhow::Result<()> {
     let Some(disk) = disk() else { return Ok(()) };
-    // A watermark of one byte does not protect: writes meet the full disk itself.
-    run(one_node(&disk, "1"), async |cluster| {
+    run(one_node(&disk), async |cluster| {
         let gateway = cluster.clients()?[0].clone();
-        let (written, refusal) = fill(&gateway).await?;
-        let problem: serde_json::Value =
-            serde_json::from_slice(&refusal.body).with_context(|| refusal.shown())?;
-        ensure!(!problem["outcome"].is_null(), "no outcome: {problem}");
+        write_all(&gateway).await?;
+        let filler = Filler::leaving(&disk, 0)?;
 
-        disk.resize(4 * DISK_MEBIBYTES)?;
+        meet_the_full_disk(&gateway).await?;
+
+        drop(filler);
+        let log = cluster.nodes[0].log()?;
+        ensure!(log.contains("No space left on device"), "it did not say what is wrong");
         restart(cluster).await?;
-        all_there(&gateway, written).await?;
+        all_there(&gateway, 0).await?;
         gateway.put(b"after", "space").await?.expect(201)?;
         Ok(())
     })
     .await
 }
 
-/// The node may have ended by itself, which is what supervisors are for; if not, it is made to.
+/// Deletes are let through by the watermark, so they meet the full disk itself, once the space
+/// that the log had reserved is used up. Absent keys, so that nothing changes; long ones, so that
+/// it is soon.
+async fn meet_the_full_disk(gateway: &Gateway) -> anyhow::Result<()> {
+    let mut clients = JoinSet::new();
+    for client in 0..DELETE_CLIENTS {
+        let gateway = gateway.clone();
+        clients.spawn(async move {
+            for number in 0..DELETES_MAX / DELETE_CLIENTS {
+                let key = format!("absent/{client}/{number}/{:04000}", 0);
+                let answer = delete(&gateway, key.as_bytes()).await?;
+                if answer.status != 404 {
+                    return Ok(Some(answer));
+                }
+            }
+            Ok::<_, anyhow::Error>(None)
+        });
+    }
+    let mut met = false;
+    while let Some(client) = clients.join_next().await {
+        let Some(answer) = client.context("a client ends well")?? else { continue };
+        let problem: serde_json::Value = serde_json::from_slice(&answer.body)
+            .with_context(|| format!("no reason: {}", answer.shown()))?;
+        ensure!(problem["outcome"].is_string(), "no outcome: {problem}");
+        met = true;
+    }
+    ensure!(met, "{DELETES_MAX} deletes fit a full disk");
+    Ok(())
+}
+
+/// The node may have ended by itself, and is then started again by whoever supervises it.
 async fn restart(cluster: &mut Cluster) -> anyhow::Result<()> {
     let node = &mut cluster.nodes[0];
     node.kill();
@@ -88,40 +165,29 @@ async fn restart(cluster: &mut Cluster) -> anyhow::Result<()> {
     cluster.ready().await
 }
 
-/// Writes until a write is not acknowledged: how many were, and the answer to the first that was
-/// not.
-async fn fill(gateway: &Gateway) -> anyhow::Result<(usize, Answer)> {
-    for number in 0..WRITES_MAX {
-        let answer = gateway.put(&key(number), value(number)).await?;
-        if !answer.is_success() {
-            ensure!(number > 10, "the disk was full at once: {}", answer.shown());
-            return Ok((number, answer));
-        }
+async fn write_all(gateway: &Gateway) -> anyhow::Result<()> {
+    for number in 0..VALUES {
+        gateway.put(&key(number), value(number)).await?.expect(201)?;
     }
-    anyhow::bail!("{WRITES_MAX} writes did not fill the disk")
+    Ok(())
 }
 
-async fn all_there(gateway: &Gateway, written: usize) -> anyhow::Result<()> {
-    for number in 0..written {
+async fn all_there(gateway: &Gateway, from: usize) -> anyhow::Result<()> {
+    for number in from..VALUES {
         let answer = gateway.get(&key(number)).await?.expect(200)?;
-        ensure!(answer.body == value(number), "write {number} of {written} was lost");
+        ensure!(answer.body == value(number), "write {number} was lost");
     }
     Ok(())
 }
 
 async fn delete(gateway: &Gateway, key: &[u8]) -> anyhow::Result<Answer> {
-    use ringkv_cluster_tests::{PathForm, send};
-    send(gateway.on_key(reqwest::Method::DELETE, key, PathForm::Path)).await
+    send(gateway.on_key(Method::DELETE, key, PathForm::Path)).await
 }
 
 fn key(number: usize) -> Vec<u8> {
-    format!("fill/{number}").into_bytes()
+    format!("full/{number}").into_bytes()
 }
 
-/// Incompressible, so that the disk fills as fast as the values say.
 fn value(number: usize) -> Bytes {
-    use rand::{RngCore, SeedableRng};
-    let mut value = vec![0; VALUE_BYTES];
-    rand::rngs::StdRng::seed_from_u64(number as u64).fill_bytes(&mut value);
-    value.into()
+    vec![u8::try_from(number).expect("few values"); VALUE_BYTES].into()
 }
