@@ -7,7 +7,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use rustix::fs::{FlockOperation, flock};
 
 /// A data directory held by this process; let go when dropped.
@@ -17,30 +16,39 @@ pub(crate) struct DataDir {
     _lock: File,
 }
 
+/// Why a directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// Another node has it, or one that is just ending.
+    #[error("--data-dir: {} is in use by another process; every node needs its own", .dir.display())]
+    InUse { dir: PathBuf },
+    #[error("--data-dir: cannot {action} {}", .dir.display())]
+    Io {
+        action: &'static str,
+        dir: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
 impl DataDir {
     /// Creates the directory where needed and takes it for this process.
     ///
     /// # Errors
-    /// Another process holds it, or it cannot be written; names the directory.
-    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
-        fs::create_dir_all(path)
-            .with_context(|| format!("--data-dir: cannot create {}", path.display()))?;
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path.join("LOCK"))
-            .with_context(|| format!("--data-dir: cannot write to {}", path.display()))?;
+    /// [`OpenError`] names the directory.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let failed = |action| {
+            let dir = path.to_owned();
+            move |source| OpenError::Io { action, dir, source }
+        };
+        fs::create_dir_all(path).map_err(failed("create"))?;
+        let mut options = OpenOptions::new();
+        options.create(true).truncate(false).write(true);
+        let lock = options.open(path.join("LOCK")).map_err(failed("write to"))?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(rustix::io::Errno::WOULDBLOCK) => anyhow::bail!(
-                "--data-dir: {} is in use by another process; every node needs a directory of \
-                 its own",
-                path.display()
-            ),
-            Err(error) => {
-                Err(error).with_context(|| format!("--data-dir: cannot lock {}", path.display()))
-            }
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse { dir: path.to_owned() }),
+            Err(error) => Err(failed("lock")(error.into())),
         }
     }
 
@@ -97,9 +105,9 @@ mod tests {
     fn a_second_holder_is_refused_with_the_directory_named() {
         let dir = tempfile::tempdir().unwrap();
         let held = DataDir::open(dir.path()).unwrap();
-        let error = DataDir::open(dir.path()).unwrap_err().to_string();
-        assert!(error.contains("in use by another process"), "{error}");
-        assert!(error.contains(&dir.path().display().to_string()), "{error}");
+        let error = DataDir::open(dir.path()).unwrap_err();
+        assert!(matches!(error, OpenError::InUse { .. }), "{error}");
+        assert!(error.to_string().contains(&dir.path().display().to_string()), "{error}");
         drop(held);
         DataDir::open(dir.path()).unwrap();
     }

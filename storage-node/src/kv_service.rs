@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::cluster_view::ClusterView;
+use crate::data_dir::DataDir;
 use crate::disk_watch::DiskWatch;
 use crate::machine::Reader;
 use crate::metrics::Metrics;
@@ -34,6 +35,8 @@ pub(crate) struct Context {
     pub(crate) view: Arc<ClusterView>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) disk: DiskWatch,
+    /// The store is open as long as any stream is: so long the directory is not let go.
+    pub(crate) _dir: Arc<DataDir>,
     /// Ends all streams, once the engine has stopped.
     pub(crate) stopped: CancellationToken,
 }

@@ -12,6 +12,7 @@ mod server;
 mod socket;
 
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin_service::AdminService;
 use crate::cluster_view::ClusterView;
 use crate::config::Config;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, OpenError};
 use crate::disk_watch::DiskWatch;
 use crate::identity::Identity;
 use crate::kv_service;
@@ -37,6 +38,9 @@ use server::{GrpcServer, Services};
 
 /// Time for leaders to be handed over and open requests to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a data directory may still be in use by a node that is ending.
+const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Sockets that are bound already.
 #[derive(Debug)]
@@ -71,7 +75,7 @@ pub async fn serve(
     process::register(&registry)?;
     DiskSeries::register(&registry, &config.data_dir)?;
     let health = Health::starting(["identity", "groups"]);
-    let dir = Arc::new(DataDir::open(&config.data_dir)?);
+    let dir = Arc::new(take_directory(&config.data_dir).await?);
     let metrics_end = CancellationToken::new();
     let metrics_guard = metrics_end.clone().drop_guard();
     let (metrics, pages) = (listeners.metrics, (registry.clone(), health.clone()));
@@ -83,6 +87,19 @@ pub async fn serve(
     drop(metrics_guard);
     metrics_server.await.context("join the metrics server")?.context("serve metrics")?;
     ended
+}
+
+/// Takes the data directory, waiting a moment for a predecessor that is just ending.
+async fn take_directory(path: &Path) -> Result<DataDir, OpenError> {
+    let gives_up = tokio::time::Instant::now() + PREDECESSOR_PATIENCE;
+    loop {
+        match DataDir::open(path) {
+            Err(OpenError::InUse { .. }) if tokio::time::Instant::now() < gives_up => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 /// A node that has its directory and sockets, and nothing else yet.
@@ -140,6 +157,7 @@ impl Node {
             view: Arc::clone(&self.view),
             metrics: Arc::clone(&self.metrics),
             disk: disk.clone(),
+            _dir: Arc::clone(&self.start.dir),
             stopped: streams_end.clone(),
         });
         let services = Services { kv, admin: self.admin(engine.handle(), stop.clone()) };

@@ -24,6 +24,8 @@ use crate::replicas;
 use crate::topology_file;
 
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+/// How often a node that is not ready yet finds out whether it is.
+const UNREADY_INTERVAL: Duration = Duration::from_millis(50);
 /// Leadership is handed back at every second look: one group a second.
 const LOOKS_PER_RETURN: u32 = 2;
 
@@ -55,6 +57,7 @@ impl<'a> Reconciler<'a> {
             ended = self.beat() => ended,
             () = self.follow() => Ok(()),
             () = self.look_on() => Ok(()),
+            () = self.report_readiness() => Ok(()),
         }
     }
 
@@ -120,22 +123,29 @@ impl<'a> Reconciler<'a> {
         for looks in 0u32.. {
             due.tick().await;
             self.create_missing();
-            self.look().await;
+            self.peers.lock().look(self.node.identity.node, &self.engine.status());
             if looks % LOOKS_PER_RETURN == 0 {
                 self.hand_back(&mut returns);
             }
         }
     }
 
-    async fn look(&self) {
-        let (node, status) = (self.node.identity.node, self.engine.status());
-        self.peers.lock().look(node, &status);
-        let topology = self.node.view.get();
-        let reason = replicas::unready_reason(topology.as_deref(), node, &status);
-        self.grpc_health.set(reason.is_none()).await;
-        match reason {
-            Some(reason) => self.node.start.health.unready("groups", reason),
-            None => self.node.start.health.ready("groups"),
+    async fn report_readiness(&self) {
+        let mut reported = None;
+        loop {
+            let topology = self.node.view.get();
+            let (node, status) = (self.node.identity.node, self.engine.status());
+            let reason = replicas::unready_reason(topology.as_deref(), node, &status);
+            let ready = reason.is_none();
+            // Those who watch the gRPC health hear of changes only.
+            if reported.replace(ready) != Some(ready) {
+                self.grpc_health.set(ready).await;
+            }
+            match reason {
+                Some(reason) => self.node.start.health.unready("groups", reason),
+                None => self.node.start.health.ready("groups"),
+            }
+            tokio::time::sleep(if ready { LOOK_INTERVAL } else { UNREADY_INTERVAL }).await;
         }
     }
 

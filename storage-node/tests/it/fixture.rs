@@ -93,12 +93,7 @@ impl TestNode {
 
     /// Waits until the node says that it is ready.
     pub(crate) async fn ready(&self) {
-        let ready = async {
-            while !self.page("/readyz").await.starts_with("HTTP/1.1 200 ") {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, ready).await.expect("the node gets ready");
+        self.page_saying("/readyz", "HTTP/1.1 200 ").await;
     }
 
     /// A page of the operator's port, with its head.
@@ -109,6 +104,20 @@ impl TestNode {
         let mut page = String::new();
         stream.read_to_string(&mut page).await.unwrap();
         page
+    }
+
+    /// A page once it says `text`.
+    pub(crate) async fn page_saying(&self, path: &str, text: &str) -> String {
+        let page = async {
+            loop {
+                let page = self.page(path).await;
+                if page.contains(text) {
+                    return page;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, page).await.expect("the page says it at last")
     }
 
     /// How `serve` ended.

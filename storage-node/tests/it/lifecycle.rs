@@ -21,6 +21,22 @@ async fn an_acknowledged_write_survives_a_crash_and_a_restart_without_placement(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_comes_back_at_once_after_a_crash_under_the_eyes_of_its_clients() {
+    let dir = tempfile::tempdir().unwrap();
+    let (placement, mut node, topology) = single(dir.path()).await;
+    for round in 0..5u8 {
+        let mut client = connect(node.grpc).await;
+        written(execute(&mut client, put(&topology, b"k", &[round])).await);
+        node.crash().await;
+        node = TestNode::start(config(dir.path(), placement.address));
+        node.ready().await;
+        let mut client = connect(node.grpc).await;
+        assert_eq!(value(execute(&mut client, get(&topology, b"k")).await).unwrap(), [round][..]);
+    }
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_directory_of_another_cluster_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let (_placement, node, _) = single(dir.path()).await;

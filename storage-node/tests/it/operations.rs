@@ -73,8 +73,8 @@ async fn the_grpc_health_service_says_serving_once_ready() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_metrics_promised_are_there_with_help() {
-    let dirs = [(); 2].map(|()| tempfile::tempdir().unwrap());
-    let placement = FakePlacement::start(7, 2).await;
+    let dirs = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let placement = FakePlacement::start(7, 3).await;
     let nodes = dirs.each_ref().map(|dir| TestNode::start(config(dir.path(), placement.address)));
     for node in &nodes {
         node.ready().await;
@@ -85,7 +85,8 @@ async fn the_metrics_promised_are_there_with_help() {
         let mut client = connect(node.grpc).await;
         execute(&mut client, put(&topology, b"k", b"v")).await;
         execute(&mut client, get(&topology, b"k")).await;
-        pages += &node.page("/metrics").await;
+        // The health of peers is judged twice a second.
+        pages += &node.page_saying("/metrics", "raft_node_health{").await;
     }
     for name in [
         "raft_replication_lag",
