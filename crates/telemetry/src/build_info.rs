@@ -10,10 +10,7 @@ pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// # Errors
 /// The name is taken in this registry.
 pub fn register(registry: &Registry, component: &str) -> prometheus::Result<()> {
-    let options = Opts::new(
-        "ringkv_build_info",
-        "Version of the running build; always 1.",
-    );
+    let options = Opts::new("ringkv_build_info", "Version of the running build; always 1.");
     let gauge = GaugeVec::new(options, &["version", "component"])?;
     gauge.with_label_values(&[VERSION, component]).set(1.0);
     registry.register(Box::new(gauge))

@@ -26,9 +26,7 @@ impl Health {
     /// A live service that is not ready until each of `parts` has reported so.
     pub fn starting(parts: impl IntoIterator<Item = &'static str>) -> Self {
         let health = Self::default();
-        parts
-            .into_iter()
-            .for_each(|part| health.unready(part, "starting"));
+        parts.into_iter().for_each(|part| health.unready(part, "starting"));
         health
     }
 
@@ -62,16 +60,9 @@ impl Health {
     pub fn readiness(&self) -> Result<(), Vec<String>> {
         let state = self.state.lock();
         let dead = state.dead.iter().map(|reason| format!("process: {reason}"));
-        let unready = state
-            .unready
-            .iter()
-            .map(|(part, reason)| format!("{part}: {reason}"));
+        let unready = state.unready.iter().map(|(part, reason)| format!("{part}: {reason}"));
         let reasons: Vec<String> = dead.chain(unready).collect();
-        if reasons.is_empty() {
-            Ok(())
-        } else {
-            Err(reasons)
-        }
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     }
 }
 
@@ -84,10 +75,7 @@ mod tests {
         let health = Health::starting(["placement", "groups"]);
         health.unready("placement", "not registered");
         health.ready("groups");
-        assert_eq!(
-            health.readiness(),
-            Err(vec!["placement: not registered".to_owned()])
-        );
+        assert_eq!(health.readiness(), Err(vec!["placement: not registered".to_owned()]));
         health.ready("placement");
         assert_eq!(health.readiness(), Ok(()));
     }

@@ -46,10 +46,7 @@ pub async fn serve(
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accept = async {
-            let permit = Arc::clone(&permits)
-                .acquire_owned()
-                .await
-                .expect("never closed");
+            let permit = Arc::clone(&permits).acquire_owned().await.expect("never closed");
             (permit, listener.accept().await)
         };
         let (permit, accepted) = tokio::select! {
@@ -97,9 +94,7 @@ async fn connection(
         Some(ended) => ended,
         None => {
             connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(DRAIN_TIMEOUT, connection)
-                .await
-                .unwrap_or(Ok(()))
+            tokio::time::timeout(DRAIN_TIMEOUT, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = ended {
@@ -112,9 +107,7 @@ fn respond(method: &Method, path: &str, registry: &Registry, health: &Health) ->
         None => plain(StatusCode::NOT_FOUND, "not found\n"),
         Some(_) if method != Method::GET && method != Method::HEAD => {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD only\n");
-            response
-                .headers_mut()
-                .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             response
         }
         Some(response) => response,
@@ -143,10 +136,7 @@ fn metrics(registry: &Registry) -> Response<Bytes> {
         Ok(text) => with_type(StatusCode::OK, TEXT_FORMAT, text),
         Err(error) => {
             tracing::error!(%error, "cannot encode the metrics");
-            plain(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "metrics cannot be encoded\n",
-            )
+            plain(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be encoded\n")
         }
     }
 }

@@ -83,9 +83,7 @@ pub fn init(format: LogFormat, level: &str) -> anyhow::Result<LogGuard> {
 
 /// Lines dropped so far because the sink was too slow; 0 before [`init`].
 pub fn dropped_lines() -> u64 {
-    DROPPED
-        .get()
-        .map_or(0, |counter| counter.dropped_lines() as u64)
+    DROPPED.get().map_or(0, |counter| counter.dropped_lines() as u64)
 }
 
 #[cfg(test)]
@@ -102,9 +100,7 @@ mod tests {
 
     #[test]
     fn a_level_that_is_none_is_refused_by_its_flag() {
-        let error = init(LogFormat::Text, "info,=what=")
-            .unwrap_err()
-            .to_string();
+        let error = init(LogFormat::Text, "info,=what=").unwrap_err().to_string();
         assert!(error.starts_with("--log-level: `info,=what=`"), "{error}");
     }
 }

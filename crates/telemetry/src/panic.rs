@@ -31,13 +31,11 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
 /// Writes past the log's queue, which the abort would lose, and waits only so long.
 fn write_last_words(words: String) {
     let (done, written) = mpsc::sync_channel(1);
-    let writer = std::thread::Builder::new()
-        .name("last-words".into())
-        .spawn(move || {
-            // Nobody is left to hear of a failure.
-            let _ignored = std::io::stderr().write_all(words.as_bytes());
-            let _ignored = done.send(());
-        });
+    let writer = std::thread::Builder::new().name("last-words".into()).spawn(move || {
+        // Nobody is left to hear of a failure.
+        let _ignored = std::io::stderr().write_all(words.as_bytes());
+        let _ignored = done.send(());
+    });
     if writer.is_ok() {
         let _ignored = written.recv_timeout(LAST_WORDS_TIMEOUT);
     }

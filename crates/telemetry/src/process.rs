@@ -57,8 +57,7 @@ impl Process {
             .ok()
             .and_then(|statm| statm.split(' ').nth(1)?.parse::<u64>().ok())
         {
-            self.resident_bytes
-                .set((pages * rustix::param::page_size() as u64) as f64);
+            self.resident_bytes.set((pages * rustix::param::page_size() as u64) as f64);
         }
         if let Ok(fds) = fs::read_dir("/proc/self/fd") {
             // The directory itself is open while it is read.
@@ -80,9 +79,7 @@ fn advance(counter: &Counter, total: f64) {
 /// CPU seconds and number of threads from /proc/PID/stat (proc(5), fields 14, 15 and 20).
 fn parse_stat(stat: &str, ticks_per_second: u64) -> Option<(f64, f64)> {
     // The command name in parentheses may hold spaces and parentheses: begin after its end.
-    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..]
-        .split_ascii_whitespace()
-        .collect();
+    let fields: Vec<&str> = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().collect();
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
     let ticks = number(14)? + number(15)?;
     Some((ticks as f64 / ticks_per_second as f64, number(20)? as f64))

@@ -32,23 +32,11 @@ async fn readiness_follows_the_health_and_names_the_reason() {
     let unready = page(address, "GET /readyz").await;
     assert!(unready.starts_with("HTTP/1.1 503 "), "{unready}");
     assert!(unready.ends_with("placement: starting\n"), "{unready}");
-    assert!(
-        page(address, "GET /livez")
-            .await
-            .starts_with("HTTP/1.1 200 ")
-    );
+    assert!(page(address, "GET /livez").await.starts_with("HTTP/1.1 200 "));
     health.ready("placement");
-    assert!(
-        page(address, "GET /readyz")
-            .await
-            .starts_with("HTTP/1.1 200 ")
-    );
+    assert!(page(address, "GET /readyz").await.starts_with("HTTP/1.1 200 "));
     health.dead("disk lost");
-    assert!(
-        page(address, "GET /healthz")
-            .await
-            .starts_with("HTTP/1.1 503 ")
-    );
+    assert!(page(address, "GET /healthz").await.starts_with("HTTP/1.1 503 "));
 }
 
 #[tokio::test]
@@ -68,11 +56,7 @@ async fn metrics_carry_help_and_process_series() {
 async fn other_paths_and_methods_are_refused() {
     let (address, ..) = started(&Health::default());
     assert!(page(address, "GET /").await.starts_with("HTTP/1.1 404 "));
-    assert!(
-        page(address, "POST /metrics")
-            .await
-            .starts_with("HTTP/1.1 405 ")
-    );
+    assert!(page(address, "POST /metrics").await.starts_with("HTTP/1.1 405 "));
 }
 
 #[tokio::test]
@@ -83,11 +67,7 @@ async fn garbage_leaves_the_port_serving_and_shutdown_ends_it() {
     let mut answer = Vec::new();
     // An error status or a reset, as the server likes; only that it ends matters.
     let _ended = stream.read_to_end(&mut answer).await;
-    assert!(
-        page(address, "GET /livez")
-            .await
-            .starts_with("HTTP/1.1 200 ")
-    );
+    assert!(page(address, "GET /livez").await.starts_with("HTTP/1.1 200 "));
     shutdown.cancel();
     task.await.unwrap();
     assert!(TcpStream::connect(address).await.is_err());
