@@ -1,3 +1,5 @@
+//! A placement of one replica: what it answers, keeps and refuses.
+
 use ringkv_placement::Listeners;
 use ringkv_proto::topology::from_proto;
 use ringkv_proto::v1::{RegisterRequest, WatchRequest};

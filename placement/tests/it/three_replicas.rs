@@ -1,3 +1,5 @@
+//! A placement of three replicas: who answers, and what goes on without one of them.
+
 use ringkv_proto::LEADER_METADATA;
 use ringkv_proto::v1::{GetTopologyRequest, RegisterRequest};
 use tonic::{Code, Status};
