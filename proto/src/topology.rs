@@ -83,27 +83,17 @@ pub fn settings_from_proto(wire: Option<&v1::Settings>) -> Result<Settings, Inva
         return invalid("settings", "is missing");
     };
     let Some(slot_count) = SlotCount::new(wire.slot_count) else {
-        return invalid(
-            "settings.slot_count",
-            format!("is {}: not a count", wire.slot_count),
-        );
+        return invalid("settings.slot_count", format!("is {}: not a count", wire.slot_count));
     };
     let replication_factor = match wire.replication_factor {
         1 => 1,
         3 => 3,
         5 => 5,
         other => {
-            return invalid(
-                "settings.replication_factor",
-                format!("is {other}: not 1, 3 or 5"),
-            );
+            return invalid("settings.replication_factor", format!("is {other}: not 1, 3 or 5"));
         }
     };
-    Ok(Settings {
-        slot_count,
-        replication_factor,
-        value_bytes_max: wire.value_bytes_max,
-    })
+    Ok(Settings { slot_count, replication_factor, value_bytes_max: wire.value_bytes_max })
 }
 
 fn node_to_proto(node: &Node) -> v1::Node {
@@ -125,10 +115,7 @@ fn node_from_proto(wire: &v1::Node) -> Result<Node, InvalidTopology> {
         v1::NodeState::Active => NodeState::Active,
         v1::NodeState::Replaced => NodeState::Replaced,
         v1::NodeState::Unspecified => {
-            return invalid(
-                "nodes.state",
-                format!("is {}: not a known state", wire.state),
-            );
+            return invalid("nodes.state", format!("is {}: not a known state", wire.state));
         }
     };
     Ok(Node {
@@ -200,10 +187,7 @@ fn owners_from_proto(
 ) -> Result<Vec<GroupId>, InvalidTopology> {
     let expected = usize::from(settings.slot_count.get());
     if !wire.is_empty() && wire.len() != expected {
-        return invalid(
-            "slot_owners",
-            format!("has {} entries, not {expected}", wire.len()),
-        );
+        return invalid("slot_owners", format!("has {} entries, not {expected}", wire.len()));
     }
     wire.iter()
         .map(|owner| match groups.contains_key(&GroupId(*owner)) {
@@ -218,17 +202,11 @@ fn id<T>(
     wire: u64,
     from_wire: impl Fn(u64) -> Option<T>,
 ) -> Result<T, InvalidTopology> {
-    from_wire(wire).ok_or(InvalidTopology {
-        field,
-        problem: "is 0: not an id".into(),
-    })
+    from_wire(wire).ok_or(InvalidTopology { field, problem: "is 0: not an id".into() })
 }
 
 fn invalid<T>(field: &'static str, problem: impl Into<String>) -> Result<T, InvalidTopology> {
-    Err(InvalidTopology {
-        field,
-        problem: problem.into(),
-    })
+    Err(InvalidTopology { field, problem: problem.into() })
 }
 
 #[cfg(test)]
@@ -241,25 +219,13 @@ mod tests {
             address: format!("node-{id}:50051"),
             zone: format!("zone-{id}"),
             capacity: 100,
-            state: if id == 3 {
-                NodeState::Replaced
-            } else {
-                NodeState::Active
-            },
+            state: if id == 3 { NodeState::Replaced } else { NodeState::Active },
         };
         let group = |id: u64| Group {
             id: GroupId(id),
             replicas: vec![
-                Replica {
-                    id: ReplicaId(10 + id),
-                    node: NodeId(1),
-                    role: Role::Voter,
-                },
-                Replica {
-                    id: ReplicaId(20 + id),
-                    node: NodeId(2),
-                    role: Role::Learner,
-                },
+                Replica { id: ReplicaId(10 + id), node: NodeId(1), role: Role::Voter },
+                Replica { id: ReplicaId(20 + id), node: NodeId(2), role: Role::Learner },
             ],
             preferred_leader: NodeId(1),
             formed: Epoch(4),
@@ -281,11 +247,7 @@ mod tests {
     #[test]
     fn a_topology_comes_back_as_it_went_out() {
         assert_eq!(from_proto(&to_proto(&formed())), Ok(formed()));
-        let unformed = Topology {
-            owners: Vec::new(),
-            groups: BTreeMap::new(),
-            ..formed()
-        };
+        let unformed = Topology { owners: Vec::new(), groups: BTreeMap::new(), ..formed() };
         assert_eq!(from_proto(&to_proto(&unformed)), Ok(unformed));
     }
 
@@ -295,9 +257,7 @@ mod tests {
         let cases: [(&str, Break); 14] = [
             ("cluster", |t| t.cluster = 0),
             ("settings", |t| t.settings = None),
-            ("settings.slot_count", |t| {
-                t.settings.as_mut().unwrap().slot_count = 3
-            }),
+            ("settings.slot_count", |t| t.settings.as_mut().unwrap().slot_count = 3),
             ("settings.replication_factor", |t| {
                 t.settings.as_mut().unwrap().replication_factor = 2;
             }),
@@ -308,9 +268,7 @@ mod tests {
             ("groups.replicas.id", |t| t.groups[0].replicas[0].id = 0),
             ("groups.replicas.node", |t| t.groups[0].replicas[0].node = 9),
             ("groups.replicas.role", |t| t.groups[0].replicas[0].role = 0),
-            ("groups.preferred_leader", |t| {
-                t.groups[0].preferred_leader = 9
-            }),
+            ("groups.preferred_leader", |t| t.groups[0].preferred_leader = 9),
             ("slot_owners", |t| t.slot_owners[3] = 9),
             ("slot_owners", |t| t.slot_owners.truncate(3)),
         ];
