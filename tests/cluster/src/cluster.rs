@@ -67,14 +67,19 @@ impl Service {
     /// # Errors
     /// It runs already, or the binary cannot be started.
     pub fn start(&mut self) -> anyhow::Result<()> {
-        ensure!(self.process.is_none(), "{} runs already", self.name);
-        self.process = Some(Process::start(&self.name, self.binary, &self.args, &self.log)?);
-        Ok(())
+        self.start_by(self.binary, &[])
     }
 
-    /// Its command line without the binary.
-    pub fn args(&self) -> &[String] {
-        &self.args
+    /// Starts it by another binary, which takes the service's own arguments after `command`.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub fn start_by(&mut self, binary: &str, command: &[&str]) -> anyhow::Result<()> {
+        ensure!(self.process.is_none(), "{} runs already", self.name);
+        let command = command.iter().map(|word| (*word).to_owned());
+        let args: Vec<String> = command.chain(self.args.iter().cloned()).collect();
+        self.process = Some(Process::start(&self.name, binary, &args, &self.log)?);
+        Ok(())
     }
 
     /// Whether it was started and neither killed nor stopped since.
@@ -162,7 +167,7 @@ pub struct Cluster {
     pub gateways: Vec<Service>,
     passed: bool,
     // Last: the services must be gone before their directories go.
-    dir: TempDir,
+    _dir: TempDir,
 }
 
 /// Starts a cluster, waits until it serves, runs `test` on it and removes it.
@@ -203,7 +208,7 @@ impl Cluster {
         let gateways = (1..=shape.gateways)
             .map(|number| layout.gateway(number, &placement_list))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { placement, nodes, gateways, passed: false, dir })
+        Ok(Self { placement, nodes, gateways, passed: false, _dir: dir })
     }
 
     /// Starts all services that do not run.
@@ -267,11 +272,6 @@ impl Cluster {
 
     fn services_mut(&mut self) -> impl Iterator<Item = &mut Service> {
         self.placement.iter_mut().chain(&mut self.nodes).chain(&mut self.gateways)
-    }
-
-    /// The directory that holds the logs and, unless the shape says otherwise, the data.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ringkv_cluster_tests::{Load, Process, Shape, ringkv, run};
+use ringkv_cluster_tests::{Load, Shape, ringkv, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_are_listed_stopped_and_started_again() -> anyhow::Result<()> {
@@ -31,34 +31,20 @@ async fn nodes_are_listed_stopped_and_started_again() -> anyhow::Result<()> {
         ensure!(status.code() == Some(0), "a clean stop ended with {status}");
         load.progress(200, Duration::from_secs(20)).await?;
 
-        let recovered = start_by_command(cluster, 1)?;
+        // A node of the command's own, on the directory of the one that stopped.
+        cluster.nodes[1].start_by("ringkv", &["node", "start"])?;
         cluster.nodes[1].ready().await?;
         load.progress(200, Duration::from_secs(20)).await?;
         let report = load.stop().await?;
         ensure!(report.shortfalls.is_empty(), "clients saw errors: {:?}", report.shortfalls);
 
-        stop_now(recovered, &address).await?;
+        let stopped = ringkv(&["node", "stop", &address, "--now"], b"").await?;
+        ensure!(stopped.code == 0, "{stopped:?}");
+        let status = cluster.nodes[1].exit(Duration::from_secs(5)).await?;
+        ensure!(status.code() != Some(0), "an immediate stop ended with {status}");
+        let gone = ringkv(&["node", "stop", &address], b"").await?;
+        ensure!(gone.code == 3, "{gone:?}");
         report.check(&gateways).await
     })
     .await
-}
-
-/// `ringkv node start` on the data directory of a stopped node.
-fn start_by_command(
-    cluster: &ringkv_cluster_tests::Cluster,
-    node: usize,
-) -> anyhow::Result<Process> {
-    let log = cluster.dir().join("node-start.log");
-    let args = [&["node".to_owned(), "start".to_owned()], cluster.nodes[node].args()].concat();
-    Process::start("node-start", "ringkv", &args, &log)
-}
-
-async fn stop_now(mut node: Process, address: &str) -> anyhow::Result<()> {
-    let stopped = ringkv(&["node", "stop", address, "--now"], b"").await?;
-    ensure!(stopped.code == 0, "{stopped:?}");
-    let status = node.exit(Duration::from_secs(5)).await?;
-    ensure!(status.code() != Some(0), "an immediate stop ended with {status}");
-    let gone = ringkv(&["node", "stop", address], b"").await?;
-    ensure!(gone.code == 3, "{gone:?}");
-    Ok(())
 }

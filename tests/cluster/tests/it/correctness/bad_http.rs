@@ -79,7 +79,8 @@ async fn malformed_requests_are_refused_with_a_reason() -> anyhow::Result<()> {
     run(Shape { nodes: 1, replication_factor: 1, ..Shape::default() }, async |cluster| {
         for case in cases() {
             let address = &cluster.gateways[0].address;
-            let answer = exchange(address, case.request.as_bytes()).await.context(case.what)?;
+            let stream = send(address, case.request.as_bytes()).await.context(case.what)?;
+            let answer = read_all(stream).await.context(case.what)?;
             let status = format!("HTTP/1.1 {} ", case.status);
             ensure!(answer.starts_with(&status), "{}: {answer}", case.what);
             for word in case.says {
@@ -100,7 +101,9 @@ async fn body_shorter_than_its_length_writes_nothing() -> anyhow::Result<()> {
     run(Shape { nodes: 1, replication_factor: 1, ..Shape::default() }, async |cluster| {
         let address = &cluster.gateways[0].address;
         let request = "PUT /kv/short HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nonly this";
-        let answer = exchange(address, request.as_bytes()).await?;
+        let mut stream = send(address, request.as_bytes()).await?;
+        stream.shutdown().await?;
+        let answer = read_all(stream).await?;
         ensure!(!answer.starts_with("HTTP/1.1 2"), "it was acknowledged: {answer}");
         cluster.clients()?[0].get(b"short").await?.expect(404)?;
         Ok(())
@@ -108,12 +111,15 @@ async fn body_shorter_than_its_length_writes_nothing() -> anyhow::Result<()> {
     .await
 }
 
-/// Sends the bytes, closes the sending side, and reads until the gateway closes.
-async fn exchange(address: &str, request: &[u8]) -> anyhow::Result<String> {
+async fn send(address: &str, request: &[u8]) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
     // A gateway may answer and close before it has read all of a body it refuses.
     let _ = stream.write_all(request).await;
-    let _ = stream.shutdown().await;
+    Ok(stream)
+}
+
+/// Everything until the gateway closes.
+async fn read_all(mut stream: TcpStream) -> anyhow::Result<String> {
     let mut answer = Vec::new();
     tokio::time::timeout(Duration::from_secs(10), async {
         let mut chunk = [0; 4096];

@@ -53,7 +53,10 @@ async fn second_process_on_a_data_directory_is_refused_and_the_first_goes_on() -
             ensure!(status.code().is_some_and(|code| code != 0), "it ended with {status}");
             let log = second.log()?;
             let data = service.data.display().to_string();
-            ensure!(log.contains(&data) && log.contains("use"), "unclear: {log}");
+            ensure!(
+                log.contains(&data) && log.contains("in use by another process"),
+                "unclear: {log}"
+            );
             ensure!(!log.contains("panicked"), "panicked: {log}");
         }
         gateway.put(b"key", "again").await?.expect(204)?;
