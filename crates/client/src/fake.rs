@@ -127,9 +127,13 @@ impl FakeCluster {
 
     /// Publishes a changed topology; nodes judge by it at once.
     pub fn change(&self, change: impl FnOnce(&mut Topology)) {
-        let mut state = self.shared.state.lock();
-        change(&mut state.topology);
-        self.shared.update.send_replace(placement::update(&state.topology));
+        self.change_unannounced(change);
+        self.shared.update.send_replace(placement::update(&self.shared.state.lock().topology));
+    }
+
+    /// Changes the topology without telling those who watch it: only who asks hears of it.
+    pub fn change_unannounced(&self, change: impl FnOnce(&mut Topology)) {
+        change(&mut self.shared.state.lock().topology);
     }
 
     /// Every request that reached a node so far, in order.

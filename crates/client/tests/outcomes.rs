@@ -117,7 +117,8 @@ async fn a_moved_slot_is_asked_of_its_new_group() {
     client.put("key", "1", PutOptions::default()).await.unwrap();
     let from = group(&fake);
     let to = GroupId(from.0 % 3 + 1);
-    fake.change(|topology| {
+    // Nobody is told: the refusal alone makes the client ask for the newer topology.
+    fake.change_unannounced(|topology| {
         topology.epoch = Epoch(3);
         topology.owners.iter_mut().for_each(|owner| *owner = to);
     });

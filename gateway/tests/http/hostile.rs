@@ -33,7 +33,7 @@ async fn a_declared_length_over_the_limit_is_refused_before_the_body() {
 #[tokio::test]
 async fn a_client_that_sends_a_too_large_body_to_its_end_still_gets_the_answer() {
     let gateway = Gateway::start(&[]).await;
-    let reply = gateway.put("/kv/a", &vec![0; 3 * VALUE_BYTES_MAX as usize]).await;
+    let reply = gateway.put("/kv/a", &vec![0; 12 * VALUE_BYTES_MAX as usize]).await;
     assert_eq!(reply.problem(), (413, "value_too_large".into(), "not_applied".into()));
     assert_eq!(reply.json()["limit"], VALUE_BYTES_MAX);
 }

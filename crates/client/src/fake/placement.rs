@@ -58,6 +58,6 @@ impl Placement for FakePlacement {
         &self,
         _: Request<v1::GetTopologyRequest>,
     ) -> Result<Response<v1::TopologyUpdate>, Status> {
-        Ok(Response::new(self.shared.update.borrow().clone()))
+        Ok(Response::new(update(&self.shared.state.lock().topology)))
     }
 }
