@@ -1,11 +1,11 @@
 //! The data directory of a placement replica: whose it is, and files that change all at once.
 //!
-//! Layout: `identity` (text), `state` (the image at its last flush), `raft/` (the log, locked by
-//! RocksDB while a process has it open), `snapshots/` (on their way out and in).
-//! Invariant: a directory belongs to one replica of one membership for ever; its votes and log
+//! Layout: `LOCK`, `identity` (text), `state` (the image at its last flush), `raft/` (the log),
+//! `snapshots/` (on their way out and in).
+//! Invariant: one process at a time, by a lock on `LOCK`; a directory belongs to one replica of one membership for ever; its votes and log
 //! mean nothing under another id.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::Path;
 
@@ -14,6 +14,26 @@ use ringkv_topology::NodeId;
 
 const IDENTITY: &str = "identity";
 const HEADER: &str = "ringkv placement identity 1";
+
+/// Creates the directory where needed and takes it for this process, as long as the file is kept.
+///
+/// # Errors
+/// Another process has it, or it cannot be created or written to.
+pub(crate) fn lock(dir: &Path) -> anyhow::Result<File> {
+    let name = dir.display();
+    fs::create_dir_all(dir).with_context(|| format!("--data-dir: create {name}"))?;
+    let file =
+        File::create(dir.join("LOCK")).with_context(|| format!("--data-dir: write to {name}"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => anyhow::bail!(
+            "--data-dir: {name} is in use by another process; every replica needs its own"
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("--data-dir: lock {name}"))
+        }
+    }
+}
 
 /// Who the directory belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -36,15 +36,12 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Opens the data directory and starts the engine on it.
+    /// Opens the data directory, which the caller has locked, and starts the engine on it.
     ///
     /// # Errors
-    /// The directory is in use, damaged, or another replica's.
+    /// The directory is damaged or another replica's.
     pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
         let dir = &config.data_dir;
-        std::fs::create_dir_all(dir)
-            .with_context(|| format!("--data-dir: create {}", dir.display()))?;
-        // Opening the log locks the directory for this process.
         let log = RocksLog::open(&dir.join("raft")).context("--data-dir: open the log")?;
         let members = config.peers.keys().copied().collect();
         Identity { replica: config.id, members }.claim(dir)?;

@@ -22,6 +22,7 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::config::Config;
+use crate::data_dir;
 use crate::metrics::Metrics;
 use crate::parts::{Parts, random_id};
 use crate::reconcile_loop::{HEALTH_PART, ReconcileLoop};
@@ -71,6 +72,7 @@ pub async fn serve(
     tracing::info!(?config, "starting placement");
     let health = Health::starting([HEALTH_PART]);
     let closing = CancellationToken::new();
+    let _lock = data_dir::lock(&config.data_dir)?;
     let parts = Parts::start(&config)?;
     let registry = registry(&parts).context("register metrics")?;
     let metrics = http::serve(listeners.metrics, registry, health.clone(), closing.clone());

@@ -109,7 +109,7 @@ async fn a_second_process_on_the_directory_is_refused() {
     let config = cluster.config(0, cluster.dir(0));
     let second = ringkv_placement::serve(config, listeners, CancellationToken::new());
     let error = tokio::time::timeout(PATIENCE, second).await.unwrap().unwrap_err();
-    assert!(format!("{error:#}").contains("--data-dir"), "{error:#}");
+    assert!(format!("{error:#}").contains("in use by another process"), "{error:#}");
     cluster.stop_all().await;
 }
 
