@@ -1,11 +1,11 @@
 //! Every key of the data store: who owns which bytes of the key space.
 //!
 //! `group u64 BE ‖ slot u16 BE ‖ kind u8 ‖ rest`, so that a group is one contiguous range and a
-//! slot of it is one contiguous range inside: to stream, to ingest, to drop. Kinds of a slot:
-//! remembered outcomes (rest = number u64 BE) and records (rest = user key). Kind 0 of a slot is
-//! kept free for what a slot may need of its own. The group's own rows live at slot 0xFFFF, which
-//! no cluster can have (slots end at 32,767). User bytes are always behind the fixed head: they
-//! can collide with nothing.
+//! slot of it is one contiguous range inside: to stream, to ingest, to drop. A slot has records
+//! (rest = user key); kinds 0 and 1 of a slot are kept free for what it may need of its own. The
+//! group's own rows live at slot 0xFFFF, which no cluster can have (slots end at 32,767): its
+//! state, its slots, and the remembered outcomes (rest = number of the first in the row, u64 BE).
+//! User bytes are always behind the fixed head: they can collide with nothing.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use ringkv_topology::{GroupId, Slot};
@@ -18,7 +18,7 @@ pub const HEAD_BYTES: usize = SLOT_PREFIX_BYTES + 1;
 const GROUP_SLOT: Slot = Slot(u16::MAX);
 const KIND_GROUP_STATE: u8 = 0;
 const KIND_GROUP_SLOTS: u8 = 1;
-const KIND_OUTCOME: u8 = 1;
+const KIND_GROUP_OUTCOMES: u8 = 2;
 const KIND_RECORD: u8 = 2;
 /// Above every kind: the end of ranges.
 const KIND_END: u8 = 0xFF;
@@ -43,9 +43,9 @@ pub fn record(group: GroupId, slot: Slot, key: &[u8]) -> Bytes {
     with_rest(group, slot, KIND_RECORD, key)
 }
 
-/// The remembered outcome with this number.
-pub fn outcome(group: GroupId, slot: Slot, number: u64) -> Bytes {
-    with_rest(group, slot, KIND_OUTCOME, &number.to_be_bytes())
+/// The row of remembered outcomes whose first has this number.
+pub fn outcomes(group: GroupId, number: u64) -> Bytes {
+    with_rest(group, GROUP_SLOT, KIND_GROUP_OUTCOMES, &number.to_be_bytes())
 }
 
 /// Where a group's applied state, clock, counter and checksum are.
@@ -71,9 +71,9 @@ pub fn slot_range(group: GroupId, slot: Slot) -> KeyRange {
     range(group, slot, 0, KIND_END)
 }
 
-/// The remembered outcomes of a slot, ascending by number.
-pub fn outcome_range(group: GroupId, slot: Slot) -> KeyRange {
-    range(group, slot, KIND_OUTCOME, KIND_OUTCOME + 1)
+/// The remembered outcomes of a group, ascending by number.
+pub fn outcomes_range(group: GroupId) -> KeyRange {
+    range(group, GROUP_SLOT, KIND_GROUP_OUTCOMES, KIND_GROUP_OUTCOMES + 1)
 }
 
 /// The records of a slot, ascending by user key.
@@ -126,10 +126,10 @@ mod tests {
             prop_assert!(slot_range(group, slot).contains(&row));
             prop_assert!(group_range(group).contains(&row));
             prop_assert!(everything().contains(&row));
-            prop_assert!(!outcome_range(group, slot).contains(&row));
+            prop_assert!(!outcomes_range(group).contains(&row));
             prop_assert_ne!(&row, &group_state(group));
             prop_assert_ne!(&row, &group_slots(group));
-            prop_assert_ne!(&row, &outcome(group, slot, number));
+            prop_assert_ne!(&row, &outcomes(group, number));
             prop_assert_eq!(slot_range(group, other_slot).contains(&row), slot == other_slot);
             prop_assert_eq!(group_range(GroupId(other_group)).contains(&row), group.0 == other_group);
             prop_assert_eq!(group_of(&row), Some(group));
@@ -141,8 +141,9 @@ mod tests {
         ) {
             let (group, slot) = (GroupId(7), Slot(9));
             prop_assert_eq!(record(group, slot, &a).cmp(&record(group, slot, &b)), a.cmp(&b));
-            prop_assert_eq!(outcome(group, slot, m).cmp(&outcome(group, slot, n)), m.cmp(&n));
-            prop_assert!(outcome_range(group, slot).contains(&outcome(group, slot, n)));
+            prop_assert_eq!(outcomes(group, m).cmp(&outcomes(group, n)), m.cmp(&n));
+            prop_assert!(outcomes_range(group).contains(&outcomes(group, n)));
+            prop_assert!(!slot_range(group, slot).contains(&outcomes(group, n)));
         }
 
         #[test]
@@ -154,7 +155,7 @@ mod tests {
     #[test]
     fn the_rows_of_a_group_itself_are_in_its_range_but_in_no_slot() {
         let group = GroupId(3);
-        for row in [group_state(group), group_slots(group)] {
+        for row in [group_state(group), group_slots(group), outcomes(group, 1)] {
             assert!(group_range(group).contains(&row));
             assert!(!slot_range(group, Slot(32_767)).contains(&row));
         }

@@ -123,8 +123,7 @@ impl<S: Store> KvMachine<S> {
             let group = self.groups.get_mut(&batch.group).ok_or_else(|| {
                 MachineError::corrupt(format!("apply entries of unknown group {}", batch.group))
             })?;
-            let mut application =
-                Application { id: batch.group, store: &self.store, writes: &mut writes, group };
+            let mut application = Application::new(batch.group, &self.store, &mut writes, group);
             for entry in &batch.entries {
                 outcomes.push(match &entry.pack {
                     Some(pack) => application.pack(pack)?,

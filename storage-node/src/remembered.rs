@@ -1,16 +1,22 @@
-//! The row of a remembered outcome: what a retry of the same request is answered from.
+//! The row of the outcomes of one entry: what a retry of any of its requests is answered from.
 //!
-//! Layout (little endian): version u8, chosen by user u8, identity 16 bytes, fingerprint u64,
-//! at_ms u64, the outcome, checksum of all before. Written once, dropped once, never changed.
+//! One row for all requests of an entry with the same kind of id: a row for each would cost every
+//! write another insert far from its record. Written once, dropped whole, never changed.
+//! Layout (little endian): version u8, chosen by user u8, at_ms u64, count u32, then for each
+//! outcome slot u16, number u64, identity 16 bytes, fingerprint u64, length u32, bytes; checksum of
+//! all before.
 
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::DecodeError;
+use ringkv_topology::Slot;
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::command::RequestId;
 use crate::format;
 
 const VERSION: u8 = 1;
+const ROW_HEAD_BYTES: usize = 1 + 1 + 8 + 4;
+const OUTCOME_HEAD_BYTES: usize = 2 + 8 + 16 + 8 + 4;
 
 /// A request id within its key: the same id on another key is another request. That way it does
 /// not depend on which keys share a slot or a group whether an id counts as used.
@@ -23,43 +29,84 @@ impl Identity {
     }
 }
 
-/// A row, read in place.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Remembered<'a> {
-    pub(crate) chosen_by_user: bool,
+/// One remembered outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Remembered {
+    /// Whose it is: it goes where the slot goes.
+    pub(crate) slot: Slot,
+    pub(crate) number: u64,
     pub(crate) identity: Identity,
     pub(crate) fingerprint: u64,
-    /// The group clock when the outcome came about.
-    pub(crate) at_ms: u64,
-    pub(crate) outcome: &'a [u8],
+    pub(crate) outcome: Bytes,
 }
 
-impl<'a> Remembered<'a> {
+/// The outcomes of one entry and one kind of request id, ascending by number.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OutcomeRow {
+    pub(crate) chosen_by_user: bool,
+    /// The group clock when the outcomes came about.
+    pub(crate) at_ms: u64,
+    pub(crate) outcomes: Vec<Remembered>,
+}
+
+impl OutcomeRow {
+    pub(crate) fn new(chosen_by_user: bool, at_ms: u64) -> Self {
+        Self { chosen_by_user, at_ms, outcomes: Vec::new() }
+    }
+
+    /// The number of its first outcome, by which the row is found; `None` while it has none.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.outcomes.first().map(|first| first.number)
+    }
+
+    /// The outcome of a request.
+    pub(crate) fn find(&self, identity: &Identity) -> Option<&Remembered> {
+        self.outcomes.iter().find(|outcome| outcome.identity == *identity)
+    }
+
     pub(crate) fn encode(&self) -> Bytes {
-        let len = 2 + 16 + 8 + 8 + self.outcome.len() + format::SEAL_BYTES;
-        let mut out = Vec::with_capacity(len);
+        let outcomes: usize =
+            self.outcomes.iter().map(|one| OUTCOME_HEAD_BYTES + one.outcome.len()).sum();
+        let mut out = Vec::with_capacity(ROW_HEAD_BYTES + outcomes + format::SEAL_BYTES);
         out.put_u8(VERSION);
         out.put_u8(u8::from(self.chosen_by_user));
-        out.put_slice(&self.identity.0);
-        out.put_u64_le(self.fingerprint);
         out.put_u64_le(self.at_ms);
-        out.put_slice(self.outcome);
+        out.put_u32_le(len_u32(self.outcomes.len()));
+        for one in &self.outcomes {
+            out.put_u16_le(one.slot.0);
+            out.put_u64_le(one.number);
+            out.put_slice(&one.identity.0);
+            out.put_u64_le(one.fingerprint);
+            out.put_u32_le(len_u32(one.outcome.len()));
+            out.put_slice(&one.outcome);
+        }
         format::seal(&mut out);
         Bytes::from(out)
     }
 
-    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut cursor = format::unseal(bytes)?;
         let input = &mut cursor;
         format::take_version(input, VERSION)?;
-        Ok(Self {
-            chosen_by_user: format::take_flag(input)?,
-            identity: Identity(format::take_array(input)?),
-            fingerprint: input.try_get_u64_le()?,
-            at_ms: input.try_get_u64_le()?,
-            outcome: input,
-        })
+        let mut row = Self::new(format::take_flag(input)?, input.try_get_u64_le()?);
+        for _ in 0..input.try_get_u32_le()? {
+            row.outcomes.push(Remembered {
+                slot: Slot(input.try_get_u16_le()?),
+                number: input.try_get_u64_le()?,
+                identity: Identity(format::take_array(input)?),
+                fingerprint: input.try_get_u64_le()?,
+                outcome: {
+                    let len = input.try_get_u32_le()? as usize;
+                    Bytes::copy_from_slice(format::take_bytes(input, len)?)
+                },
+            });
+        }
+        if input.is_empty() { Ok(row) } else { Err(DecodeError::TrailingBytes) }
     }
+}
+
+fn len_u32(len: usize) -> u32 {
+    u32::try_from(len).expect("an entry and its values are bounded")
 }
 
 #[cfg(test)]
@@ -67,17 +114,30 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    fn remembered() -> impl Strategy<Value = Remembered> {
+        (
+            any::<u16>(),
+            any::<[u8; 16]>(),
+            any::<(u64, u64)>(),
+            prop::collection::vec(any::<u8>(), 0..40),
+        )
+            .prop_map(|(slot, identity, (number, fingerprint), outcome)| Remembered {
+                slot: Slot(slot),
+                number,
+                identity: Identity(identity),
+                fingerprint,
+                outcome: outcome.into(),
+            })
+    }
+
     proptest! {
         #[test]
         fn a_row_comes_back_as_it_was(
-            chosen_by_user in any::<bool>(), identity in any::<[u8; 16]>(),
-            fingerprint in any::<u64>(), at_ms in any::<u64>(),
-            outcome in prop::collection::vec(any::<u8>(), 0..40),
+            chosen_by_user in any::<bool>(), at_ms in any::<u64>(),
+            outcomes in prop::collection::vec(remembered(), 0..5),
         ) {
-            let identity = Identity(identity);
-            let row = Remembered { chosen_by_user, identity, fingerprint, at_ms, outcome: &outcome };
-            let bytes = row.encode();
-            prop_assert_eq!(Remembered::decode(&bytes), Ok(row));
+            let row = OutcomeRow { chosen_by_user, at_ms, outcomes };
+            prop_assert_eq!(OutcomeRow::decode(&row.encode()), Ok(row));
         }
 
         #[test]
@@ -88,7 +148,7 @@ mod tests {
                 bytes.insert(0, VERSION);
                 format::seal(&mut bytes);
             }
-            let _ = Remembered::decode(&bytes);
+            let _ = OutcomeRow::decode(&bytes);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What one entry does to its group: the rules of writes, in one place.
 //!
 //! Pure over the rows it reads: the same entries give the same rows and outcomes on every replica,
-//! however they are cut into batches. Invariant (I-7): a request id takes effect at most once
+//! however they are cut into batches. Invariant (I-8): a request id takes effect at most once
 //! while it is remembered; a write is refused rather than applied unremembered.
 
 use std::ops::Deref;
@@ -18,12 +18,12 @@ use crate::command::{Command, Operation, Received};
 use crate::keys;
 use crate::outcome::{self, Rejection};
 use crate::record::{self, RecordView, Stamp};
-use crate::remembered::{Identity, Remembered};
+use crate::remembered::{Identity, OutcomeRow, Remembered};
 use crate::store::{Store, StoreError};
 
-/// Rows of forgotten outcomes dropped per entry beside two per command: enough for the backlog of
-/// a burst to shrink, too few for it to be felt.
-const FORGOTTEN_PER_ENTRY: usize = 16;
+/// Rows of forgotten outcomes dropped per entry and kind of id. An entry adds one at most: enough
+/// for the backlog of a burst to shrink, too few for it to be felt.
+const ROWS_FORGOTTEN_PER_ENTRY: usize = 4;
 
 /// Applies entries of one group; what they write is collected, not written.
 pub(super) struct Application<'a, S: Store> {
@@ -31,15 +31,27 @@ pub(super) struct Application<'a, S: Store> {
     pub(super) store: &'a S,
     pub(super) writes: &'a mut WriteSet,
     pub(super) group: &'a mut Group,
+    /// What the entry being applied adds to the remembered outcomes, by kind of id.
+    rows: [OutcomeRow; 2],
 }
 
 impl<'a, S: Store> Application<'a, S> {
+    pub(super) fn new(
+        id: GroupId,
+        store: &'a S,
+        writes: &'a mut WriteSet,
+        group: &'a mut Group,
+    ) -> Self {
+        Self { id, store, writes, group, rows: [false, true].map(|user| OutcomeRow::new(user, 0)) }
+    }
+
     /// Applies the commands of one entry and gives the outcome of each.
     pub(super) fn pack(&mut self, pack: &Pack) -> Result<Vec<Bytes>, MachineError> {
         let state = &mut self.group.state;
         state.clock_ms = state.clock_ms.max(pack.clock_ms());
         let mut checksum = xxh3_64_with_seed(pack.as_bytes(), state.checksum);
-        self.forget_due(2 * pack.count() + FORGOTTEN_PER_ENTRY);
+        self.rows = [false, true].map(|user| OutcomeRow::new(user, state.clock_ms));
+        self.forget_due();
         let mut outcomes = Vec::with_capacity(pack.count());
         for bytes in pack.commands() {
             let received = Command::decode(&bytes)
@@ -49,17 +61,22 @@ impl<'a, S: Store> Application<'a, S> {
             outcomes.push(outcome);
         }
         self.group.state.checksum = checksum;
+        for row in &self.rows {
+            if let Some(number) = row.number() {
+                self.writes.put(keys::outcomes(self.id, number), row.encode());
+            }
+        }
         Ok(outcomes)
     }
 
     /// Drops rows of outcomes whose time is over, the oldest first, a bounded number of them.
-    fn forget_due(&mut self, count_max: usize) {
+    fn forget_due(&mut self) {
         let clock_ms = self.group.state.clock_ms;
         for chosen_by_user in [false, true] {
             let window = self.group.windows.of(chosen_by_user);
-            for _ in 0..count_max {
-                let Some(entry) = window.forget_due(clock_ms) else { break };
-                self.writes.delete(keys::outcome(self.id, entry.slot, entry.number));
+            for _ in 0..ROWS_FORGOTTEN_PER_ENTRY {
+                let Some(number) = window.forget_due(clock_ms) else { break };
+                self.writes.delete(keys::outcomes(self.id, number));
             }
         }
     }
@@ -73,7 +90,7 @@ impl<'a, S: Store> Application<'a, S> {
         let clock_ms = self.group.state.clock_ms;
         let window = self.group.windows.of(command.request.chosen_by_user);
         if let Some(entry) = window.find(&identity, clock_ms) {
-            return self.repeat(entry, *fingerprint);
+            return self.repeat(entry, command.request.chosen_by_user, *fingerprint);
         }
         if window.is_full() {
             return Ok(Rejection::Busy.encode());
@@ -90,31 +107,45 @@ impl<'a, S: Store> Application<'a, S> {
     }
 
     /// The first outcome again, or a refusal if the request is another one.
-    fn repeat(&self, entry: Entry, fingerprint: u64) -> Result<Bytes, MachineError> {
-        let row = self
-            .row(&keys::outcome(self.id, entry.slot, entry.number))?
-            .ok_or_else(|| MachineError::corrupt("find the row of a remembered outcome"))?;
-        let first =
-            Remembered::decode(&row).map_err(StoreError::damaged("outcome of a request"))?;
+    fn repeat(
+        &self,
+        entry: Entry,
+        chosen_by_user: bool,
+        fingerprint: u64,
+    ) -> Result<Bytes, MachineError> {
+        let open = &self.rows[usize::from(chosen_by_user)];
+        let stored;
+        let row = if open.number() == Some(entry.row) {
+            open
+        } else {
+            let row = self.row(&keys::outcomes(self.id, entry.row))?;
+            let row = row.ok_or_else(|| MachineError::corrupt("find a row of outcomes"))?;
+            let row = OutcomeRow::decode(&row);
+            stored = row.map_err(StoreError::damaged("outcomes of requests"))?;
+            &stored
+        };
+        let first = row
+            .find(&entry.identity)
+            .ok_or_else(|| MachineError::corrupt("find a remembered outcome in its row"))?;
         if first.fingerprint == fingerprint {
-            Ok(outcome::repeat(first.outcome))
+            Ok(outcome::repeat(&first.outcome))
         } else {
             Ok(Rejection::RequestIdReused.encode())
         }
     }
 
-    fn remember(&mut self, received: &Received, identity: Identity, number: u64, outcome: &[u8]) {
+    fn remember(&mut self, received: &Received, identity: Identity, number: u64, outcome: &Bytes) {
         let Command { slot, request, .. } = received.command;
-        let at_ms = self.group.state.clock_ms;
-        let row = Remembered {
-            chosen_by_user: request.chosen_by_user,
+        let row = &mut self.rows[usize::from(request.chosen_by_user)];
+        row.outcomes.push(Remembered {
+            slot,
+            number,
             identity,
             fingerprint: received.fingerprint,
-            at_ms,
-            outcome,
-        };
-        self.writes.put(keys::outcome(self.id, slot, number), row.encode());
-        let entry = Entry { identity, at_ms, number, slot };
+            outcome: outcome.clone(),
+        });
+        let entry =
+            Entry { identity, at_ms: row.at_ms, row: row.number().expect("it has just got one") };
         self.group.windows.of(request.chosen_by_user).remember(entry);
     }
 

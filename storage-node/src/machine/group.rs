@@ -9,14 +9,14 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::{AppliedState, DecodeError};
-use ringkv_topology::{GroupId, Slot};
+use ringkv_topology::GroupId;
 
 use super::view::View;
 use super::window::{Entry, Window};
 use super::{Retention, keys};
 use crate::format;
 use crate::owned_slots::OwnedSlots;
-use crate::remembered::Remembered;
+use crate::remembered::{OutcomeRow, Remembered};
 use crate::store::{Store, StoreError};
 
 const VERSION: u8 = 1;
@@ -82,7 +82,7 @@ impl Group {
         let state = GroupState::decode(&state).map_err(StoreError::damaged("group state"))?;
         let owned = OwnedSlots::decode(&owned).map_err(StoreError::damaged("slots of a group"))?;
         let mut group = Self::new(state, owned, retention);
-        group.windows.load(store, id, &group.view.owned)?;
+        group.windows.load(store, id)?;
         Ok(Some(group))
     }
 }
@@ -102,38 +102,27 @@ impl Windows {
         if chosen_by_user { &mut self.user } else { &mut self.gateway }
     }
 
-    fn load<S: Store>(
-        &mut self,
-        store: &S,
-        id: GroupId,
-        owned: &OwnedSlots,
-    ) -> Result<(), StoreError> {
-        let mut entries = Vec::new();
-        for slot in owned.iter() {
-            let mut damage = None;
-            store.scan(&keys::outcome_range(id, slot), &mut |key, row| {
-                match entry(slot, key, row) {
-                    Ok(found) => entries.push(found),
-                    Err(error) => damage = Some(error),
-                }
-                if damage.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })?;
-            if let Some(error) = damage {
-                return Err(StoreError::damaged("outcome of a request")(error));
+    /// Reads the rows back in the order in which they came about: numbers only rise.
+    fn load<S: Store>(&mut self, store: &S, id: GroupId) -> Result<(), StoreError> {
+        let mut damage = None;
+        store.scan(&keys::outcomes_range(id), &mut |_, row| match OutcomeRow::decode(row) {
+            Ok(row) => {
+                self.remember(&row);
+                ControlFlow::Continue(())
             }
-        }
-        // The order in which they came about: the clock and the counter of a group only rise.
-        entries.sort_unstable_by_key(|(_, e)| (e.at_ms, e.number, e.slot));
-        for (chosen_by_user, entry) in entries {
-            self.of(chosen_by_user).remember(entry);
-        }
-        Ok(())
+            Err(error) => {
+                damage = Some(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        damage.map_or(Ok(()), |error| Err(StoreError::damaged("outcomes of requests")(error)))
     }
-}
 
-fn entry(slot: Slot, key: &[u8], row: &[u8]) -> Result<(bool, Entry), DecodeError> {
-    let number = key.last_chunk().ok_or(DecodeError::EndedEarly)?;
-    let row = Remembered::decode(row)?;
-    let number = u64::from_be_bytes(*number);
-    Ok((row.chosen_by_user, Entry { identity: row.identity, at_ms: row.at_ms, number, slot }))
+    fn remember(&mut self, row: &OutcomeRow) {
+        let Some(number) = row.number() else { return };
+        let window = self.of(row.chosen_by_user);
+        for Remembered { identity, .. } in &row.outcomes {
+            window.remember(Entry { identity: *identity, at_ms: row.at_ms, row: number });
+        }
+    }
 }

@@ -1,13 +1,13 @@
 //! The index over a group's remembered outcomes: finds a retry, and which outcomes may be dropped.
 //!
 //! In memory only, rebuilt from the rows. What it holds is a function of the commands applied and
-//! nothing else, so that replicas forget the same outcome at the same command. Bounded by time of
-//! the group clock and by count.
+//! nothing else, so that replicas forget the same outcomes at the same entry; they are forgotten by
+//! whole rows, as they are dropped, so that a restart finds neither more nor less. Bounded by time
+//! of the group clock and by count.
 
 use std::collections::VecDeque;
 
 use hashbrown::HashTable;
-use ringkv_topology::Slot;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::remembered::Identity;
@@ -28,8 +28,8 @@ pub struct Keep {
 pub(super) struct Entry {
     pub(super) identity: Identity,
     pub(super) at_ms: u64,
-    pub(super) number: u64,
-    pub(super) slot: Slot,
+    /// The number of the row it is in.
+    pub(super) row: u64,
 }
 
 /// Remembered outcomes in the order in which they came about.
@@ -72,23 +72,29 @@ impl Window {
         });
     }
 
-    /// Takes out the oldest outcome if its time is over.
-    pub(super) fn forget_due(&mut self, clock_ms: u64) -> Option<Entry> {
+    /// Takes out the oldest row of outcomes if its time is over, and gives its number.
+    pub(super) fn forget_due(&mut self, clock_ms: u64) -> Option<u64> {
         let under_pressure = self.entries.len() > self.keep.count_max / 4 * 3;
         let kept_ms =
             if under_pressure { self.keep.kept_under_pressure_ms } else { self.keep.kept_ms };
-        let oldest = *self.entries.front()?;
-        if clock_ms < oldest.at_ms.saturating_add(kept_ms) {
+        let Entry { at_ms, row, .. } = *self.entries.front()?;
+        if clock_ms < at_ms.saturating_add(kept_ms) {
             return None;
         }
+        while self.entries.front().is_some_and(|entry| entry.row == row) {
+            self.forget_oldest();
+        }
+        Some(row)
+    }
+
+    fn forget_oldest(&mut self) {
+        let oldest = self.entries.pop_front().expect("asked only when there is one");
         let first = self.first;
         self.ordinals
             .find_entry(hash(&oldest.identity), |ordinal| *ordinal == first)
             .expect("every entry is in the index")
             .remove();
-        self.entries.pop_front();
         self.first = self.first.wrapping_add(1);
-        Some(oldest)
     }
 
     fn entry(&self, ordinal: u32) -> &Entry {
@@ -107,8 +113,8 @@ mod tests {
 
     const KEEP: Keep = Keep { kept_ms: 100, kept_under_pressure_ms: 20, count_max: 8 };
 
-    fn entry(id: u8, at_ms: u64, number: u64) -> Entry {
-        Entry { identity: Identity([id; 16]), at_ms, number, slot: Slot(1) }
+    fn entry(id: u8, at_ms: u64, row: u64) -> Entry {
+        Entry { identity: Identity([id; 16]), at_ms, row }
     }
 
     #[test]
@@ -119,7 +125,7 @@ mod tests {
         assert_eq!(window.find(&Identity([2; 16]), 149), None);
         assert_eq!(window.find(&Identity([1; 16]), 150), None);
         assert_eq!(window.forget_due(149), None);
-        assert_eq!(window.forget_due(150), Some(entry(1, 50, 7)));
+        assert_eq!(window.forget_due(150), Some(7));
         assert_eq!(window.forget_due(150), None);
     }
 
@@ -132,31 +138,47 @@ mod tests {
         }
         assert!(window.is_full());
         assert_eq!(window.forget_due(19), None);
-        assert_eq!(window.forget_due(20), Some(entry(0, 0, 0)));
-        assert_eq!(window.forget_due(20), Some(entry(1, 0, 1)));
+        assert_eq!(window.forget_due(20), Some(0));
+        assert_eq!(window.forget_due(20), Some(1));
         assert_eq!(window.forget_due(20), None, "six of eight are no crowd");
+    }
+
+    #[test]
+    fn a_row_is_forgotten_whole() {
+        let mut window = Window::new(KEEP);
+        (0..3).for_each(|id| window.remember(entry(id, 0, 5)));
+        window.remember(entry(3, 0, 6));
+        assert_eq!(window.forget_due(100), Some(5));
+        assert_eq!(window.entries.len(), 1);
+        assert_eq!(window.find(&Identity([3; 16]), 99), Some(entry(3, 0, 6)));
     }
 
     proptest! {
         #[test]
         fn it_finds_what_a_plain_list_finds(
-            steps in prop::collection::vec((0u8..20, 0u64..30), 0..200), first in any::<u32>(),
+            steps in prop::collection::vec((0u8..20, 0u64..30, any::<bool>()), 0..200),
+            first in any::<u32>(),
         ) {
             let mut window = Window::new(KEEP);
             window.first = first | 0xFFFF_FF00;
             let mut list: Vec<Entry> = Vec::new();
-            let mut clock_ms = 0;
-            for (number, (id, pause)) in steps.into_iter().enumerate() {
-                clock_ms += pause;
+            let (mut clock_ms, mut row) = (0, 0);
+            for (id, pause, same_row) in steps {
+                // Outcomes of one row are of one time.
+                if !same_row {
+                    clock_ms += pause;
+                    row += 1;
+                }
                 while let Some(forgotten) = window.forget_due(clock_ms) {
-                    prop_assert_eq!(forgotten, list.remove(0));
+                    prop_assert_eq!(list[0].row, forgotten);
+                    list.retain(|entry| entry.row != forgotten);
                 }
                 let identity = Identity([id; 16]);
                 let live = |e: &&Entry| e.identity == identity && clock_ms < e.at_ms + KEEP.kept_ms;
                 let expected = list.iter().find(live).copied();
                 prop_assert_eq!(window.find(&identity, clock_ms), expected);
                 if expected.is_none() && !window.is_full() {
-                    let entry = entry(id, clock_ms, number as u64);
+                    let entry = entry(id, clock_ms, row);
                     window.remember(entry);
                     list.push(entry);
                 }

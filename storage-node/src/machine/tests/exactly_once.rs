@@ -116,7 +116,7 @@ fn rows_of_forgotten_outcomes_are_dropped() {
     let mut rows = 0;
     harness
         .store
-        .scan(&keys::outcome_range(GROUP, SLOT), &mut |_, _| {
+        .scan(&keys::outcomes_range(GROUP), &mut |_, _| {
             rows += 1;
             ControlFlow::Continue(())
         })
