@@ -317,6 +317,9 @@ fn raft_config(config: &PollerConfig, replica: ReplicaId, applied: LogIndex) -> 
         // raft-rs 0.7.0 adds entries to an empty append of the same peer without a look at where
         // that one stands: the peer would take them for later entries than they are.
         batch_append: false,
+        // A risen commit index travels with the next append or heartbeat: a message of its own for
+        // every commit is a third of all traffic, and followers serve no reads.
+        skip_bcast_commit: true,
         read_only_option: ReadOnlyOption::Safe,
         max_uncommitted_size: config.uncommitted_bytes_max,
         max_committed_size_per_ready: config.append_bytes_max * 4,
