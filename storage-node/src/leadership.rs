@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use ringkv_consensus::{GroupStatus, Role};
 use ringkv_topology::{GroupId, NodeId, Topology};
 
+use crate::peer_health::PeerHealth;
+
 /// Steps in a row for which the preferred node must be fit; one step is a second.
 const STEPS_FIT: u32 = 3;
 /// A replica this close behind takes over within a round trip.
@@ -28,12 +30,14 @@ pub(crate) struct LeadershipReturn {
 
 impl LeadershipReturn {
     /// Takes note of the present state, once a second, and gives at most one group with the node
-    /// to hand it to.
+    /// to hand it to. `peers` knows which nodes answer: what a single group has heard lately is
+    /// too little to go by.
     pub(crate) fn step(
         &mut self,
         topology: &Topology,
         node: NodeId,
         present: &[GroupStatus],
+        peers: &PeerHealth,
     ) -> Option<(GroupId, NodeId)> {
         self.waits.retain(|_, steps| {
             *steps -= 1;
@@ -41,7 +45,7 @@ impl LeadershipReturn {
         });
         let fit: Vec<(GroupId, NodeId)> = present
             .iter()
-            .filter_map(|status| Some((status.group, fit_owner(topology, node, status)?)))
+            .filter_map(|status| Some((status.group, fit_owner(topology, node, status, peers)?)))
             .collect();
         self.fit.retain(|group, _| fit.iter().any(|(other, _)| other == group));
         for (group, _) in &fit {
@@ -58,13 +62,18 @@ impl LeadershipReturn {
 }
 
 /// The node that should lead a group led here and could do so now.
-fn fit_owner(topology: &Topology, node: NodeId, status: &GroupStatus) -> Option<NodeId> {
+fn fit_owner(
+    topology: &Topology,
+    node: NodeId,
+    status: &GroupStatus,
+    peers: &PeerHealth,
+) -> Option<NodeId> {
     let preferred = topology.groups.get(&status.group)?.preferred_leader;
     if status.role != Role::Leader || preferred == node {
         return None;
     }
     let peer = status.peers.iter().find(|peer| peer.node == preferred)?;
-    let fit = peer.voter && peer.recently_active && peer.lag_entries <= LAG_ENTRIES_MAX;
+    let fit = peer.voter && peers.answers(preferred) && peer.lag_entries <= LAG_ENTRIES_MAX;
     fit.then_some(preferred)
 }
 
@@ -89,12 +98,18 @@ mod tests {
         GroupStatus { peers: vec![peer], ..test_topology::status(group, 1, Some(1)) }
     }
 
+    /// Takes a step of node 1 in a cluster of three.
+    fn step(returns: &mut LeadershipReturn, present: &[GroupStatus]) -> Option<(GroupId, NodeId)> {
+        let mut peers = PeerHealth::default();
+        peers.look(NodeId(1), present);
+        returns.step(&test_topology::formed(3), NodeId(1), present, &peers)
+    }
+
     #[test]
     fn a_fit_owner_gets_its_group_back_after_three_steps_and_one_group_at_a_time() {
-        let topology = test_topology::formed(3);
         let mut returns = LeadershipReturn::default();
         let present = [test_topology::status(1, 1, Some(1)), led(2, 0), led(3, 0)];
-        let mut step = || returns.step(&topology, NodeId(1), &present);
+        let mut step = || step(&mut returns, &present);
         assert_eq!((step(), step()), (None, None));
         assert_eq!(step(), Some((GroupId(2), NodeId(2))));
         assert_eq!(step(), Some((GroupId(3), NodeId(3))));
@@ -103,22 +118,28 @@ mod tests {
 
     #[test]
     fn a_lapse_starts_the_count_again() {
-        let topology = test_topology::formed(3);
         let mut returns = LeadershipReturn::default();
-        let mut step = |lag| returns.step(&topology, NodeId(1), &[led(2, lag)]);
         for lag in [0, 0, 1_000, 0, 0] {
-            assert_eq!(step(lag), None);
+            assert_eq!(step(&mut returns, &[led(2, lag)]), None);
         }
-        assert!(step(0).is_some());
+        assert!(step(&mut returns, &[led(2, 0)]).is_some());
+    }
+
+    #[test]
+    fn an_owner_that_does_not_answer_gets_nothing() {
+        let mut returns = LeadershipReturn::default();
+        let mut silent = led(2, 0);
+        silent.peers[0].recently_active = false;
+        for _ in 0..10 {
+            assert_eq!(step(&mut returns, std::slice::from_ref(&silent)), None);
+        }
     }
 
     #[test]
     fn a_node_that_cannot_hold_it_is_not_asked_again_at_once() {
-        let topology = test_topology::formed(3);
         let mut returns = LeadershipReturn::default();
-        let given: Vec<u32> = (1..=70)
-            .filter(|_| returns.step(&topology, NodeId(1), &[led(2, 0)]).is_some())
-            .collect();
+        let given: Vec<u32> =
+            (1..=70).filter(|_| step(&mut returns, &[led(2, 0)]).is_some()).collect();
         assert_eq!(given, [3, 33, 63]);
     }
 }

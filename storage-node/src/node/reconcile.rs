@@ -1,7 +1,7 @@
 //! Brings the node in line with the topology, and keeps watching over what it leads.
 //!
 //! One task does all of it: it follows the topology, sends heartbeats, and takes a look at the
-//! engine twice a second. Everything is level-triggered, so that a lost message only costs the
+//! engine now and then. Everything is level-triggered, so that a lost message only costs the
 //! time to the next look.
 
 use std::sync::Arc;
@@ -23,11 +23,15 @@ use crate::placement_link::{self, Report};
 use crate::replicas;
 use crate::topology_file;
 
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
-/// How often a node that is not ready yet finds out whether it is.
+/// Looks at the peers.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Looks between two checks for missing replicas.
+const LOOKS_PER_CHECK: u32 = 5;
+/// Looks between two groups handed back.
+const LOOKS_PER_RETURN: u32 = 10;
+/// How often a node finds out whether it is ready, while it is not and while it is.
 const UNREADY_INTERVAL: Duration = Duration::from_millis(50);
-/// Leadership is handed back at every second look: one group a second.
-const LOOKS_PER_RETURN: u32 = 2;
+const READY_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(super) struct Reconciler<'a> {
     node: &'a Node,
@@ -122,8 +126,10 @@ impl<'a> Reconciler<'a> {
         let mut returns = LeadershipReturn::default();
         for looks in 0u32.. {
             due.tick().await;
-            self.create_missing();
             self.peers.lock().look(self.node.identity.node, &self.engine.status());
+            if looks % LOOKS_PER_CHECK == 0 {
+                self.create_missing();
+            }
             if looks % LOOKS_PER_RETURN == 0 {
                 self.hand_back(&mut returns);
             }
@@ -145,14 +151,15 @@ impl<'a> Reconciler<'a> {
                 Some(reason) => self.node.start.health.unready("groups", reason),
                 None => self.node.start.health.ready("groups"),
             }
-            tokio::time::sleep(if ready { LOOK_INTERVAL } else { UNREADY_INTERVAL }).await;
+            tokio::time::sleep(if ready { READY_INTERVAL } else { UNREADY_INTERVAL }).await;
         }
     }
 
     fn hand_back(&self, returns: &mut LeadershipReturn) {
         let Some(topology) = self.node.view.get() else { return };
-        let status = self.engine.status();
-        if let Some((group, to)) = returns.step(&topology, self.node.identity.node, &status) {
+        let (node, status) = (self.node.identity.node, self.engine.status());
+        let due = returns.step(&topology, node, &status, &self.peers.lock());
+        if let Some((group, to)) = due {
             tracing::info!(group = group.0, to = to.0, "handing leadership back");
             self.engine.transfer_leader(group, to);
         }

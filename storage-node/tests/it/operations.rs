@@ -85,7 +85,7 @@ async fn the_metrics_promised_are_there_with_help() {
         let mut client = connect(node.grpc).await;
         execute(&mut client, put(&topology, b"k", b"v")).await;
         execute(&mut client, get(&topology, b"k")).await;
-        // The health of peers is judged twice a second.
+        // The health of peers is looked at ten times a second.
         pages += &node.page_saying("/metrics", "raft_node_health{").await;
     }
     for name in [
