@@ -4,6 +4,10 @@ use anyhow::Context as _;
 use clap::Parser as _;
 use ringkv_gateway::{Args, Config};
 
+/// Requests are many small pieces of memory that pass from thread to thread.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> anyhow::Result<()> {
     let args = Args::parse();
     let (format, level) = (args.log_format, args.log_level.clone());
