@@ -11,6 +11,7 @@ pub struct Coverage {
     pub faults: u64,
     pub starts: u64,
     pub kills: u64,
+    pub stops: u64,
     pub pauses: u64,
     pub cuts: u64,
     pub transfers: u64,
@@ -39,6 +40,7 @@ impl AddAssign for Coverage {
         self.faults += other.faults;
         self.starts += other.starts;
         self.kills += other.kills;
+        self.stops += other.stops;
         self.pauses += other.pauses;
         self.cuts += other.cuts;
         self.transfers += other.transfers;

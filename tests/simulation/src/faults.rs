@@ -21,6 +21,8 @@ pub(crate) struct Fault {
 pub(crate) enum FaultKind {
     /// The processes die, lose what was not synced, and start again at the end of the fault.
     Kill { processes: Vec<Endpoint> },
+    /// The process hands over, then dies at the end of the fault and starts again at once.
+    Stop { process: Endpoint },
     /// The process stands still; what is due meanwhile happens late.
     Pause { process: Endpoint },
     /// What is sent on these links is lost.
@@ -35,6 +37,13 @@ pub(crate) enum FaultKind {
     Transfer { from: Endpoint, to: Endpoint },
 }
 
+impl Fault {
+    /// Whether the fault has begun and is not over.
+    pub(crate) fn is_on(&self, now: Micros) -> bool {
+        self.at <= now && now <= self.at + self.lasts
+    }
+}
+
 /// Who is there to be hit. Endpoints are numbered storage nodes, placement replicas, clients.
 struct Targets {
     storage: usize,
@@ -42,19 +51,20 @@ struct Targets {
     endpoints: usize,
 }
 
+/// Draws how long a fault of one kind lasts and whom it hits.
+type Draw = fn(&Targets, &mut Stream) -> (Micros, FaultKind);
+
 /// Draws the schedule of a run, in order of time. Faults may overlap.
 pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fault> {
     let processes = swarm.storage_nodes + swarm.placement_replicas;
-    let targets = Targets {
-        storage: swarm.storage_nodes,
-        processes,
-        endpoints: processes + swarm.clients,
-    };
-    let FaultRates { kill, kill_all, pause, cut, clog, slow_disk, clock_step, transfer } =
+    let targets =
+        Targets { storage: swarm.storage_nodes, processes, endpoints: processes + swarm.clients };
+    let FaultRates { kill, kill_all, stop, pause, cut, clog, slow_disk, clock_step, transfer } =
         swarm.faults.clone();
-    let kinds: [(Option<Micros>, fn(&Targets, &mut Stream) -> (Micros, FaultKind)); 8] = [
+    let kinds: [(Option<Micros>, Draw); 9] = [
         (kill, draw_kill),
         (kill_all, draw_kill_all),
+        (stop, draw_stop),
         (pause, draw_pause),
         (cut, draw_cut),
         (clog, draw_clog),
@@ -88,6 +98,11 @@ fn draw_kill(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
 
 fn draw_kill_all(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
     (lasts(rng) / 2, FaultKind::Kill { processes: (0..targets.processes).collect() })
+}
+
+fn draw_stop(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
+    let grace = rng.between(MILLISECOND, 600 * MILLISECOND);
+    (grace, FaultKind::Stop { process: rng.below(targets.processes) })
 }
 
 fn draw_pause(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
@@ -146,9 +161,7 @@ fn draw_links(targets: &Targets, rng: &mut Stream) -> Vec<(Endpoint, Endpoint)> 
             let other = (lone + 1 + rng.below(targets.processes - 1)) % targets.processes;
             vec![(lone, other), (other, lone)]
         }
-        _ => pairs(targets.storage)
-            .filter(|(a, b)| !matches!(a.abs_diff(*b), 0 | 1))
-            .collect(),
+        _ => pairs(targets.storage).filter(|(a, b)| !matches!(a.abs_diff(*b), 0 | 1)).collect(),
     }
 }
 
@@ -187,6 +200,6 @@ mod tests {
                 seen.insert(debug.split(' ').next().unwrap_or_default().to_owned());
             }
         }
-        assert_eq!(seen.len(), 7, "{seen:?}");
+        assert_eq!(seen.len(), 8, "{seen:?}");
     }
 }

@@ -68,10 +68,3 @@ pub(crate) struct Operation {
     pub(crate) answered: Moment,
     pub(crate) answer: Answer,
 }
-
-impl Operation {
-    /// Whether the operation ended before `other` was invoked.
-    pub(crate) fn precedes(&self, other: &Self) -> bool {
-        self.answer != Answer::Unknown && self.answered < other.invoked
-    }
-}

@@ -225,8 +225,9 @@ impl Invariants {
                 ));
             }
             let print = entry.pack.as_ref().map_or(0, |pack| xxh3_64(pack.as_bytes()));
-            same(&mut group.applied, index, print)
-                .map_err(|()| format!("group {id}: node {node} applies another entry at {index}"))?;
+            same(&mut group.applied, index, print).map_err(|()| {
+                format!("group {id}: node {node} applies another entry at {index}")
+            })?;
         }
         Ok(())
     }

@@ -16,7 +16,9 @@ pub(crate) enum Verdict {
     Linearizable,
     /// No order explains the answers; the operation named is the first, in time, whose answer
     /// cannot be explained together with those before it.
-    Violation { operation: usize },
+    Violation {
+        operation: usize,
+    },
     /// The search was given up at its bound.
     TooHard,
 }

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use ringkv_consensus::{
-    AppliedState, ApplyTask, Effects, Genesis, GroupStatus, Input, LogBatch, LogIndex, LogReader as _,
-    LogWriter as _, MemoryLog, Poller, PollerConfig, SnapshotBuilt, SnapshotId, StoredGroup,
+    AppliedState, ApplyTask, Effects, Genesis, GroupStatus, Input, LogBatch, LogIndex,
+    LogReader as _, LogWriter as _, MemoryLog, Poller, PollerConfig, SnapshotBuilt, SnapshotId,
+    StoredGroup,
 };
 use ringkv_topology::{GroupId, NodeId};
 

@@ -50,6 +50,7 @@ pub(crate) struct DiskRates {
 pub(crate) struct FaultRates {
     pub(crate) kill: Option<Micros>,
     pub(crate) kill_all: Option<Micros>,
+    pub(crate) stop: Option<Micros>,
     pub(crate) pause: Option<Micros>,
     pub(crate) cut: Option<Micros>,
     pub(crate) clog: Option<Micros>,
@@ -61,14 +62,14 @@ pub(crate) struct FaultRates {
 impl Swarm {
     /// Draws a run's character.
     pub(crate) fn draw(rng: &mut Stream) -> Self {
-        let busy = rng.between(8, 14) * SECOND;
+        let busy = rng.between(10, 40) * SECOND;
         Self {
             storage_nodes: 3 + rng.below(3),
             placement_replicas: *rng.pick(&[1, 3, 3]),
             clients: 3 + rng.below(4),
-            keys: 4 + rng.below(8),
+            keys: 4 + rng.below(16),
             busy,
-            operations_per_client: 80 + rng.below(120),
+            operations_per_client: 100 + rng.below(500),
             think_max: *rng.pick(&[10, 50, 150]) * MILLISECOND,
             network: network(rng),
             disk: disk(rng),
@@ -110,6 +111,7 @@ fn faults(rng: &mut Stream) -> FaultRates {
     FaultRates {
         kill: kind(0.7, SECOND, 5 * SECOND),
         kill_all: kind(0.3, 4 * SECOND, 10 * SECOND),
+        stop: kind(0.3, SECOND, 6 * SECOND),
         pause: kind(0.5, SECOND, 6 * SECOND),
         cut: kind(0.7, SECOND, 5 * SECOND),
         clog: kind(0.5, SECOND, 5 * SECOND),

@@ -8,7 +8,9 @@ mod control;
 mod engine;
 mod finish;
 mod misfortune;
+mod nodes;
 mod service;
+mod snapshots;
 
 use std::collections::BTreeMap;
 
@@ -35,8 +37,16 @@ pub(crate) use service::{KvResult, WriteBody};
 
 /// Something that is due.
 pub(crate) enum Event {
-    Process { process: Endpoint, life: u64, event: ProcessEvent },
-    Frame { from: Endpoint, to: Endpoint, frame: Bytes },
+    Process {
+        process: Endpoint,
+        life: u64,
+        event: ProcessEvent,
+    },
+    Frame {
+        from: Endpoint,
+        to: Endpoint,
+        frame: Bytes,
+    },
     SnapshotArrives {
         from: Endpoint,
         life: u64,
@@ -44,12 +54,27 @@ pub(crate) enum Event {
         snapshot: OutgoingSnapshot,
         files: SnapshotFiles,
     },
-    Request { to: Endpoint, request: KvRequest },
-    Answer { client: Endpoint, answer: KvAnswer },
-    ClientTimer { client: Endpoint, timer: u64 },
-    Control { from: Endpoint, to: Endpoint, message: ControlMessage },
+    Request {
+        to: Endpoint,
+        request: KvRequest,
+    },
+    Answer {
+        client: Endpoint,
+        answer: KvAnswer,
+    },
+    ClientTimer {
+        client: Endpoint,
+        timer: u64,
+    },
+    Control {
+        from: Endpoint,
+        to: Endpoint,
+        message: ControlMessage,
+    },
     /// A storage node without an identity asks for one.
-    Errand { process: Endpoint },
+    Errand {
+        process: Endpoint,
+    },
     Fault(usize),
     FaultOver(usize),
 }
@@ -136,6 +161,12 @@ impl World {
     /// # Errors
     /// The first broken promise.
     pub(crate) fn run(&mut self) -> Result<(), Violation> {
+        let result = self.live();
+        self.sum_up();
+        result
+    }
+
+    fn live(&mut self) -> Result<(), Violation> {
         self.form()?;
         self.faults = schedule(&self.swarm, self.agenda.now(), &mut self.seed.stream("faults", 0));
         for index in 0..self.faults.len() {

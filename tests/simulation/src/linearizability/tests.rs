@@ -54,10 +54,7 @@ fn an_unknown_write_may_apply_late_or_never_but_not_early() {
     let unknown = unknown_put(5, 10);
     assert_eq!(verdict(&[unknown, get((90, 91), Some((10, 7)))]), Verdict::Linearizable);
     assert_eq!(verdict(&[unknown, get((90, 91), None)]), Verdict::Linearizable);
-    assert!(matches!(
-        verdict(&[get((1, 2), Some((10, 7))), unknown]),
-        Verdict::Violation { .. }
-    ));
+    assert!(matches!(verdict(&[get((1, 2), Some((10, 7))), unknown]), Verdict::Violation { .. }));
     assert!(matches!(
         verdict(&[unknown, get((10, 11), Some((10, 7))), get((20, 21), None)]),
         Verdict::Violation { operation: 2 }
@@ -83,6 +80,10 @@ fn the_bound_on_the_search_is_kept() {
     assert_eq!(check(&operations, 500), Verdict::TooHard);
 }
 
+fn precedes(first: &Operation, second: &Operation) -> bool {
+    first.answer != Answer::Unknown && first.answered < second.invoked
+}
+
 /// Every order, with no memo and no cleverness.
 fn explains(operations: &[Operation], placed: u32, register: Register) -> bool {
     let left = |index: &usize| placed & (1 << index) == 0;
@@ -92,8 +93,9 @@ fn explains(operations: &[Operation], placed: u32, register: Register) -> bool {
         return true;
     }
     (0..operations.len()).filter(left).any(|index| {
-        let first =
-            (0..operations.len()).filter(left).all(|o| !operations[o].precedes(&operations[index]));
+        let first = (0..operations.len())
+            .filter(left)
+            .all(|o| !precedes(&operations[o], &operations[index]));
         first
             && register
                 .step(&operations[index])
@@ -168,7 +170,7 @@ fn right_answer(
     Answer::Written {
         revision: *revision,
         existed: previous.is_some(),
-        previous: (*revision % 2 == 0).then_some(previous),
+        previous: revision.is_multiple_of(2).then_some(previous),
     }
 }
 

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ringkv_client::routing::{Attempts, Failure, Next, Route, Router};
 use ringkv_client::Outcome;
+use ringkv_client::routing::{Attempts, Failure, Next, Route, Router};
 use ringkv_topology::{GroupId, NodeId, Topology};
 
 use super::service::{KvAnswer, KvBody, KvRequest, KvResult, WriteBody};
@@ -25,6 +25,10 @@ const DEADLINE: Micros = 5 * SECOND;
 
 /// A client's longest wait between two asks for the topology.
 const TOPOLOGY_REFRESH: Micros = SECOND;
+
+/// Share of reads that go to any replica instead of the one the router believes to lead: to one
+/// that led before, and may not know yet that it was replaced.
+const STRAY_READS: f64 = 0.2;
 
 /// One client.
 pub(super) struct Client {
@@ -209,18 +213,23 @@ impl World {
         if now >= work.deadline {
             return self.give_up(index);
         }
-        let Ok(route) = client.router.route(&key_bytes(work.key), &work.attempts) else {
+        let Ok(mut route) = client.router.route(&key_bytes(work.key), &work.attempts) else {
             self.refresh_topology(index, 50 * MILLISECOND);
             self.plan_timer(index, 20 * MILLISECOND);
             return Ok(());
         };
+        if client.rng.chance(STRAY_READS) && work.action == Action::Get {
+            let replicas =
+                client.router.topology().and_then(|known| known.groups.get(&route.group));
+            let replicas = &replicas.expect("a route names a group of the topology").replicas;
+            route.node = client.rng.pick(replicas).node;
+        }
         work.attempt += 1;
         let request = KvRequest {
             client: client.endpoint,
             operation: work.invoked,
             attempt: work.attempt,
             group: route.group,
-            epoch: route.epoch,
             slot: route.slot,
             key: key_bytes(work.key),
             body: work.body.clone(),
@@ -314,9 +323,11 @@ impl World {
     ) -> Result<(), Violation> {
         let index = self.index_of(endpoint);
         let client = &mut self.clients[index];
-        let Some(work) = client.work.as_mut().filter(|work| {
-            (work.invoked, work.attempt) == (answer.operation, answer.attempt)
-        }) else {
+        let Some(work) = client
+            .work
+            .as_mut()
+            .filter(|work| (work.invoked, work.attempt) == (answer.operation, answer.attempt))
+        else {
             return Ok(());
         };
         let Some(route) = work.route.clone() else { return Ok(()) };

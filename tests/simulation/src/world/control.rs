@@ -1,5 +1,5 @@
-//! Placement's shell and the storage nodes' tie to it: registration, forming, heartbeats, and the
-//! topology on its way to nodes and clients.
+//! Placement's shell: registrations, forming, heartbeats, and the topology on its way to nodes and
+//! clients.
 //!
 //! Drives the shipped placement state, observations and reconciler. What a node keeps in its data
 //! directory (identity, last topology) survives its crashes; what placement observes does not.
@@ -8,11 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ringkv_consensus::{Completion, Done, Genesis, Input, Members, Request, Role, Ticket};
-use ringkv_placement::command::{Command, Outcome, Refusal, Registration};
+use ringkv_placement::command::{Command, Outcome, Registration};
 use ringkv_placement::image::GROUP;
 use ringkv_placement::observations::{GroupReport, Observations};
 use ringkv_placement::reconciler::{Wanted, plan};
-use ringkv_storage_node::owned_slots::OwnedSlots;
 use ringkv_topology::{
     ClusterId, FormWhen, GroupId, NodeId, ReplicaId, Settings, SlotCount, Topology,
 };
@@ -26,9 +25,6 @@ use crate::seed::{Seed, Stream};
 use crate::swarm::Swarm;
 use crate::time::{MILLISECOND, Micros, SECOND, TICK};
 use crate::violation::Violation;
-
-/// Pause between two tries of an unregistered node.
-const REGISTER_RETRY: Micros = 100 * MILLISECOND;
 
 /// Time to form a cluster in which nothing is broken but the network of the run.
 const FORM_MAX: Micros = 120 * SECOND;
@@ -46,17 +42,17 @@ pub(crate) enum ControlMessage {
 /// Placement's shells and the nodes' data directories.
 pub(super) struct Control {
     wanted: Wanted,
-    nodes: Vec<DataDirectory>,
+    pub(super) nodes: Vec<DataDirectory>,
     shells: Vec<Shell>,
 }
 
 /// What a storage node keeps beside its stores, and whether placement knows of this life.
 #[derive(Default)]
-struct DataDirectory {
-    identity: Option<(ClusterId, NodeId)>,
-    topology: Option<Arc<Topology>>,
-    confirmed: bool,
-    incarnation: u64,
+pub(super) struct DataDirectory {
+    pub(super) identity: Option<(ClusterId, NodeId)>,
+    pub(super) topology: Option<Arc<Topology>>,
+    pub(super) confirmed: bool,
+    pub(super) incarnation: u64,
 }
 
 /// What a placement replica holds in memory only.
@@ -149,26 +145,6 @@ impl World {
         }
     }
 
-    /// A storage node without an identity asks for one.
-    pub(super) fn on_errand(&mut self, process: Endpoint) {
-        if self.control.nodes[process].identity.is_none() {
-            self.register(process);
-            self.agenda.after(REGISTER_RETRY, Event::Errand { process });
-        }
-    }
-
-    fn register(&mut self, process: Endpoint) {
-        let data = &self.control.nodes[process];
-        let registration = Registration {
-            identity: data.identity,
-            address: format!("node-{process}:50051"),
-            zone: String::new(),
-            capacity: 100,
-            incarnation: data.incarnation,
-        };
-        self.tell_placement(process, ControlMessage::Register(registration));
-    }
-
     /// A process has started: placement replicas set up their group, nodes their replicas.
     pub(super) fn on_started(&mut self, process: Endpoint) {
         match self.cluster_of(process) {
@@ -215,27 +191,6 @@ impl World {
         match self.cluster_of(process) {
             Cluster::Storage => self.on_storage_tick(process),
             Cluster::Placement => self.on_placement_tick(process),
-        }
-    }
-
-    fn on_storage_tick(&mut self, process: Endpoint) {
-        if self.rng.chance(0.1) {
-            self.ask_topology(process);
-        }
-        if !self.control.nodes[process].confirmed && self.rng.chance(0.2) {
-            self.register(process);
-        }
-        if self.rng.chance(0.05) {
-            let node = self.processes[process].node;
-            let reports = self.processes[process].status().into_iter().map(|status| GroupReport {
-                group: status.group,
-                leader: status.role == Role::Leader,
-                term: status.term,
-            });
-            let report = ControlMessage::Report { node, reports: reports.collect() };
-            for replica in self.swarm.storage_nodes..self.processes.len() {
-                self.send_control(process, replica, report.clone());
-            }
         }
     }
 
@@ -323,74 +278,17 @@ impl World {
         Ok(())
     }
 
-    fn on_registered(&mut self, process: Endpoint, outcome: Outcome) -> Result<(), Violation> {
-        match outcome {
-            Outcome::Registered { cluster, node, .. } => {
-                let data = &mut self.control.nodes[process];
-                data.confirmed = true;
-                let known = *data.identity.get_or_insert((cluster, node));
-                if known != (cluster, node) {
-                    return Err(Violation::broken(format!(
-                        "process {process} is node {} and was registered as {node}",
-                        known.1
-                    )));
-                }
-                if self.processes[process].life == 0 {
-                    self.processes[process].node = node;
-                    self.start(process)?;
-                }
-                Ok(())
-            }
-            Outcome::Refused(Refusal::NotInitialized) => Ok(()),
-            other => Err(Violation::broken(format!("process {process} registers: {other:?}"))),
-        }
-    }
-
-    fn node_topology(&mut self, process: Endpoint, topology: Arc<Topology>) {
-        let known = &mut self.control.nodes[process].topology;
-        if known.as_ref().is_none_or(|known| known.epoch < topology.epoch) {
-            *known = Some(topology);
-            self.set_up_replicas(process);
-        }
-    }
-
-    /// Creates the replicas that the topology names here and the engine lacks.
-    fn set_up_replicas(&mut self, process: Endpoint) {
-        let node = self.processes[process].node;
-        let Some(topology) = self.control.nodes[process].topology.clone() else { return };
-        let present: Vec<GroupId> =
-            self.processes[process].status().iter().map(|status| status.group).collect();
-        for group in topology.groups.values().filter(|group| !present.contains(&group.id)) {
-            let Some(replica) = group.replicas.iter().find(|replica| replica.node == node) else {
-                continue;
-            };
-            let voters = group.replicas.iter().map(|replica| (replica.id, replica.node));
-            let settings = topology.settings;
-            let slots = topology.slots_of(group.id);
-            let owned = OwnedSlots::new(settings.slot_count, settings.value_bytes_max, slots);
-            self.input(process, Input::Create(Genesis {
-                group: group.id,
-                replica: replica.id,
-                members: Members::of_voters(voters),
-                context: owned.encode(),
-            }));
-            if group.preferred_leader == node {
-                self.input(process, Input::Campaign { group: group.id });
-            }
-        }
-    }
-
     /// Asks a random placement replica for the topology.
     pub(super) fn ask_topology(&mut self, from: Endpoint) {
         self.tell_placement(from, ControlMessage::AskTopology);
     }
 
-    fn tell_placement(&mut self, from: Endpoint, message: ControlMessage) {
+    pub(super) fn tell_placement(&mut self, from: Endpoint, message: ControlMessage) {
         let replica = self.swarm.storage_nodes + self.rng.below(self.control.shells.len());
         self.send_control(from, replica, message);
     }
 
-    fn send_control(&mut self, from: Endpoint, to: Endpoint, message: ControlMessage) {
+    pub(super) fn send_control(&mut self, from: Endpoint, to: Endpoint, message: ControlMessage) {
         for at in self.network.pass(self.agenda.now(), from, to).arrivals {
             self.agenda.at(at, Event::Control { from, to, message: message.clone() });
         }

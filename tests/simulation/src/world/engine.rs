@@ -2,15 +2,10 @@
 //! carried out by events, and every promise is checked on the way.
 
 use bytes::Bytes;
-use ringkv_consensus::{
-    ApplyTask, Completion, Done, Effects, Fetch, GroupBatch, Input, LogBatch, OutgoingSnapshot, ReceivedSnapshot,
-    SnapshotBuilt,
-};
-use ringkv_topology::GroupId;
+use ringkv_consensus::{ApplyTask, Completion, Done, Effects, Fetch, GroupBatch, Input, LogBatch};
 
 use super::{Event, ProcessEvent, World};
 use crate::network::Endpoint;
-use crate::process::SnapshotFiles;
 use crate::time::{MILLISECOND, Micros, TICK};
 use crate::violation::Violation;
 
@@ -106,7 +101,8 @@ impl World {
 
     fn wake(&mut self, process: Endpoint) -> Result<(), Violation> {
         let now = self.agenda.now();
-        let before = if self.trace.is_in_words() { self.processes[process].status() } else { vec![] };
+        let before =
+            if self.trace.is_in_words() { self.processes[process].status() } else { vec![] };
         let Some((effects, status)) = self.processes[process].handle(now) else { return Ok(()) };
         for (before, after) in before.iter().zip(&status) {
             if (before.role, before.term) != (after.role, after.term) {
@@ -181,15 +177,6 @@ impl World {
         self.after(took, process, ProcessEvent::Fetched(fetch));
     }
 
-    fn plan_build(&mut self, process: Endpoint, group: GroupId) {
-        let fails = !self.calm && self.rng.chance(self.swarm.snapshot_failure);
-        let built: Option<SnapshotBuilt> =
-            if fails { None } else { self.processes[process].build(group) };
-        self.say(|| format!("process {process} builds a snapshot of group {group}: {built:?}"));
-        let took = self.rng.between(MILLISECOND, 200 * MILLISECOND);
-        self.after(took, process, ProcessEvent::Built(group, built));
-    }
-
     /// Makes the state machine store durable, beside the running apply.
     pub(super) fn flush(&mut self, process: Endpoint) {
         if self.processes[process].begin_flush() {
@@ -238,8 +225,7 @@ impl World {
     }
 
     fn apply(&mut self, process: Endpoint, batches: &[GroupBatch]) -> Result<(), Violation> {
-        let outcomes =
-            self.processes[process].machine.apply(batches).map_err(Violation::broken)?;
+        let outcomes = self.processes[process].machine.apply(batches).map_err(Violation::broken)?;
         let entries =
             batches.iter().flat_map(|batch| batch.entries.iter().map(|e| (batch.group, e)));
         let mut completions = Vec::new();
@@ -258,20 +244,6 @@ impl World {
         self.on_completions(process, completions)
     }
 
-    fn install(&mut self, process: Endpoint, snapshot: &ReceivedSnapshot) -> Result<(), Violation> {
-        let (group, id) = (snapshot.group, &snapshot.id);
-        let files = self.processes[process].received(group, id).ok_or_else(|| {
-            Violation::broken(format!(
-                "process {process} group {group}: snapshot {id} is installed after its files went"
-            ))
-        })?;
-        self.processes[process].install(group, &files);
-        self.coverage.installs += 1;
-        self.say(|| format!("process {process} installs group {group} at {:?}", files.applied));
-        self.input(process, Input::Installed { group });
-        Ok(())
-    }
-
     fn send_frame(&mut self, process: Endpoint, to: ringkv_topology::NodeId, frame: Bytes) {
         let target = self.endpoint_of(self.cluster_of(process), to);
         let passage = self.network.pass(self.agenda.now(), process, target);
@@ -282,68 +254,6 @@ impl World {
         if passage.told {
             let wait = self.rng.between(100, 50 * MILLISECOND);
             self.after(wait, process, ProcessEvent::Unreachable(to));
-        }
-    }
-
-    /// Streams a snapshot: the files travel as one event, which may fail or come to nobody.
-    fn send_snapshot(&mut self, process: Endpoint, snapshot: OutgoingSnapshot) {
-        let files = self.processes[process].built(snapshot.group, &snapshot.id);
-        let target = self.endpoint_of(self.cluster_of(process), snapshot.to_node);
-        let passage = self.network.pass(self.agenda.now(), process, target);
-        let fails = !self.calm && self.rng.chance(self.swarm.snapshot_failure);
-        let took = self.rng.between(MILLISECOND, 300 * MILLISECOND);
-        match (passage.arrivals.first(), files) {
-            (Some(at), Some(files)) if !fails => {
-                let life = self.processes[process].life;
-                let at = at + took;
-                self.agenda.at(
-                    at,
-                    Event::SnapshotArrives { from: process, life, to: target, snapshot, files },
-                );
-            }
-            _ => self.snapshot_sent(process, took, &snapshot, false),
-        }
-    }
-
-    fn snapshot_sent(
-        &mut self,
-        process: Endpoint,
-        wait: Micros,
-        snapshot: &OutgoingSnapshot,
-        ok: bool,
-    ) {
-        let (group, to) = (snapshot.group, snapshot.to_replica);
-        self.after(wait, process, ProcessEvent::SnapshotSent { group, to, ok });
-    }
-
-    /// A snapshot has reached its target's disk, if that is up; the sender learns which.
-    pub(super) fn on_snapshot(
-        &mut self,
-        from: (Endpoint, u64),
-        to: Endpoint,
-        snapshot: &OutgoingSnapshot,
-        files: SnapshotFiles,
-    ) {
-        let (sender, life) = from;
-        let arrived = self.processes[to].is_up();
-        if arrived {
-            let applied = files.applied.clone();
-            let id = self.processes[to].receive(snapshot.group, files);
-            let received = ReceivedSnapshot {
-                group: snapshot.group,
-                from: self.processes[sender].node,
-                id,
-                manifest: snapshot.manifest.clone(),
-                message: snapshot.message.clone(),
-                applied,
-            };
-            self.input(to, Input::SnapshotReceived(received));
-        }
-        if self.processes[sender].life == life && self.processes[sender].is_up() {
-            // The answer may be lost: the sender then takes the transfer for failed.
-            let passage = self.network.pass(self.agenda.now(), to, sender);
-            let ok = arrived && !passage.arrivals.is_empty();
-            self.snapshot_sent(sender, self.swarm.network.delay.1, snapshot, ok);
         }
     }
 }

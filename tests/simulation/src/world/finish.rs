@@ -21,6 +21,9 @@ const CONVERGE_MAX_SECONDS: u64 = 60;
 /// is not met; if it is, the run fails, since nothing was proven.
 const SEARCH_STATES_MAX: usize = 1_000_000;
 
+/// What the replicas of a group say of themselves.
+type Replicas = Vec<(Endpoint, GroupStatus)>;
+
 impl World {
     /// The last checks of a run.
     pub(super) fn finish(&mut self) -> Result<(), Violation> {
@@ -30,9 +33,7 @@ impl World {
         self.wait_for("the last reads", |world| Ok(world.clients.iter().all(|c| c.is_idle())))?;
         self.converge()?;
         self.replicas_hold_the_same()?;
-        self.histories_are_linearizable()?;
-        self.sum_up();
-        Ok(())
+        self.histories_are_linearizable()
     }
 
     /// Waits until `done`, checking now and then.
@@ -65,9 +66,8 @@ impl World {
     }
 
     /// Every group with the status of each of its replicas.
-    fn replicas(&self) -> Vec<(Cluster, GroupId, Vec<(Endpoint, GroupStatus)>)> {
-        let mut groups: BTreeMap<(Cluster, GroupId), Vec<(Endpoint, GroupStatus)>> =
-            BTreeMap::new();
+    fn replicas(&self) -> Vec<(Cluster, GroupId, Replicas)> {
+        let mut groups: BTreeMap<(Cluster, GroupId), Replicas> = BTreeMap::new();
         for process in 0..self.processes.len() {
             let cluster = self.cluster_of(process);
             for status in self.processes[process].status() {
@@ -113,7 +113,8 @@ impl World {
         Ok(())
     }
 
-    fn sum_up(&mut self) {
+    /// Counts what the run exercised.
+    pub(super) fn sum_up(&mut self) {
         for process in 0..self.processes.len() {
             self.absorb_counters(process);
         }
@@ -167,7 +168,10 @@ fn until(operations: &[Operation], last: usize) -> String {
             Answer::Unknown => "?".to_owned(),
             _ => op.answered.to_string(),
         };
-        format!("  client {} [{}, {answered}] {:?} -> {:?}", op.client, op.invoked, op.action, op.answer)
+        format!(
+            "  client {} [{}, {answered}] {:?} -> {:?}",
+            op.client, op.invoked, op.action, op.answer
+        )
     });
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -21,6 +21,10 @@ impl World {
             FaultKind::Kill { processes } => {
                 processes.iter().for_each(|process| self.kill(*process));
             }
+            FaultKind::Stop { process } => {
+                self.input(*process, Input::Retire);
+                self.coverage.stops += 1;
+            }
             FaultKind::Pause { process } => {
                 self.processes[*process].paused_until = now + fault.lasts;
                 self.coverage.pauses += 1;
@@ -52,6 +56,10 @@ impl World {
                     self.restart(*process)?;
                 }
             }
+            FaultKind::Stop { process } => {
+                self.kill(*process);
+                self.restart(*process)?;
+            }
             FaultKind::Cut { links } => self.network.mend(links),
             FaultKind::SlowDisk { process, .. } => self.processes[*process].disk_factor = 1,
             FaultKind::Pause { .. }
@@ -65,10 +73,16 @@ impl World {
     /// Ends every fault for good.
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.say(|| "HEAL: no more faults".to_owned());
+        let now = self.agenda.now();
         self.calm = true;
         self.extend_deadlines();
         self.network.heal();
         for process in 0..self.processes.len() {
+            // One that was told to stop would refuse requests for ever.
+            let stopping = FaultKind::Stop { process };
+            if self.faults.iter().any(|fault| fault.kind == stopping && fault.is_on(now)) {
+                self.kill(process);
+            }
             self.processes[process].paused_until = 0;
             self.processes[process].disk_factor = 1;
             self.restart(process)?;

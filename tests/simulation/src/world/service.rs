@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ringkv_consensus::{Committed, Completion, Done, Input, Refusal, Request, SinkId, Ticket};
 use ringkv_proto::v1::{self, ErrorCode};
-use ringkv_topology::{Epoch, GroupId, Slot};
+use ringkv_topology::{GroupId, Slot};
 
 use super::{Cluster, Event, World};
 use crate::history::{Answer, Change, Condition, Moment};
@@ -25,7 +25,6 @@ pub(crate) struct KvRequest {
     pub(super) operation: Moment,
     pub(super) attempt: u64,
     pub(super) group: GroupId,
-    pub(super) epoch: Epoch,
     pub(super) slot: Slot,
     pub(super) key: Bytes,
     pub(super) body: KvBody,

@@ -1,0 +1,151 @@
+use ringkv_consensus::{Committed, Entry, EntryKind, GroupWrite, Members, Pack};
+use ringkv_topology::ReplicaId;
+
+use super::*;
+
+const GROUP: GroupId = GroupId(1);
+
+/// A group of three replicas on nodes 1 to 3, set up durably everywhere.
+fn three() -> Invariants {
+    let mut seen = Invariants::default();
+    for node in 1..=3 {
+        let voters = (1..=3).map(|id| (ReplicaId(id), NodeId(id)));
+        let genesis = Genesis {
+            group: GROUP,
+            replica: ReplicaId(node),
+            members: Members::of_voters(voters),
+            context: Bytes::new(),
+        };
+        let start = ringkv_consensus::LogStart { index: 1, term: 1 };
+        let write =
+            GroupWrite { create: Some(genesis), reset: Some(start), ..GroupWrite::default() };
+        durable(&mut seen, node, write).expect("a new group");
+    }
+    seen
+}
+
+fn durable(seen: &mut Invariants, node: u64, write: GroupWrite) -> Result<(), Broken> {
+    let batch = LogBatch { number: 1, groups: vec![(GROUP, write)], sync: true };
+    seen.on_durable(NodeId(node), &batch)
+}
+
+fn entry(index: u64, term: u64, data: &'static [u8]) -> GroupWrite {
+    let data = Bytes::from_static(data);
+    let entry = Entry { index, term, kind: EntryKind::Commands, data };
+    GroupWrite { append: vec![entry], ..GroupWrite::default() }
+}
+
+fn state(term: Term, vote: u64, commit: LogIndex) -> GroupWrite {
+    let hard_state = Some(HardState { term, vote, commit });
+    GroupWrite { hard_state, ..GroupWrite::default() }
+}
+
+/// Node `node` says that it is at this term, and where its log and its commit index are.
+fn says(node: u64, role: Role, term: Term, last: LogIndex, commit: LogIndex) -> GroupStatus {
+    GroupStatus {
+        group: GROUP,
+        replica: ReplicaId(node),
+        role,
+        term,
+        leader: None,
+        commit_index: commit,
+        applied_index: commit.min(1),
+        first_index: 2,
+        last_index: last,
+        peers: Vec::new(),
+    }
+}
+
+fn status(seen: &mut Invariants, status: &GroupStatus) -> Result<(), Broken> {
+    seen.on_status(NodeId(status.replica.0), std::slice::from_ref(status))
+}
+
+fn batch(index: LogIndex, command: &'static [u8]) -> GroupBatch {
+    let pack = Some(Pack::new(0, [Bytes::from_static(command)].iter()));
+    let entries = vec![Committed { index, pack, tickets: Vec::new() }];
+    GroupBatch { group: GROUP, entries, after: Default::default() }
+}
+
+fn broken<T: std::fmt::Debug>(result: Result<T, Broken>, words: &str) {
+    let what = result.expect_err("a broken promise");
+    assert!(what.contains(words), "{what}");
+}
+
+#[test]
+fn two_leaders_of_one_term_are_found() {
+    let mut seen = three();
+    status(&mut seen, &says(1, Role::Leader, 2, 1, 1)).expect("the first");
+    status(&mut seen, &says(2, Role::Leader, 3, 1, 1)).expect("of another term");
+    broken(status(&mut seen, &says(3, Role::Leader, 2, 1, 1)), "both lead in term 2");
+}
+
+#[test]
+fn an_index_is_committed_only_by_a_durable_majority_for_one_entry() {
+    let mut seen = three();
+    durable(&mut seen, 1, entry(2, 2, b"a")).expect("new");
+    let commits = says(1, Role::Leader, 2, 2, 2);
+    broken(status(&mut seen, &commits), "no majority");
+    let mut seen = three();
+    durable(&mut seen, 1, entry(2, 2, b"a")).expect("new");
+    durable(&mut seen, 2, entry(2, 3, b"b")).expect("new");
+    broken(status(&mut seen, &commits), "no majority");
+    let mut seen = three();
+    durable(&mut seen, 1, entry(2, 2, b"a")).expect("new");
+    durable(&mut seen, 2, entry(2, 2, b"a")).expect("new");
+    status(&mut seen, &commits).expect("two of three hold it");
+}
+
+#[test]
+fn a_leader_without_a_committed_entry_and_its_removal_are_found() {
+    let mut seen = three();
+    for node in [1, 2] {
+        durable(&mut seen, node, entry(2, 2, b"a")).expect("new");
+    }
+    status(&mut seen, &says(1, Role::Leader, 2, 2, 2)).expect("committed");
+    broken(status(&mut seen, &says(3, Role::Leader, 3, 1, 1)), "2 is committed");
+    let cut = GroupWrite { truncate_from: Some(2), ..GroupWrite::default() };
+    durable(&mut seen, 3, cut.clone()).expect("node 3 never had it");
+    broken(durable(&mut seen, 2, cut), "removes committed entry 2");
+}
+
+#[test]
+fn logs_that_do_not_match_are_found() {
+    let mut seen = three();
+    durable(&mut seen, 1, entry(2, 2, b"a")).expect("new");
+    broken(durable(&mut seen, 2, entry(2, 2, b"b")), "logs do not match");
+    let mut seen = three();
+    for (node, term) in [(1, 2), (2, 3)] {
+        durable(&mut seen, node, entry(2, term, b"a")).expect("new");
+    }
+    durable(&mut seen, 1, entry(3, 4, b"c")).expect("new");
+    broken(durable(&mut seen, 2, entry(3, 4, b"c")), "logs do not match");
+}
+
+#[test]
+fn what_may_not_fall_does_not() {
+    let mut seen = three();
+    durable(&mut seen, 1, state(3, 1, 1)).expect("rises");
+    broken(durable(&mut seen, 1, state(2, 1, 1)), "term fell");
+    broken(durable(&mut seen, 1, state(3, 2, 1)), "vote in term 3 changed");
+    durable(&mut seen, 1, state(4, 2, 1)).expect("a new term, a new vote");
+    broken(durable(&mut seen, 1, state(4, 2, 0)), "commit fell");
+    status(&mut seen, &says(1, Role::Follower, 5, 1, 1)).expect("rises");
+    broken(status(&mut seen, &says(1, Role::Follower, 4, 1, 1)), "term fell");
+}
+
+#[test]
+fn replicas_apply_the_same_entries_in_order_with_the_same_outcomes() {
+    let mut seen = three();
+    for node in [1, 2, 3] {
+        durable(&mut seen, node, entry(2, 2, b"a")).expect("new");
+    }
+    broken(seen.on_apply(NodeId(1), &batch(2, b"x")), "committed with term None");
+    status(&mut seen, &says(1, Role::Leader, 2, 2, 2)).expect("committed");
+    seen.replicas.get_mut(&(GROUP, NodeId(1))).expect("set up").handed_over = 1;
+    broken(seen.on_apply(NodeId(3), &batch(3, b"x")), "index 3 is applied after 1");
+    seen.on_apply(NodeId(1), &batch(2, b"x")).expect("the first");
+    broken(seen.on_apply(NodeId(2), &batch(2, b"y")), "applies another entry at 2");
+    let outcome = |bytes| [Bytes::from_static(bytes)];
+    seen.on_outcomes(NodeId(1), GROUP, 2, &outcome(b"1")).expect("the first");
+    broken(seen.on_outcomes(NodeId(2), GROUP, 2, &outcome(b"2")), "another outcome");
+}

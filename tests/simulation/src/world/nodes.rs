@@ -1,0 +1,126 @@
+//! A storage node's own part in the cluster: it registers, reports, follows the topology and sets
+//! up the replicas that the topology gives it.
+
+use std::sync::Arc;
+
+use ringkv_consensus::{Genesis, Input, Members, Role};
+use ringkv_placement::command::{Outcome, Refusal, Registration};
+use ringkv_placement::observations::GroupReport;
+use ringkv_storage_node::owned_slots::OwnedSlots;
+use ringkv_topology::{GroupId, Topology};
+
+use super::control::ControlMessage;
+use super::{Event, World};
+use crate::network::Endpoint;
+use crate::time::{MILLISECOND, Micros};
+use crate::violation::Violation;
+
+/// Pause between two tries of an unregistered node.
+const REGISTER_RETRY: Micros = 100 * MILLISECOND;
+
+impl World {
+    /// A storage node without an identity asks for one.
+    pub(super) fn on_errand(&mut self, process: Endpoint) {
+        if self.control.nodes[process].identity.is_none() {
+            self.register(process);
+            self.agenda.after(REGISTER_RETRY, Event::Errand { process });
+        }
+    }
+
+    fn register(&mut self, process: Endpoint) {
+        let data = &self.control.nodes[process];
+        let registration = Registration {
+            identity: data.identity,
+            address: format!("node-{process}:50051"),
+            zone: String::new(),
+            capacity: 100,
+            incarnation: data.incarnation,
+        };
+        self.tell_placement(process, ControlMessage::Register(registration));
+    }
+
+    pub(super) fn on_storage_tick(&mut self, process: Endpoint) {
+        if self.rng.chance(0.1) {
+            self.ask_topology(process);
+        }
+        if !self.control.nodes[process].confirmed && self.rng.chance(0.2) {
+            self.register(process);
+        }
+        if self.rng.chance(0.05) {
+            let node = self.processes[process].node;
+            let reports = self.processes[process].status().into_iter().map(|status| GroupReport {
+                group: status.group,
+                leader: status.role == Role::Leader,
+                term: status.term,
+            });
+            let report = ControlMessage::Report { node, reports: reports.collect() };
+            for replica in self.swarm.storage_nodes..self.processes.len() {
+                self.send_control(process, replica, report.clone());
+            }
+        }
+    }
+
+    pub(super) fn on_registered(
+        &mut self,
+        process: Endpoint,
+        outcome: Outcome,
+    ) -> Result<(), Violation> {
+        match outcome {
+            Outcome::Registered { cluster, node, .. } => {
+                let data = &mut self.control.nodes[process];
+                data.confirmed = true;
+                let known = *data.identity.get_or_insert((cluster, node));
+                if known != (cluster, node) {
+                    return Err(Violation::broken(format!(
+                        "process {process} is node {} and was registered as {node}",
+                        known.1
+                    )));
+                }
+                if self.processes[process].life == 0 {
+                    self.processes[process].node = node;
+                    self.start(process)?;
+                }
+                Ok(())
+            }
+            Outcome::Refused(Refusal::NotInitialized) => Ok(()),
+            other => Err(Violation::broken(format!("process {process} registers: {other:?}"))),
+        }
+    }
+
+    pub(super) fn node_topology(&mut self, process: Endpoint, topology: Arc<Topology>) {
+        let known = &mut self.control.nodes[process].topology;
+        if known.as_ref().is_none_or(|known| known.epoch < topology.epoch) {
+            *known = Some(topology);
+            self.set_up_replicas(process);
+        }
+    }
+
+    /// Creates the replicas that the topology names here and the engine lacks.
+    pub(super) fn set_up_replicas(&mut self, process: Endpoint) {
+        let node = self.processes[process].node;
+        let Some(topology) = self.control.nodes[process].topology.clone() else { return };
+        let present: Vec<GroupId> =
+            self.processes[process].status().iter().map(|status| status.group).collect();
+        for group in topology.groups.values().filter(|group| !present.contains(&group.id)) {
+            let Some(replica) = group.replicas.iter().find(|replica| replica.node == node) else {
+                continue;
+            };
+            let voters = group.replicas.iter().map(|replica| (replica.id, replica.node));
+            let settings = topology.settings;
+            let slots = topology.slots_of(group.id);
+            let owned = OwnedSlots::new(settings.slot_count, settings.value_bytes_max, slots);
+            self.input(
+                process,
+                Input::Create(Genesis {
+                    group: group.id,
+                    replica: replica.id,
+                    members: Members::of_voters(voters),
+                    context: owned.encode(),
+                }),
+            );
+            if group.preferred_leader == node {
+                self.input(process, Input::Campaign { group: group.id });
+            }
+        }
+    }
+}
