@@ -102,6 +102,7 @@ impl Placement for Service {
                 self.observed.heard(node);
                 Ok(Response::new(RegisterReply { cluster: cluster.0, node: node.0, slot_count }))
             }
+            Outcome::Refused(refusal @ Refusal::NotInitialized) => Err(refused(&refusal)),
             Outcome::Refused(refusal) => {
                 tracing::warn!(address = registration.address, %refusal, "registration refused");
                 Err(refused(&refusal))

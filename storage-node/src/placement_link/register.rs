@@ -9,6 +9,9 @@ use super::client::{CallError, Client, PlacementClient};
 use super::pause;
 use crate::identity::Identity;
 
+/// Tries of a first registration, about 3 s of them, that may fail while a cluster starts.
+const FAILURES_USUAL: u32 = 5;
+
 /// What a node says of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Registration {
@@ -33,7 +36,12 @@ pub(crate) async fn obtain(
             Ok(identity) => return Ok(identity),
             Err(error @ CallError::Refused(_)) => return Err(error.into()),
             Err(error) => {
-                tracing::warn!(%error, "cannot register yet, going on trying");
+                // Processes of a new cluster start in any order: the first tries alarm nobody.
+                if failures < FAILURES_USUAL {
+                    tracing::info!(%error, "cannot register yet, going on trying");
+                } else {
+                    tracing::warn!(%error, "cannot register yet, going on trying");
+                }
                 tokio::time::sleep(pause(failures)).await;
                 failures += 1;
             }

@@ -24,7 +24,7 @@ pub async fn until_ok<T>(
         match tokio::time::timeout_at(end, condition()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => reason = format!("{error:#}"),
-            Err(_) => bail!("{what}: not within {deadline:?}: {reason}; the last look hung"),
+            Err(_) => bail!("{what}: not within {deadline:?}: {reason}; the last look was cut off"),
         }
         ensure!(Instant::now() < end, "{what}: not within {deadline:?}: {reason}");
         tokio::time::sleep(PAUSE).await;
