@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// The services that `dev` and `node start` run are measured with it: the same here.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
