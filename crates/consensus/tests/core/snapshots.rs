@@ -1,6 +1,6 @@
 //! Compaction, snapshots, and what a crash in the middle leaves.
 
-use ringkv_consensus::{Input, LogReader};
+use ringkv_consensus::{Input, LogBatch, LogReader};
 
 use crate::lab::{GROUP, Lab};
 
@@ -42,6 +42,9 @@ fn a_follower_behind_the_log_is_brought_up_by_a_snapshot() {
     assert_eq!(lab.nodes[&leader].builds, 1);
     let stored = lab.nodes[&away].log.load().expect("readable");
     assert_eq!(stored[0].install, None, "the marker is gone");
+    let cleared = |batch: &&LogBatch| batch.groups.iter().any(|(_, w)| w.install == Some(None));
+    let cleared = lab.nodes[&away].batches.iter().find(cleared).expect("the marker was cleared");
+    assert!(cleared.sync, "the files go with it: it must not come back");
     lab.propose(leader, GROUP, "after");
     lab.run(3);
     assert_eq!(lab.commands(away, GROUP).len(), 201, "and goes on from the log");
@@ -70,6 +73,24 @@ fn an_install_is_announced_by_a_durable_marker_before_it_starts() {
     assert_eq!(lab.commands(away, GROUP).len(), before, "no install before the marker is durable");
     lab.release_log(away);
     lab.run(5);
+    assert_eq!(lab.commands(away, GROUP).len(), 200);
+}
+
+/// raft-rs looks for entries that the snapshot replaced when it stands for election, and panics.
+#[test]
+fn no_replica_stands_for_election_while_it_is_being_installed() {
+    let (mut lab, leader, away) = left_behind();
+    lab.nodes.get_mut(&away).expect("runs").hold_log = true;
+    lab.cut.clear();
+    lab.run(10);
+    let before = lab.nodes[&away].poller.counters().elections;
+    lab.cut.extend([(leader, away), (away, leader)]);
+    lab.input(away, Input::Campaign { group: GROUP });
+    lab.run(60);
+    assert_eq!(lab.nodes[&away].poller.counters().elections, before);
+    lab.cut.clear();
+    lab.release_log(away);
+    lab.run(40);
     assert_eq!(lab.commands(away, GROUP).len(), 200);
 }
 
