@@ -15,16 +15,19 @@ mod admin;
 mod cli;
 mod cluster;
 mod http;
+mod layout;
+mod service;
 
 mod load;
 mod tmpfs;
 
 pub use admin::{Leader, all_groups_led, group_of, group_status, leader_of, status};
 pub use cli::{Output, ringkv};
-pub use cluster::{Cluster, Service, Shape, run, set_flag};
+pub use cluster::{Cluster, Shape, run};
 pub use http::{Answer, Gateway, PathForm, send};
 pub use load::{Load, LoadReport, Shortfall};
 pub use ports::free_port;
 pub use process::Process;
+pub use service::{Service, set_flag};
 pub use tmpfs::Tmpfs;
 pub use wait::{until, until_ok};
