@@ -114,15 +114,9 @@ impl Metrics {
 
     fn refresh_group(&self, status: &GroupStatus) {
         let group = status.group.to_string();
-        let role = match status.role {
-            Role::Follower => 0,
-            Role::Candidate => 1,
-            Role::Leader => 2,
-        };
-        let log_size = (status.last_index + 1).saturating_sub(status.first_index);
         self.term.with_label_values(&[&group]).set(signed(status.term));
-        self.role.with_label_values(&[&group]).set(role);
-        self.log_size.with_label_values(&[&group]).set(signed(log_size));
+        self.role.with_label_values(&[&group]).set(status.role.number().into());
+        self.log_size.with_label_values(&[&group]).set(signed(status.log_entries()));
         self.committed.with_label_values(&[&group]).set(signed(status.commit_index));
         for peer in &status.peers {
             let node = peer.node.to_string();

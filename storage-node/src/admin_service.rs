@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringkv_consensus::{GroupStatus, Handle, Role};
+use ringkv_consensus::{GroupStatus, Handle};
 use ringkv_proto::v1;
 use ringkv_proto::v1::admin_server::Admin;
 use ringkv_proto::v1::{StatusReply, StatusRequest, StopReply, StopRequest};
@@ -63,11 +63,7 @@ fn group_to_proto(status: &GroupStatus) -> v1::GroupStatus {
     v1::GroupStatus {
         group: status.group.0,
         replica: status.replica.0,
-        role: match status.role {
-            Role::Follower => 0,
-            Role::Candidate => 1,
-            Role::Leader => 2,
-        },
+        role: status.role.number().into(),
         term: status.term,
         leader_node: status.leader.map_or(0, |leader| leader.0),
         commit_index: status.commit_index,

@@ -82,6 +82,17 @@ pub enum Role {
     Leader,
 }
 
+impl Role {
+    /// The role as metrics and the admin service show it: 0 follower, 1 candidate, 2 leader.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Follower => 0,
+            Self::Candidate => 1,
+            Self::Leader => 2,
+        }
+    }
+}
+
 /// A replica's state for operators and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupStatus {
@@ -96,6 +107,13 @@ pub struct GroupStatus {
     pub last_index: LogIndex,
     /// Leader only: for each other replica its node, and how many entries it is behind.
     pub peers: Vec<PeerStatus>,
+}
+
+impl GroupStatus {
+    /// How many entries the log holds.
+    pub fn log_entries(&self) -> u64 {
+        (self.last_index + 1).saturating_sub(self.first_index)
+    }
 }
 
 /// A leader's view of another replica.

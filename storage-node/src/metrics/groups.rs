@@ -120,16 +120,10 @@ impl GroupSeries {
     fn show(&self, status: &GroupStatus) {
         let id = status.group.to_string();
         let group = [id.as_str()];
-        let state = match status.role {
-            Role::Follower => 0,
-            Role::Candidate => 1,
-            Role::Leader => 2,
-        };
-        self.state.with_label_values(&group).set(state);
+        self.state.with_label_values(&group).set(status.role.number().into());
         self.term.with_label_values(&group).set(gauge(status.term));
         self.committed.with_label_values(&group).set(gauge(status.commit_index));
-        let entries = (status.last_index + 1).saturating_sub(status.first_index);
-        self.log_size.with_label_values(&group).set(gauge(entries));
+        self.log_size.with_label_values(&group).set(gauge(status.log_entries()));
         for peer in &status.peers {
             let labels = [id.as_str(), &peer.node.to_string()];
             self.lag.with_label_values(&labels).set(gauge(peer.lag_entries));
