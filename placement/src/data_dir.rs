@@ -2,8 +2,8 @@
 //!
 //! Layout: `LOCK`, `identity` (text), `state` (the image at its last flush), `raft/` (the log),
 //! `snapshots/` (on their way out and in).
-//! Invariant: one process at a time, by a lock on `LOCK`; a directory belongs to one replica of one membership for ever; its votes and log
-//! mean nothing under another id.
+//! Invariant: one process at a time, by a lock on `LOCK`; a directory belongs to one replica of one
+//! membership for ever: its votes and log mean nothing under another id.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};

@@ -4,7 +4,7 @@
 //! hand-over of committed entries, and the life of its snapshots. Driven by the poller only.
 //! Invariants: I-1 (no acknowledgement or vote leaves before its log batch is durable, in order),
 //! I-2 (entries are handed out once, in order), I-4 (a read is served only past its read point).
-//! The ten pitfalls of raft-rs that shape this file are tested in `tests/pitfalls.rs`.
+//! The ten pitfalls of raft-rs that shape this file are tested in `tests/core/pitfalls.rs`.
 
 mod apply;
 mod persist;

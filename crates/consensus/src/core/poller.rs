@@ -42,10 +42,7 @@ pub enum StartError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     pub elections: u64,
-    pub entries_proposed: u64,
-    pub log_batches: u64,
     pub compactions: u64,
-    pub snapshots_sent: u64,
     pub snapshots_installed: u64,
     /// Messages for unknown groups, older replica ids or unknown nodes, and appends while too
     /// much is not applied.
@@ -346,7 +343,6 @@ impl Poller {
         }
         self.log_bytes_unflushed += batch.bytes;
         self.out.log_busy = true;
-        self.out.counters.log_batches += 1;
         self.out.effects.log = Some(batch.take());
     }
 }

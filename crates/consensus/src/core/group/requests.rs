@@ -79,7 +79,6 @@ impl Group {
             tickets.into_iter().for_each(|ticket| out.completions.refuse(ticket, Refusal::Busy));
             return;
         }
-        out.counters.entries_proposed += 1;
         let (index, term) = (self.raw.raft.raft_log.last_index(), self.raw.raft.term);
         self.proposed.push_back(Proposed { index, term, tickets });
     }

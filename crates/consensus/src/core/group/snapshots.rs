@@ -63,7 +63,6 @@ impl Group {
         let mut frame = FrameBuilder::new();
         frame.push(self.id, message);
         self.snapshot_sends += 1;
-        out.counters.snapshots_sent += 1;
         out.effects.send.push(OutgoingSnapshot {
             group: self.id,
             to_replica: ReplicaId(message.to),
