@@ -8,6 +8,7 @@
 mod codec;
 mod members;
 mod pack;
+mod times;
 mod types;
 
 mod log_store;
@@ -41,9 +42,10 @@ pub use memory_log::MemoryLog;
 pub use pack::Pack;
 pub use rocks_log::RocksLog;
 pub use shell::{
-    Engine, EngineConfig, EngineError, Handle, NoObserver, Observer, Registration, Sink,
+    Engine, EngineConfig, EngineError, Handle, NoObserver, Observer, Registration, Sink, boot_us,
 };
 pub use snapshot_dir::{ReceiveError, SnapshotReceiver};
+pub use times::{EntryTimes, Now};
 pub use transport::Transport;
 pub use types::{
     Completion, Done, GroupStatus, LogIndex, PeerStatus, Refusal, Request, Role, SinkId, Term,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_topology::{GroupId, ReplicaId};
 
-use crate::{DecodeError, LogIndex, Members, Pack, Term, Ticket};
+use crate::{DecodeError, EntryTimes, LogIndex, Members, Pack, Term, Ticket};
 
 /// How far a group's state machine is, and the membership as of there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +72,8 @@ pub struct Committed {
     pub pack: Option<Pack>,
     /// Who waits for each command of the pack here: empty, or one per command.
     pub tickets: Vec<Ticket>,
+    /// As far as it has come; all zero on a node that did not propose it.
+    pub times: EntryTimes,
 }
 
 /// A failure of the store under the machine. It always ends the process: a state machine that

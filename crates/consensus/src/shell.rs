@@ -15,6 +15,7 @@ mod handle;
 mod observer;
 
 mod apply;
+mod clock;
 mod flush;
 mod log;
 mod poller;
@@ -26,6 +27,7 @@ mod repair;
 mod shared;
 mod threads;
 
+pub use clock::boot_us;
 pub use config::EngineConfig;
 pub use engine::Engine;
 pub use handle::{Handle, Registration, Sink};

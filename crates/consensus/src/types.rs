@@ -5,6 +5,8 @@
 use bytes::Bytes;
 use ringkv_topology::{GroupId, NodeId};
 
+use crate::EntryTimes;
+
 /// A position in a group's log; the first entry after genesis is 2 (see [`crate::Genesis`]).
 pub type LogIndex = u64;
 
@@ -27,6 +29,20 @@ pub struct Ticket {
 pub struct Completion {
     pub id: u64,
     pub result: Result<Done, Refusal>,
+    /// Of the entry the command was in; all zero for what was in none.
+    pub times: EntryTimes,
+}
+
+impl Completion {
+    /// The end of a request that was in no entry.
+    pub fn new(id: u64, result: Result<Done, Refusal>) -> Self {
+        Self { id, result, times: EntryTimes::default() }
+    }
+
+    /// The end of a request that was not done.
+    pub fn refused(id: u64, refusal: Refusal) -> Self {
+        Self::new(id, Err(refusal))
+    }
 }
 
 /// What was done.

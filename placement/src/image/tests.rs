@@ -1,4 +1,4 @@
-use ringkv_consensus::{Committed, Members, Pack};
+use ringkv_consensus::{Committed, EntryTimes, Members, Pack};
 use ringkv_topology::{ClusterId, ReplicaId, Settings, SlotCount};
 
 use super::*;
@@ -40,6 +40,7 @@ fn batch(first: u64, packs: &[Option<&[Command]>]) -> GroupBatch {
             Pack::new(0, encoded.iter())
         }),
         tickets: Vec::new(),
+        times: EntryTimes::default(),
     };
     let entries: Vec<Committed> = (first..).zip(packs).map(entry).collect();
     let index = first + packs.len() as u64 - 1;

@@ -1,4 +1,4 @@
-use ringkv_consensus::{Committed, Members, Pack};
+use ringkv_consensus::{Committed, EntryTimes, Members, Pack};
 use ringkv_topology::{ClusterId, NodeId, ReplicaId, Settings, SlotCount};
 
 use super::*;
@@ -21,7 +21,7 @@ fn init_at(index: u64) -> GroupBatch {
     };
     let command = Command::Init { cluster: ClusterId(index), settings }.encode();
     let pack = Some(Pack::new(0, [command].iter()));
-    let entry = Committed { index, pack, tickets: Vec::new() };
+    let entry = Committed { index, pack, tickets: Vec::new(), times: EntryTimes::default() };
     let after = AppliedState { index, term: 2, members: genesis().members };
     GroupBatch { group: GROUP, entries: vec![entry], after }
 }

@@ -8,7 +8,7 @@ mod writes;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use ringkv_consensus::{AppliedState, Committed, Genesis, GroupBatch, Members, Pack};
+use ringkv_consensus::{AppliedState, Committed, EntryTimes, Genesis, GroupBatch, Members, Pack};
 use ringkv_topology::{GroupId, NodeId, ReplicaId, Slot, SlotCount};
 
 use super::*;
@@ -71,7 +71,12 @@ fn pack(clock_ms: u64, commands: &[Command]) -> Pack {
 fn batch(group: GroupId, first: LogIndex, packs: impl IntoIterator<Item = Pack>) -> GroupBatch {
     let entries: Vec<Committed> = (first..)
         .zip(packs)
-        .map(|(index, pack)| Committed { index, pack: Some(pack), tickets: Vec::new() })
+        .map(|(index, pack)| Committed {
+            index,
+            pack: Some(pack),
+            tickets: Vec::new(),
+            times: EntryTimes::default(),
+        })
         .collect();
     let index = entries.last().map_or(first, |entry| entry.index);
     let after = AppliedState { index, term: 1, members: genesis(group).members };

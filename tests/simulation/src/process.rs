@@ -2,7 +2,7 @@
 //! that forget at a crash what a disk would forget.
 //!
 //! Owns the log, the state machine and its last flush, the apply worker's queue, the snapshots on
-//! this node's disk, and its wall clock. Decides nothing: the world says when something is done
+//! this node's disk, and its clocks. Decides nothing: the world says when something is done
 //! and obeys the effects. A crash keeps the durable log, the last flush and received snapshots.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -10,14 +10,14 @@ use std::sync::Arc;
 
 use ringkv_consensus::{
     AppliedState, ApplyTask, Effects, Genesis, GroupStatus, Input, LogBatch, LogIndex,
-    LogReader as _, LogWriter as _, MemoryLog, Poller, PollerConfig, SnapshotBuilt, SnapshotId,
-    StoredGroup,
+    LogReader as _, LogWriter as _, MemoryLog, Now, Poller, PollerConfig, SnapshotBuilt,
+    SnapshotId, StoredGroup,
 };
 use ringkv_topology::{GroupId, NodeId};
 
 use crate::machine::{Durable, Machine, Rows};
 use crate::seed::Stream;
-use crate::time::Micros;
+use crate::time::{Micros, TICK};
 
 /// Virtual time 0 as a wall clock shows it, milliseconds since the Unix epoch.
 const WALL_CLOCK_START_MS: i64 = 1_800_000_000_000;
@@ -42,6 +42,8 @@ pub(crate) struct Process {
     pub(crate) paused_until: Micros,
     pub(crate) disk_factor: u64,
     pub(crate) clock_skew_ms: i64,
+    /// How much faster than true time its clocks run, in thousandths; negative when slower.
+    clock_rate: i64,
     poller: Option<Poller>,
     log: MemoryLog,
     writing: Option<LogBatch>,
@@ -79,7 +81,7 @@ pub(crate) struct Found {
 
 impl Process {
     /// A process on empty disks, not started.
-    pub(crate) fn new(node: NodeId, disk: &Durable, clock_skew_ms: i64) -> Self {
+    pub(crate) fn new(node: NodeId, disk: &Durable, clock_skew_ms: i64, clock_rate: i64) -> Self {
         let machine = disk.open();
         Self {
             node,
@@ -87,6 +89,7 @@ impl Process {
             paused_until: 0,
             disk_factor: 1,
             clock_skew_ms,
+            clock_rate,
             poller: None,
             log: MemoryLog::new(),
             writing: None,
@@ -183,8 +186,27 @@ impl Process {
     /// Hands the inbox to the poller. `None` while the process is down.
     pub(crate) fn handle(&mut self, now: Micros) -> Option<(Effects, Vec<GroupStatus>)> {
         let poller = self.poller.as_mut()?;
-        let effects = poller.handle(wall_clock_ms(now, self.clock_skew_ms), self.inbox.drain(..));
+        let effects = poller.handle(self.clocks(now), self.inbox.drain(..));
         Some((effects, poller.status()))
+    }
+
+    /// What the clocks of the process show.
+    fn clocks(&self, now: Micros) -> Now {
+        let true_ms = i64::try_from(now / 1_000).expect("a run lasts minutes");
+        let wall_ms = WALL_CLOCK_START_MS + true_ms + self.clock_skew_ms;
+        Now {
+            wall_ms: u64::try_from(wall_ms).expect("clocks show times after 1970"),
+            boot_us: now * self.clock_thousandths() / 1_000,
+        }
+    }
+
+    /// How long a tick of the process takes.
+    pub(crate) fn tick(&self) -> Micros {
+        TICK * 1_000 / self.clock_thousandths()
+    }
+
+    fn clock_thousandths(&self) -> u64 {
+        u64::try_from(1_000 + self.clock_rate).expect("clocks go forward")
     }
 
     /// What the poller says of its groups; nothing while the process is down.
@@ -280,9 +302,4 @@ impl Process {
         self.snapshot_number += 1;
         format!("{}-{}", self.life, self.snapshot_number)
     }
-}
-
-fn wall_clock_ms(now: Micros, skew_ms: i64) -> u64 {
-    let now_ms = i64::try_from(now / 1_000).expect("a run lasts minutes");
-    u64::try_from(WALL_CLOCK_START_MS + now_ms + skew_ms).expect("clocks show times after 1970")
 }

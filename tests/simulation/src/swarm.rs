@@ -26,6 +26,8 @@ pub(crate) struct Swarm {
     pub(crate) snapshot_failure: f64,
     /// A wall clock's distance from the true time, either way.
     pub(crate) clock_skew_max_ms: u64,
+    /// How much faster or slower than true time a node's clocks run, in thousandths.
+    pub(crate) clock_rate_max: u64,
     /// How long inputs of a node wait for others to be handled together.
     pub(crate) inbox_wait_max: Micros,
 }
@@ -76,6 +78,7 @@ impl Swarm {
             faults: faults(rng),
             snapshot_failure: if rng.chance(0.5) { rng.fraction(0.0, 0.5) } else { 0.0 },
             clock_skew_max_ms: *rng.pick(&[0, 50, 2_000]),
+            clock_rate_max: *rng.pick(&[0, 1, 50]),
             inbox_wait_max: *rng.pick(&[1, 100, 1_000]),
         }
     }

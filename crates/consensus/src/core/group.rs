@@ -62,6 +62,8 @@ pub(crate) struct Group {
 
     unpersisted: VecDeque<Unpersisted>,
     queue: Vec<(Bytes, Ticket)>,
+    /// When the first command of `queue` came.
+    queued_us: u64,
     queue_bytes: usize,
     proposed: VecDeque<Proposed>,
     reads: Reads,
@@ -112,6 +114,7 @@ impl Group {
             log_bytes: 0,
             unpersisted: VecDeque::new(),
             queue: Vec::new(),
+            queued_us: 0,
             queue_bytes: 0,
             proposed: VecDeque::new(),
             reads: Reads::default(),

@@ -12,13 +12,14 @@ use ringkv_topology::{GroupId, NodeId};
 use super::{Counters, Effects, PollerConfig};
 use crate::codec::frame::FrameBuilder;
 use crate::{
-    Completion, Done, Entry, GroupWrite, HardState, LogBatch, LogIndex, Refusal, SinkId, Ticket,
+    Completion, Done, Entry, GroupWrite, HardState, LogBatch, LogIndex, Now, Refusal, SinkId,
+    Ticket,
 };
 
 /// Everything a group may write to while it is driven, and what it must know of its node.
 pub(crate) struct Out {
     pub(crate) config: PollerConfig,
-    pub(crate) now_ms: u64,
+    pub(crate) now: Now,
     pub(crate) effects: Effects,
     pub(crate) outbox: Outbox,
     pub(crate) completions: Completions,
@@ -36,7 +37,7 @@ impl Out {
     pub(crate) fn new(config: PollerConfig) -> Self {
         Self {
             config,
-            now_ms: 0,
+            now: Now::default(),
             effects: Effects::default(),
             outbox: Outbox::default(),
             completions: Completions::default(),
@@ -152,7 +153,7 @@ impl Completions {
     }
 
     pub(crate) fn push(&mut self, ticket: Ticket, result: Result<Done, Refusal>) {
-        self.0.entry(ticket.sink).or_default().push(Completion { id: ticket.id, result });
+        self.0.entry(ticket.sink).or_default().push(Completion::new(ticket.id, result));
     }
 
     pub(crate) fn take(&mut self) -> Vec<(SinkId, Vec<Completion>)> {

@@ -20,8 +20,8 @@ use super::out::Out;
 use super::{ApplyTask, Effects, Input, PollerConfig, SnapshotId};
 use crate::codec::frame;
 use crate::{
-    AppliedState, Genesis, GroupStatus, HardState, LogIndex, LogReader, LogStart, Refusal, Request,
-    Role, StoredGroup,
+    AppliedState, Genesis, GroupStatus, HardState, LogIndex, LogReader, LogStart, Now, Refusal,
+    Request, Role, StoredGroup,
 };
 
 /// Why a node cannot start on what is in its stores.
@@ -112,9 +112,9 @@ impl Poller {
         Ok(poller)
     }
 
-    /// Takes inputs and says what to do. `now_ms` is wall time for the stamp of new entries.
-    pub fn handle(&mut self, now_ms: u64, inputs: impl IntoIterator<Item = Input>) -> Effects {
-        self.out.now_ms = now_ms;
+    /// Takes inputs and says what to do. All inputs count as having come at `now`.
+    pub fn handle(&mut self, now: Now, inputs: impl IntoIterator<Item = Input>) -> Effects {
+        self.out.now = now;
         let mut ticked = false;
         for input in inputs {
             ticked |= matches!(input, Input::Tick);

@@ -4,13 +4,14 @@
 //! gets its outcomes in one go, and only then the poller is told.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::Duration;
 
 use bytes::Bytes;
 use crossbeam_channel::Receiver;
 use ringkv_topology::GroupId;
 
 use super::Handle;
+use super::clock::boot_us;
 use super::threads::fatal;
 use crate::{
     ApplyTask, Committed, Completion, Done, GroupBatch, Input, MachineError, ReceivedSnapshot,
@@ -96,13 +97,21 @@ impl<M: StateMachine> Worker<M> {
 
     fn apply_queued(&mut self) {
         let commands = self.queued.commands;
-        let batches = self.queued.take();
+        let mut batches = self.queued.take();
         if batches.is_empty() {
             return;
         }
-        let began = Instant::now();
+        let began_us = boot_us();
         let outcomes = self.machine.apply(&batches).unwrap_or_else(|e| fatal(&e));
-        self.handle.shared.observer.applied(commands, began.elapsed());
+        let applied_us = boot_us();
+        let observer = &self.handle.shared.observer;
+        observer.applied(commands, Duration::from_micros(applied_us - began_us));
+        for times in batches.iter_mut().flat_map(|b| &mut b.entries).map(|entry| &mut entry.times) {
+            if times.proposed_us > 0 {
+                (times.apply_began_us, times.applied_us) = (began_us, applied_us);
+                observer.entry(times);
+            }
+        }
         let completions = complete(&batches, outcomes).unwrap_or_else(|e| fatal(&e));
         self.handle.shared.complete(completions);
         let applied = batches.into_iter().map(|batch| (batch.group, batch.after)).collect();
@@ -134,7 +143,8 @@ fn complete(
                 )));
             }
             for (ticket, outcome) in entry.tickets.iter().zip(of_entry) {
-                let completion = Completion { id: ticket.id, result: Ok(Done::Applied(outcome)) };
+                let result = Ok(Done::Applied(outcome));
+                let completion = Completion { id: ticket.id, result, times: entry.times };
                 match by_sink.iter_mut().find(|(sink, _)| *sink == ticket.sink) {
                     Some((_, completions)) => completions.push(completion),
                     None => by_sink.push((ticket.sink, vec![completion])),

@@ -107,7 +107,7 @@ impl Handle {
     fn refuse(&self, requests: Vec<Request>, refusal: Refusal) {
         for request in requests {
             let Ticket { sink, id } = ticket(&request);
-            self.shared.deliver(sink, vec![Completion { id, result: Err(refusal) }]);
+            self.shared.deliver(sink, vec![Completion::refused(id, refusal)]);
         }
     }
 

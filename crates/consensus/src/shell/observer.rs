@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use ringkv_topology::GroupId;
 
+use crate::EntryTimes;
+
 /// Told from the engine's own threads: must return at once. Every method does nothing by default.
 pub trait Observer: Send + Sync + 'static {
     /// The log was written and synced; `bytes` of entries were in the batch.
@@ -11,6 +13,9 @@ pub trait Observer: Send + Sync + 'static {
 
     /// The state machine took one write of so many commands.
     fn applied(&self, _commands: usize, _took: Duration) {}
+
+    /// An entry that was proposed here is applied.
+    fn entry(&self, _times: &EntryTimes) {}
 
     /// The poller went through so many inputs in one turn.
     fn turn(&self, _inputs: usize, _took: Duration) {}

@@ -4,14 +4,14 @@
 //! ticks made up for would shorten the promise that followers gave to their leader.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError};
 
-use super::Handle;
 use super::handle::ticket;
 use super::inbox::Message;
 use super::snapshot::SnapshotTask;
+use super::{Handle, clock};
 use crate::{ApplyTask, Completion, Effects, Fetch, Input, LogBatch, Poller, Refusal, Transport};
 
 /// The status is published this often, and every turn while retiring.
@@ -105,7 +105,7 @@ impl PollerThread {
     fn turn(&mut self, turn: &mut Turn) {
         let began = Instant::now();
         let count = turn.inputs.len();
-        let effects = self.poller.handle(wall_ms(), turn.inputs.drain(..));
+        let effects = self.poller.handle(clock::now(), turn.inputs.drain(..));
         self.obey(effects);
         let shared = &self.handle.shared;
         shared.request_bytes.leave(std::mem::take(&mut turn.request_bytes));
@@ -154,8 +154,7 @@ impl PollerThread {
             if let Message::Requests { requests, .. } = message {
                 let refused = requests.iter().map(|request| {
                     let ticket = ticket(request);
-                    let result = Err(Refusal::ShuttingDown);
-                    (ticket.sink, vec![Completion { id: ticket.id, result }])
+                    (ticket.sink, vec![Completion::refused(ticket.id, Refusal::ShuttingDown)])
                 });
                 self.handle.shared.complete(refused.collect());
             }
@@ -168,10 +167,4 @@ fn give<T>(sent: Result<(), TrySendError<T>>, thread: &str) {
     if sent.is_err() {
         panic!("the {thread} thread has no room or is gone");
     }
-}
-
-/// Milliseconds since the Unix epoch: stamps new entries, decides nothing here.
-fn wall_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

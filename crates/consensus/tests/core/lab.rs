@@ -10,7 +10,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringkv_consensus::{
     AppliedState, ApplyTask, Completion, Done, Effects, Genesis, GroupStatus, Input, LogReader,
-    LogWriter, Members, MemoryLog, OutgoingSnapshot, Poller, PollerConfig, ReceivedSnapshot,
+    LogWriter, Members, MemoryLog, Now, OutgoingSnapshot, Poller, PollerConfig, ReceivedSnapshot,
     Refusal, Request, Role, SinkId, SnapshotBuilt, Ticket,
 };
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
@@ -103,7 +103,7 @@ impl Lab {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let state = self.nodes.get_mut(&node).expect("the node runs");
-            let effects = state.poller.handle(0, [input]);
+            let effects = state.poller.handle(Now::default(), [input]);
             let (frames, sends) = state.obey(effects, &mut inputs);
             for (to, frame) in frames {
                 self.trace.push((node, to.0, frame.clone()));
@@ -259,7 +259,7 @@ impl Node {
             inputs.extend(self.apply(task));
         }
         for (_, completions) in effects.completions {
-            for Completion { id, result } in completions {
+            for Completion { id, result, .. } in completions {
                 assert!(self.completions.insert(id, result).is_none(), "one completion a request");
             }
         }

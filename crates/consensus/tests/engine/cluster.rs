@@ -38,7 +38,7 @@ pub(crate) struct Inbox {
 impl Sink for Inbox {
     fn deliver(&self, completions: Vec<Completion>) {
         let mut done = self.done.lock();
-        for Completion { id, result } in completions {
+        for Completion { id, result, .. } in completions {
             let twice = done.insert(id, result).is_some();
             assert!(!twice, "request {id} was completed twice");
         }

@@ -169,7 +169,12 @@ fn a_command_or_a_group_that_is_not_known_stops_the_machine() {
 fn an_entry_without_commands_still_moves_the_applied_state() {
     let mut harness = Harness::new();
     let mut empty = batch(GROUP, 2, []);
-    empty.entries.push(Committed { index: 2, pack: None, tickets: Vec::new() });
+    empty.entries.push(Committed {
+        index: 2,
+        pack: None,
+        tickets: Vec::new(),
+        times: EntryTimes::default(),
+    });
     let outcomes = harness.machine.apply(&[empty.clone()]).expect("apply");
     assert_eq!(outcomes, [Vec::<Bytes>::new()]);
     assert_eq!(harness.machine.groups(), [(GROUP, empty.after.clone())]);

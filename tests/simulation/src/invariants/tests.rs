@@ -1,4 +1,4 @@
-use ringkv_consensus::{Committed, Entry, EntryKind, GroupWrite, Members, Pack};
+use ringkv_consensus::{Committed, Entry, EntryKind, EntryTimes, GroupWrite, Members, Pack};
 use ringkv_topology::ReplicaId;
 
 use super::*;
@@ -62,7 +62,8 @@ fn status(seen: &mut Invariants, status: &GroupStatus) -> Result<(), Broken> {
 
 fn batch(index: LogIndex, command: &'static [u8]) -> GroupBatch {
     let pack = Some(Pack::new(0, [Bytes::from_static(command)].iter()));
-    let entries = vec![Committed { index, pack, tickets: Vec::new() }];
+    let entries =
+        vec![Committed { index, pack, tickets: Vec::new(), times: EntryTimes::default() }];
     GroupBatch { group: GROUP, entries, after: Default::default() }
 }
 

@@ -87,7 +87,9 @@ impl Control {
     pub(super) fn processes(&self, swarm: &Swarm, rng: &mut Stream) -> Vec<Process> {
         let mut process = |node: NodeId, disk: Durable| {
             let skew = rng.between(0, swarm.clock_skew_max_ms * 2) as i64;
-            Process::new(node, &disk, skew - swarm.clock_skew_max_ms as i64)
+            let rate = rng.between(0, swarm.clock_rate_max * 2) as i64;
+            let rate = rate - swarm.clock_rate_max as i64;
+            Process::new(node, &disk, skew - swarm.clock_skew_max_ms as i64, rate)
         };
         // A storage node's id is given when it registers.
         let storage = (0..self.nodes.len()).map(|_| NodeId(0));

@@ -66,7 +66,8 @@ impl World {
         match event {
             ProcessEvent::Tick => {
                 self.input(process, Input::Tick);
-                self.after(TICK, process, ProcessEvent::Tick);
+                let tick = self.processes[process].tick();
+                self.after(tick, process, ProcessEvent::Tick);
                 self.on_tick(process);
             }
             ProcessEvent::Wake => self.wake(process)?,
@@ -234,9 +235,8 @@ impl World {
             self.check(process, |seen, node| seen.on_outcomes(node, group, index, outcomes))?;
             self.watch_commands(process, group, entry, outcomes)?;
             let answered = entry.tickets.iter().zip(outcomes);
-            completions.extend(answered.map(|(ticket, outcome): (_, &Bytes)| Completion {
-                id: ticket.id,
-                result: Ok(Done::Applied(outcome.clone())),
+            completions.extend(answered.map(|(ticket, outcome): (_, &Bytes)| {
+                Completion::new(ticket.id, Ok(Done::Applied(outcome.clone())))
             }));
         }
         let applied = batches.iter().map(|batch| (batch.group, batch.after.clone())).collect();

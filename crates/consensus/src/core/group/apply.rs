@@ -33,7 +33,7 @@ impl Group {
         let (index, term) = (entry.index, entry.term);
         assert_eq!(index, self.handed.0 + 1, "group {}: entries are handed out in order", self.id);
         self.handed = (index, term);
-        let proposed = self.proposed_at(index, term);
+        let (proposed, times) = self.proposed_at(index, term, out.now);
         let mut tickets = Vec::new();
         let mut pack = None;
         match entry.get_entry_type() {
@@ -52,7 +52,7 @@ impl Group {
                 self.change_members(&entry, proposed, out);
             }
         }
-        Committed { index, pack, tickets }
+        Committed { index, pack, tickets, times }
     }
 
     fn change_members(&mut self, entry: &Entry, tickets: Vec<Ticket>, out: &mut Out) {

@@ -53,6 +53,7 @@ impl Group {
         }
         if let Some(number) = number {
             self.raw.on_persist_ready(number);
+            self.note_persisted(self.raw.raft.raft_log.persisted, out.now);
         }
         self.start_install(batch, out);
     }

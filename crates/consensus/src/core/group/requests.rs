@@ -11,13 +11,14 @@ use raft::eraftpb::{Entry, Message, MessageType};
 use super::super::out::Out;
 use super::super::wire;
 use super::Group;
-use crate::{LogIndex, MembersChange, Pack, Refusal, Role, Term, Ticket};
+use crate::{EntryTimes, LogIndex, MembersChange, Now, Pack, Refusal, Role, Term, Ticket};
 
 /// An entry proposed by this leader and not committed yet.
 pub(super) struct Proposed {
     index: LogIndex,
     term: Term,
     tickets: Vec<Ticket>,
+    times: EntryTimes,
 }
 
 impl Group {
@@ -30,6 +31,9 @@ impl Group {
         {
             out.completions.refuse(ticket, Refusal::Busy);
         } else {
+            if self.queue.is_empty() {
+                self.queued_us = out.now.boot_us;
+            }
             self.queue_bytes += command.len();
             self.queue.push((command, ticket));
         }
@@ -54,7 +58,7 @@ impl Group {
     }
 
     fn propose_pack(&mut self, commands: &[(Bytes, Ticket)], out: &mut Out) {
-        let pack = Pack::new(out.now_ms, commands.iter().map(|(command, _)| command));
+        let pack = Pack::new(out.now.wall_ms, commands.iter().map(|(command, _)| command));
         let tickets: Vec<Ticket> = commands.iter().map(|(_, ticket)| *ticket).collect();
         let entry = Entry { data: pack.as_bytes().clone(), ..Entry::default() };
         self.propose_entry(entry, tickets, out);
@@ -80,18 +84,33 @@ impl Group {
             return;
         }
         let (index, term) = (self.raw.raft.raft_log.last_index(), self.raw.raft.term);
-        self.proposed.push_back(Proposed { index, term, tickets });
+        let proposed_us = out.now.boot_us;
+        let times = EntryTimes { queued_us: self.queued_us, proposed_us, ..EntryTimes::default() };
+        self.proposed.push_back(Proposed { index, term, tickets, times });
     }
 
-    /// The tickets of the entry committed at this position, if it was proposed here.
-    pub(super) fn proposed_at(&mut self, index: LogIndex, term: Term) -> Vec<Ticket> {
+    /// Entries up to `index` are in the log of this node, synced.
+    pub(super) fn note_persisted(&mut self, index: LogIndex, now: Now) {
+        let pending = self.proposed.iter_mut().take_while(|proposed| proposed.index <= index);
+        for times in pending.map(|p| &mut p.times).filter(|times| times.persisted_us == 0) {
+            times.persisted_us = now.boot_us;
+        }
+    }
+
+    /// The tickets of the entry committed at this position and its times, if proposed here.
+    pub(super) fn proposed_at(
+        &mut self,
+        index: LogIndex,
+        term: Term,
+        now: Now,
+    ) -> (Vec<Ticket>, EntryTimes) {
         match self.proposed.front() {
             Some(front) if front.index == index => {
                 let front = self.proposed.pop_front().expect("just seen");
                 assert_eq!(front.term, term, "proposals end with their term");
-                front.tickets
+                (front.tickets, EntryTimes { committed_us: now.boot_us, ..front.times })
             }
-            _ => Vec::new(),
+            _ => Default::default(),
         }
     }
 
