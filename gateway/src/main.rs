@@ -1,7 +1,6 @@
 //! The `ringkv-gateway` binary: settings, log, signals, then `ringkv_gateway::run`.
 
 use anyhow::Context as _;
-use clap::Parser as _;
 use ringkv_gateway::{Args, Config};
 
 /// Requests are many small pieces of memory that pass from thread to thread.
@@ -9,7 +8,7 @@ use ringkv_gateway::{Args, Config};
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+    let args: Args = ringkv_telemetry::settings::parse();
     let (format, level) = (args.log_format, args.log_level.clone());
     let config = Config::try_from(args)?;
     let _log = ringkv_telemetry::logging::init(format, &level)?;

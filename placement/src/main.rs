@@ -2,13 +2,12 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use ringkv_placement::{Args, Config, run};
-use ringkv_telemetry::{logging, panic, shutdown};
+use ringkv_telemetry::{logging, panic, settings, shutdown};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
-    let args = Args::parse();
+    let args: Args = settings::parse();
     let _log = logging::init(args.log_format, &args.log_level)?;
     panic::abort_on_panic();
     match start(args).await {

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::CommandFactory as _;
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
 use ringkv_storage_node::{Args, Config, run};
-use ringkv_telemetry::{logging, panic, shutdown};
+use ringkv_telemetry::{logging, panic, settings, shutdown};
 
 /// One allocator for Rust and for RocksDB: the C library's own took a tenth of the poller's time.
 #[global_allocator]
@@ -20,7 +20,7 @@ const BLOCKING_THREADS_MAX: usize = 16;
 const LAST_WORK: Duration = Duration::from_secs(2);
 
 fn main() -> anyhow::Result<ExitCode> {
-    let args = Args::parse();
+    let args: Args = settings::parse();
     panic::abort_on_panic();
     let _log = logging::init(args.log_format, &args.log_level)?;
     let config = Config::try_from(args).unwrap_or_else(|invalid| {

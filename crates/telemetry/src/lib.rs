@@ -11,4 +11,5 @@ pub mod http;
 pub mod logging;
 pub mod panic;
 pub mod process;
+pub mod settings;
 pub mod shutdown;
