@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use ringkv_telemetry::logging::LogFormat;
-use ringkv_topology::{ClusterId, FormWhen, NodeId, Settings, SlotCount};
+use ringkv_topology::{ClusterId, FormWhen, NodeId, ReadMode, Settings, SlotCount};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A placement replica of a ringkv cluster: keeps its nodes, its groups and who owns which slot.
@@ -73,6 +73,12 @@ pub struct Args {
     /// Largest value in bytes, 1 to 8388608; fixed at the cluster's creation.
     #[arg(long, env = "RINGKV_VALUE_BYTES_MAX", default_value_t = 1 << 20, value_name = "BYTES")]
     pub value_bytes_max: u32,
+
+    /// How leaders serve linearizable reads: read-index asks a majority each time (reads that wait
+    /// share the question); lease asks now and then and trusts clocks not to drift apart by over
+    /// 12 % in between. Fixed at the cluster's creation.
+    #[arg(long, env = "RINGKV_READ_MODE", default_value_t = ReadMode::ReadIndex, value_name = "MODE")]
+    pub read_mode: ReadMode,
 
     /// Form of the log lines on stderr: text or json.
     #[arg(long, env = "RINGKV_LOG_FORMAT", default_value_t = LogFormat::Text)]
@@ -166,7 +172,8 @@ fn settings(args: &Args) -> Result<Settings, InvalidSetting> {
         let problem = format!("{value_bytes_max} is out of range: 1 to {VALUE_BYTES_MAX}");
         return invalid("--value-bytes-max", problem);
     }
-    Ok(Settings { slot_count, replication_factor, value_bytes_max })
+    let read_mode = args.read_mode;
+    Ok(Settings { slot_count, replication_factor, value_bytes_max, read_mode })
 }
 
 /// Every replica's address, and the id of the list as it was given.

@@ -98,7 +98,7 @@ fn update(state: &State, hints: &Hints) -> Option<TopologyUpdate> {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use ringkv_topology::{ClusterId, Settings, SlotCount};
+    use ringkv_topology::{ClusterId, ReadMode, Settings, SlotCount};
 
     use super::*;
     use crate::command::Command;
@@ -133,6 +133,7 @@ mod tests {
             slot_count: SlotCount::DEFAULT,
             replication_factor: 3,
             value_bytes_max: 1 << 20,
+            read_mode: ReadMode::ReadIndex,
         };
         let mut state = State::default();
         state.apply(Command::Init { cluster: ClusterId(9), settings });

@@ -86,16 +86,14 @@ impl ReconcileLoop {
 fn check_settings(state: &State, ours: &Settings) -> anyhow::Result<()> {
     let Some(topology) = state.topology() else { return Ok(()) };
     let theirs = &topology.settings;
+    let shown = |show: fn(&Settings) -> String| [theirs, ours].map(show);
     let pairs = [
-        ("--slot-count", u32::from(theirs.slot_count.get()), u32::from(ours.slot_count.get())),
-        (
-            "--replication-factor",
-            u32::from(theirs.replication_factor),
-            u32::from(ours.replication_factor),
-        ),
-        ("--value-bytes-max", theirs.value_bytes_max, ours.value_bytes_max),
+        ("--slot-count", shown(|settings| settings.slot_count.get().to_string())),
+        ("--replication-factor", shown(|settings| settings.replication_factor.to_string())),
+        ("--value-bytes-max", shown(|settings| settings.value_bytes_max.to_string())),
+        ("--read-mode", shown(|settings| settings.read_mode.to_string())),
     ];
-    for (flag, theirs, ours) in pairs {
+    for (flag, [theirs, ours]) in pairs {
         anyhow::ensure!(
             theirs == ours,
             "{flag}: the cluster was created with {theirs}, not {ours}; it cannot be changed"
@@ -106,12 +104,17 @@ fn check_settings(state: &State, ours: &Settings) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use ringkv_topology::{ClusterId, SlotCount};
+    use ringkv_topology::{ClusterId, ReadMode, SlotCount};
 
     use super::*;
 
     fn settings() -> Settings {
-        Settings { slot_count: SlotCount::DEFAULT, replication_factor: 3, value_bytes_max: 1 << 20 }
+        Settings {
+            slot_count: SlotCount::DEFAULT,
+            replication_factor: 3,
+            value_bytes_max: 1 << 20,
+            read_mode: ReadMode::ReadIndex,
+        }
     }
 
     #[test]
@@ -124,10 +127,10 @@ mod tests {
             Settings { slot_count: SlotCount::new(64).unwrap(), ..settings() },
             Settings { replication_factor: 1, ..settings() },
             Settings { value_bytes_max: 7, ..settings() },
+            Settings { read_mode: ReadMode::Lease, ..settings() },
         ];
-        for (other, flag) in
-            others.iter().zip(["--slot-count", "--replication-factor", "--value-bytes-max"])
-        {
+        let flags = ["--slot-count", "--replication-factor", "--value-bytes-max", "--read-mode"];
+        for (other, flag) in others.iter().zip(flags) {
             let error = check_settings(&state, other).unwrap_err().to_string();
             assert!(error.starts_with(flag), "{error}");
         }

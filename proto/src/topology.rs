@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 
 use ringkv_topology::{
-    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, Replica, ReplicaId, Role, Settings,
-    SlotCount, Topology,
+    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
+    Settings, SlotCount, Topology,
 };
 
 use crate::v1;
@@ -70,6 +70,10 @@ pub fn settings_to_proto(settings: &Settings) -> v1::Settings {
         slot_count: u32::from(settings.slot_count.get()),
         replication_factor: u32::from(settings.replication_factor),
         value_bytes_max: settings.value_bytes_max,
+        read_mode: match settings.read_mode {
+            ReadMode::ReadIndex => v1::ReadMode::ReadIndex.into(),
+            ReadMode::Lease => v1::ReadMode::Lease.into(),
+        },
     }
 }
 
@@ -77,7 +81,7 @@ pub fn settings_to_proto(settings: &Settings) -> v1::Settings {
 ///
 /// # Errors
 /// [`InvalidTopology`] when they are missing, the slot count is no power of two from 1 to 32,768,
-/// or the replication factor is not 1, 3 or 5.
+/// the replication factor is not 1, 3 or 5, or the read mode is unknown.
 pub fn settings_from_proto(wire: Option<&v1::Settings>) -> Result<Settings, InvalidTopology> {
     let Some(wire) = wire else {
         return invalid("settings", "is missing");
@@ -93,7 +97,15 @@ pub fn settings_from_proto(wire: Option<&v1::Settings>) -> Result<Settings, Inva
             return invalid("settings.replication_factor", format!("is {other}: not 1, 3 or 5"));
         }
     };
-    Ok(Settings { slot_count, replication_factor, value_bytes_max: wire.value_bytes_max })
+    let read_mode = match wire.read_mode() {
+        v1::ReadMode::ReadIndex => ReadMode::ReadIndex,
+        v1::ReadMode::Lease => ReadMode::Lease,
+        v1::ReadMode::Unspecified => {
+            return invalid("settings.read_mode", format!("{} is unknown", wire.read_mode));
+        }
+    };
+    let value_bytes_max = wire.value_bytes_max;
+    Ok(Settings { slot_count, replication_factor, value_bytes_max, read_mode })
 }
 
 fn node_to_proto(node: &Node) -> v1::Node {
@@ -237,6 +249,7 @@ mod tests {
                 slot_count: SlotCount::new(4).expect("a power of two"),
                 replication_factor: 3,
                 value_bytes_max: 1024,
+                read_mode: ReadMode::Lease,
             },
             nodes: (1..=3).map(|id| (NodeId(id), node(id))).collect(),
             groups: (1..=2).map(|id| (GroupId(id), group(id))).collect(),
@@ -254,13 +267,14 @@ mod tests {
     #[test]
     fn a_broken_field_is_named() {
         type Break = fn(&mut v1::Topology);
-        let cases: [(&str, Break); 14] = [
+        let cases: [(&str, Break); 15] = [
             ("cluster", |t| t.cluster = 0),
             ("settings", |t| t.settings = None),
             ("settings.slot_count", |t| t.settings.as_mut().unwrap().slot_count = 3),
             ("settings.replication_factor", |t| {
                 t.settings.as_mut().unwrap().replication_factor = 2;
             }),
+            ("settings.read_mode", |t| t.settings.as_mut().unwrap().read_mode = 9),
             ("nodes.id", |t| t.nodes[0].id = 0),
             ("nodes.id", |t| t.nodes[0].id = 2),
             ("nodes.state", |t| t.nodes[0].state = 99),

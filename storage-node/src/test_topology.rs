@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use ringkv_consensus::{self as consensus, GroupStatus};
 use ringkv_topology::{
-    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, Replica, ReplicaId, Role, Settings,
-    SlotCount, Topology,
+    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
+    Settings, SlotCount, Topology,
 };
 
 /// Nodes and groups `1..=nodes`, 16 slots dealt round robin; group `n` prefers node `n` as leader.
@@ -36,6 +36,7 @@ pub(crate) fn formed(nodes: u64) -> Topology {
             slot_count: SlotCount::new(16).expect("a power of two"),
             replication_factor: u8::try_from(nodes).expect("few nodes"),
             value_bytes_max: 1 << 20,
+            read_mode: ReadMode::ReadIndex,
         },
         nodes: (1..=nodes).map(|id| (NodeId(id), node(id))).collect::<BTreeMap<_, _>>(),
         groups: (1..=nodes).map(|id| (GroupId(id), group(id))).collect(),

@@ -11,7 +11,13 @@ use anyhow::{Context as _, bail, ensure};
 use crate::workspace;
 
 /// Every planted bug, by the name of its feature.
-const PLANTED: &[&str] = &["planted-ack-before-sync", "planted-read-without-quorum"];
+const PLANTED: &[&str] = &[
+    "planted-ack-before-sync",
+    "planted-read-without-quorum",
+    "planted-lease-too-long",
+    "planted-lease-kept-in-transfer",
+    "planted-vote-after-restart",
+];
 
 #[derive(clap::Args)]
 #[group(id = "what", required = true, multiple = false)]

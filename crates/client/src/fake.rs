@@ -14,8 +14,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use ringkv_proto::v1;
 use ringkv_topology::{
-    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, Replica, ReplicaId, Role, Settings,
-    SlotCount, Topology,
+    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
+    Settings, SlotCount, Topology,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -167,7 +167,12 @@ fn topology(addresses: &[String]) -> Topology {
     Topology {
         cluster: ClusterId(1),
         epoch: Epoch(1),
-        settings: Settings { slot_count, replication_factor: 3, value_bytes_max: VALUE_BYTES_MAX },
+        settings: Settings {
+            slot_count,
+            replication_factor: 3,
+            value_bytes_max: VALUE_BYTES_MAX,
+            read_mode: ReadMode::ReadIndex,
+        },
         nodes: ids().zip(addresses).map(node).map(|node| (node.id, node)).collect(),
         groups: ids().map(|id| (GroupId(id), group(id))).collect(),
         owners: (0..16).map(|slot| GroupId(slot % addresses.len() as u64 + 1)).collect(),

@@ -6,6 +6,7 @@
 mod config;
 mod effects;
 mod group;
+mod lease;
 mod log_tail;
 mod out;
 mod poller;

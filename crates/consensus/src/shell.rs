@@ -23,6 +23,7 @@ mod snapshot;
 
 mod gates;
 mod inbox;
+mod leases;
 mod repair;
 mod shared;
 mod threads;

@@ -13,4 +13,4 @@ pub use ids::{ClusterId, Epoch, GroupId, NodeId, ReplicaId, Slot};
 pub use plan::{FormBlocked, FormWhen, Formation, GROUPS_MAX, PlannedGroup, form};
 pub use ring::{Ring, WEIGHT_DEFAULT};
 pub use slot::{SlotCount, tag};
-pub use topology::{Group, Node, NodeState, Replica, Role, Settings, Topology};
+pub use topology::{Group, Node, NodeState, ReadMode, Replica, Role, Settings, Topology};

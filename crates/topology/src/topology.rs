@@ -5,6 +5,8 @@
 //! exactly `settings.slot_count` entries, each naming a group of the map.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
 
 use crate::{ClusterId, Epoch, GroupId, NodeId, ReplicaId, Slot, SlotCount};
 
@@ -28,6 +30,38 @@ pub struct Settings {
     pub replication_factor: u8,
     /// The largest value a write may carry, in bytes.
     pub value_bytes_max: u32,
+    pub read_mode: ReadMode,
+}
+
+/// How a leader makes sure that a read misses no acknowledged write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReadMode {
+    /// A quorum confirms the leadership after the read was asked for; no clock is trusted.
+    #[default]
+    ReadIndex,
+    /// For a while after such a round reads need none, on the word of clocks.
+    Lease,
+}
+
+impl fmt::Display for ReadMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ReadIndex => "read-index",
+            Self::Lease => "lease",
+        })
+    }
+}
+
+impl FromStr for ReadMode {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        match name {
+            "read-index" => Ok(Self::ReadIndex),
+            "lease" => Ok(Self::Lease),
+            _ => Err(format!("`{name}` is not a read mode: read-index or lease")),
+        }
+    }
 }
 
 /// A storage node as placement knows it.

@@ -22,6 +22,7 @@ pub(super) fn page(view: &View) -> Value {
         "slot_count": topology.settings.slot_count.get(),
         "replication_factor": topology.settings.replication_factor,
         "value_bytes_max": topology.settings.value_bytes_max,
+        "read_mode": topology.settings.read_mode.to_string(),
         "nodes": nodes(view, topology),
         "groups": topology.groups.values().map(|group| json!({
             "id": group.id.0,

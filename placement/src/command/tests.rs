@@ -1,4 +1,4 @@
-use ringkv_topology::SlotCount;
+use ringkv_topology::{ReadMode, SlotCount};
 
 use super::*;
 
@@ -7,6 +7,7 @@ fn commands() -> Vec<Command> {
         slot_count: SlotCount::DEFAULT,
         replication_factor: 3,
         value_bytes_max: 1 << 20,
+        read_mode: ReadMode::ReadIndex,
     };
     let registration = |identity| {
         Command::Register(Registration {

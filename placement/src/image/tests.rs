@@ -1,5 +1,5 @@
 use ringkv_consensus::{Committed, EntryTimes, Members, Pack};
-use ringkv_topology::{ClusterId, ReplicaId, Settings, SlotCount};
+use ringkv_topology::{ClusterId, ReadMode, ReplicaId, Settings, SlotCount};
 
 use super::*;
 use crate::command::{Outcome, Registration};
@@ -18,6 +18,7 @@ fn init() -> Command {
         slot_count: SlotCount::DEFAULT,
         replication_factor: 1,
         value_bytes_max: 1 << 20,
+        read_mode: ReadMode::ReadIndex,
     };
     Command::Init { cluster: ClusterId(9), settings }
 }

@@ -1,5 +1,5 @@
 use ringkv_consensus::{Committed, EntryTimes, Members, Pack};
-use ringkv_topology::{ClusterId, NodeId, ReplicaId, Settings, SlotCount};
+use ringkv_topology::{ClusterId, NodeId, ReadMode, ReplicaId, Settings, SlotCount};
 
 use super::*;
 use crate::command::Command;
@@ -18,6 +18,7 @@ fn init_at(index: u64) -> GroupBatch {
         slot_count: SlotCount::DEFAULT,
         replication_factor: 1,
         value_bytes_max: 1 << 20,
+        read_mode: ReadMode::ReadIndex,
     };
     let command = Command::Init { cluster: ClusterId(index), settings }.encode();
     let pack = Some(Pack::new(0, [command].iter()));

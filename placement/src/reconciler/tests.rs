@@ -1,4 +1,4 @@
-use ringkv_topology::{Epoch, SlotCount};
+use ringkv_topology::{Epoch, ReadMode, SlotCount};
 
 use super::*;
 use crate::command::{Outcome, Refusal, Registration};
@@ -8,6 +8,7 @@ fn wanted() -> Wanted {
         slot_count: SlotCount::DEFAULT,
         replication_factor: 3,
         value_bytes_max: 1 << 20,
+        read_mode: ReadMode::ReadIndex,
     };
     Wanted { cluster: ClusterId(9), settings, form_when: FormWhen::default() }
 }

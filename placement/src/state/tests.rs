@@ -1,11 +1,16 @@
-use ringkv_topology::{FormWhen, SlotCount, form};
+use ringkv_topology::{FormWhen, ReadMode, SlotCount, form};
 
 use super::*;
 
 const CLUSTER: ClusterId = ClusterId(9);
 
 fn settings() -> Settings {
-    Settings { slot_count: SlotCount::DEFAULT, replication_factor: 3, value_bytes_max: 1 << 20 }
+    Settings {
+        slot_count: SlotCount::DEFAULT,
+        replication_factor: 3,
+        value_bytes_max: 1 << 20,
+        read_mode: ReadMode::ReadIndex,
+    }
 }
 
 fn initialized() -> State {

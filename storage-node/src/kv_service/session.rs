@@ -136,6 +136,10 @@ where
             let op = accept::op(&request).unwrap_or(Op::Get);
             let waiting = Waiting { id: request.id, op, arrived, read: None };
             match accept::accept(&request, topology.as_deref(), disk_full) {
+                Ok(Accepted::Read { group, read }) if context.engine.may_read(group) => {
+                    let result = self.read(&read);
+                    self.reply(&waiting, result);
+                }
                 Ok(accepted) => {
                     if let Some(request) = self.keep(&request, waiting, accepted) {
                         requests.push(request);
@@ -198,21 +202,24 @@ where
     fn result_of(&self, waiting: &Waiting, completion: Completion) -> ReplyResult {
         match (completion.result, &waiting.read) {
             (Ok(Done::Applied(outcome)), None) => convert::write_reply(&outcome),
-            (Ok(Done::ReadReady), Some(read)) => {
-                let Read { group, slot, key, without_value } = read;
-                let record = self.context.reader.get(*group, *slot, key, *without_value);
-                if let Err(ReadError::Store(error)) = &record {
-                    let error: &dyn std::error::Error = error;
-                    tracing::error!(%group, %slot, error, "a record cannot be read");
-                }
-                convert::read_reply(record)
-            }
+            (Ok(Done::ReadReady), Some(read)) => self.read(read),
             (Err(refusal), _) => ReplyResult::Error(reply::refused(refusal)),
             (Ok(done), _) => {
                 tracing::error!(?done, op = ?waiting.op, "the engine did what nobody asked for");
                 ReplyResult::Error(Error::new(ErrorCode::Internal, "an answer to something else"))
             }
         }
+    }
+
+    /// Looks into the local store, at or past a read point.
+    fn read(&self, read: &Read) -> ReplyResult {
+        let Read { group, slot, key, without_value } = read;
+        let record = self.context.reader.get(*group, *slot, key, *without_value);
+        if let Err(ReadError::Store(error)) = &record {
+            let error: &dyn std::error::Error = error;
+            tracing::error!(%group, %slot, error, "a record cannot be read");
+        }
+        convert::read_reply(record)
     }
 
     /// Adds a reply to the batch.

@@ -56,7 +56,7 @@ impl<'a> Reconciler<'a> {
     /// Placement no longer knows this node as one of the cluster's.
     pub(super) async fn run(&self) -> anyhow::Result<()> {
         // What the directory held; the first look of a node that restarts needs nobody else.
-        self.create_missing();
+        self.adopt();
         tokio::select! {
             ended = self.beat() => ended,
             () = self.follow() => Ok(()),
@@ -88,7 +88,7 @@ impl<'a> Reconciler<'a> {
             return;
         }
         tracing::info!(epoch, "new topology");
-        self.create_missing();
+        self.adopt();
         let (dir, view) = (Arc::clone(&self.node.start.dir), Arc::clone(&self.node.view));
         let store = move || match view.get() {
             Some(topology) => topology_file::store(&dir, &topology),
@@ -100,6 +100,14 @@ impl<'a> Reconciler<'a> {
             let error = format!("{error:#}");
             tracing::error!(epoch, error, "the topology cannot be kept for a restart");
         }
+    }
+
+    /// Brings the engine in line with the topology.
+    fn adopt(&self) {
+        if let Some(topology) = self.node.view.get() {
+            self.engine.set_read_mode(topology.settings.read_mode);
+        }
+        self.create_missing();
     }
 
     fn create_missing(&self) {

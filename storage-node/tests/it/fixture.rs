@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ringkv_storage_node::{Config, Listeners, StopNow, serve};
 use ringkv_topology::{
-    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, Replica, ReplicaId, Role, Settings,
-    SlotCount, Topology,
+    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
+    Settings, SlotCount, Topology,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
@@ -49,6 +49,7 @@ pub(crate) fn topology(cluster: u64, addresses: &[String]) -> Topology {
             slot_count: SlotCount::new(SLOT_COUNT).unwrap(),
             replication_factor: u8::try_from(addresses.len()).unwrap(),
             value_bytes_max: VALUE_BYTES_MAX,
+            read_mode: ReadMode::ReadIndex,
         },
         nodes: ids().zip(addresses).map(node).map(|node| (node.id, node)).collect(),
         groups: ids().map(|id| (GroupId(id), group(id))).collect(),

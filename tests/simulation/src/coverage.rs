@@ -31,6 +31,8 @@ pub struct Coverage {
     pub repeated: u64,
     pub refused: u64,
     pub reads: u64,
+    /// Reads served without the poller.
+    pub lease_reads: u64,
 }
 
 impl AddAssign for Coverage {
@@ -58,5 +60,6 @@ impl AddAssign for Coverage {
         self.repeated += other.repeated;
         self.refused += other.refused;
         self.reads += other.reads;
+        self.lease_reads += other.lease_reads;
     }
 }

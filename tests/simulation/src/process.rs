@@ -55,6 +55,8 @@ pub(crate) struct Process {
     flushing: Option<Flushed>,
     pub(crate) tasks: VecDeque<ApplyTask>,
     pub(crate) inbox: Vec<Input>,
+    /// As the poller told them; gone with the process.
+    leases: BTreeMap<GroupId, u64>,
     built: BTreeMap<(GroupId, SnapshotId), SnapshotFiles>,
     received: BTreeMap<(GroupId, SnapshotId), SnapshotFiles>,
     snapshot_number: u64,
@@ -99,6 +101,7 @@ impl Process {
             flushing: None,
             tasks: VecDeque::new(),
             inbox: Vec::new(),
+            leases: BTreeMap::new(),
             built: BTreeMap::new(),
             received: BTreeMap::new(),
             snapshot_number: 0,
@@ -173,6 +176,7 @@ impl Process {
         self.flushing = None;
         self.tasks.clear();
         self.inbox.clear();
+        self.leases.clear();
         self.built.clear();
         let marked: Vec<SnapshotId> = self.marked();
         self.received.retain(|(_, id), _| marked.contains(id));
@@ -185,8 +189,9 @@ impl Process {
 
     /// Hands the inbox to the poller. `None` while the process is down.
     pub(crate) fn handle(&mut self, now: Micros) -> Option<(Effects, Vec<GroupStatus>)> {
+        let clocks = self.clocks(now);
         let poller = self.poller.as_mut()?;
-        let effects = poller.handle(self.clocks(now), self.inbox.drain(..));
+        let effects = poller.handle(clocks, self.inbox.drain(..));
         Some((effects, poller.status()))
     }
 
@@ -216,6 +221,16 @@ impl Process {
 
     pub(crate) fn counters(&self) -> ringkv_consensus::Counters {
         self.poller.as_ref().map(Poller::counters).unwrap_or_default()
+    }
+
+    /// Takes the poller's word on leases.
+    pub(crate) fn tell_leases(&mut self, leases: Vec<(GroupId, u64)>) {
+        self.leases.extend(leases);
+    }
+
+    /// Whether a read may be served without the poller.
+    pub(crate) fn may_read(&self, group: GroupId, now: Micros) -> bool {
+        self.leases.get(&group).is_some_and(|until_us| self.clocks(now).boot_us < *until_us)
     }
 
     /// The log writer takes a batch.

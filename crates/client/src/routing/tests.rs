@@ -3,8 +3,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use ringkv_proto::v1::{self, ErrorCode};
 use ringkv_topology::{
-    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, Replica, ReplicaId, Role, Settings,
-    SlotCount, Topology,
+    ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
+    Settings, SlotCount, Topology,
 };
 
 use super::{Attempts, Failure, Next, NotReady, Router};
@@ -36,7 +36,12 @@ fn topology(epoch: u64) -> Topology {
     Topology {
         cluster: ClusterId(1),
         epoch: Epoch(epoch),
-        settings: Settings { slot_count, replication_factor: 3, value_bytes_max: 1 << 20 },
+        settings: Settings {
+            slot_count,
+            replication_factor: 3,
+            value_bytes_max: 1 << 20,
+            read_mode: ReadMode::ReadIndex,
+        },
         nodes: (1..=5).map(|id| (NodeId(id), node(id))).collect(),
         groups: [(GroupId(1), group)].into(),
         owners: vec![GroupId(1)],

@@ -1,7 +1,7 @@
 //! What goes into the poller and what comes out: closed sets of plain data.
 //!
-//! The shell obeys the effects of one [`crate::Poller::handle`] call in any order, under these
-//! rules, which are all there is to the contract:
+//! The shell obeys the effects of one [`crate::Poller::handle`] call, `leases` first and the rest in
+//! any order, under these rules, which are all there is to the contract:
 //! 1. `log` is written by one writer, batches in order; [`Input::Persisted`] answers each. The
 //!    poller never has more than one batch out.
 //! 2. `apply` goes to one apply worker, in order; a batch is answered by [`Input::Applied`], an
@@ -13,7 +13,7 @@
 //!    input, also on failure.
 
 use bytes::Bytes;
-use ringkv_topology::{GroupId, NodeId, ReplicaId};
+use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
 
 use crate::{
     AppliedState, Completion, Entry, Genesis, GroupBatch, LogBatch, LogIndex, Request, SinkId,
@@ -78,6 +78,8 @@ pub enum Input {
     Campaign {
         group: GroupId,
     },
+    /// How reads are served from now on.
+    ReadMode(ReadMode),
     /// Hand over what is led here and refuse new requests; the process is going to end.
     Retire,
 }
@@ -85,6 +87,9 @@ pub enum Input {
 /// Everything one call of the poller asks for.
 #[derive(Debug, Default)]
 pub struct Effects {
+    /// Leases of groups led here: reads need no round before this time on [`crate::Now::boot_us`].
+    /// Taken to heart before anything else, since what goes out next may let another node lead.
+    pub leases: Vec<(GroupId, u64)>,
     /// To write, if anything, while no other batch is out.
     pub log: Option<LogBatch>,
     /// One frame per peer node, holding the messages of all groups.

@@ -19,6 +19,7 @@ use raft::eraftpb::{Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption, StateRole};
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
+use super::lease::Lease;
 use super::log_tail::LogTail;
 use super::out::Out;
 use super::reads::Reads;
@@ -67,6 +68,13 @@ pub(crate) struct Group {
     queue_bytes: usize,
     proposed: VecDeque<Proposed>,
     reads: Reads,
+    lease: Lease,
+    /// As last told to the shell.
+    lease_told_us: u64,
+    /// Ticks left in which no candidate gets a vote here.
+    promised_ticks: usize,
+    /// The log batch that makes the replica's creation durable, until it is.
+    creation: Option<u64>,
     seen: (Role, Term),
     /// Nodes of replicas that wrote to us and are not members as we know them.
     strangers: BTreeMap<ReplicaId, NodeId>,
@@ -118,6 +126,10 @@ impl Group {
             queue_bytes: 0,
             proposed: VecDeque::new(),
             reads: Reads::default(),
+            lease: Lease::default(),
+            lease_told_us: 0,
+            promised_ticks: 0,
+            creation: None,
             seen: (Role::Follower, stored.hard_state.term),
             strangers: BTreeMap::new(),
             received: None,
@@ -132,15 +144,34 @@ impl Group {
 
     /// One tick. Gives whether the group now has something to do.
     pub(crate) fn tick(&mut self, out: &mut Out) -> bool {
+        self.promised_ticks = self.promised_ticks.saturating_sub(1);
         let busy = self.may_stand() && self.raw.tick();
         self.settle_timeout(&out.config);
         self.expire_snapshot(out);
         busy || self.reads.wants_round()
     }
 
+    /// The replica is new, and durable with log batch `batch`. Until then it says nothing that a
+    /// lease could count on: a crash would leave no sign that there was a replica.
+    pub(crate) fn created(&mut self, batch: u64) {
+        self.creation = Some(batch);
+    }
+
+    /// Keeps the promise that an earlier life may have given to a leader: no vote for an election
+    /// timeout, since a lease may count on this replica. The only voter has no one to wait for.
+    pub(crate) fn restarted(&mut self, config: &PollerConfig) {
+        if self.members.voters == [self.replica] && self.members.outgoing.is_empty() {
+            self.campaign(config);
+        } else if !cfg!(feature = "planted-vote-after-restart") {
+            self.promised_ticks = config.election_ticks;
+        }
+    }
+
     /// Stands for election unless there is a leader.
     pub(crate) fn campaign(&mut self, config: &PollerConfig) {
-        if self.may_stand() && self.raw.raft.leader_id == 0 && self.raw.raft.promotable() {
+        let promised = self.promised_ticks > 0;
+        let leaderless = self.raw.raft.leader_id == 0;
+        if self.may_stand() && !promised && leaderless && self.raw.raft.promotable() {
             // Refused only while a membership change is not applied; the tick will try again.
             let _ = self.raw.campaign();
             self.settle_timeout(config);
@@ -165,7 +196,11 @@ impl Group {
         let kind = message.get_msg_type();
         let append = kind == MessageType::MsgAppend && !message.entries.is_empty();
         let stand = kind == MessageType::MsgTimeoutNow && !self.may_stand();
-        if kind == MessageType::MsgSnapshot || (append && over) || stand {
+        let vote = matches!(kind, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
+        let promised = vote && self.promised_ticks > 0;
+        let promise = kind == MessageType::MsgHeartbeat && self.creation.is_some();
+        let early = stand || promised || promise;
+        if kind == MessageType::MsgSnapshot || (append && over) || early {
             out.counters.messages_dropped += 1;
             return;
         }
@@ -182,15 +217,16 @@ impl Group {
     /// Does everything there is to do: proposes, starts reads, handles what raft-rs has ready.
     pub(crate) fn drive(&mut self, out: &mut Out) {
         self.propose_queued(out);
-        self.begin_read_round();
+        self.begin_read_round(out);
         loop {
             self.handle_ready(out);
             self.note_role(out);
-            if !self.begin_read_round() && !self.raw.has_ready() {
+            if !self.begin_read_round(out) && !self.raw.has_ready() {
                 break;
             }
         }
         self.serve_reads(out);
+        self.tell_lease(out);
         self.ask_storage(out);
         let settled = self.applied.min(self.raw.raft.raft_log.persisted);
         self.raw.mut_store().trim(settled, out.config.tail_bytes_max);
@@ -216,6 +252,7 @@ impl Group {
             && self.role() == Role::Leader
             && target != self.replica
         {
+            self.lease.offer_leadership();
             self.raw.transfer_leader(target.0);
         }
     }
@@ -289,6 +326,15 @@ impl Group {
         }
     }
 
+    /// Tells the shell of a lease that is new, longer or gone.
+    fn tell_lease(&mut self, out: &mut Out) {
+        let until_us = if self.role() == Role::Leader { self.lease_until_us(out) } else { 0 };
+        if until_us != self.lease_told_us {
+            self.lease_told_us = until_us;
+            out.effects.leases.push((self.id, until_us));
+        }
+    }
+
     /// Ends what cannot go on after a change of role or term.
     fn note_role(&mut self, out: &mut Out) {
         let now = (self.role(), self.raw.raft.term);
@@ -299,6 +345,7 @@ impl Group {
         if now.0 == Role::Candidate && before != Role::Candidate {
             out.counters.elections += 1;
         }
+        self.lease = Lease::default();
         if before == Role::Leader {
             self.lose_leadership(out);
         }

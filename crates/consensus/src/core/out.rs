@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use raft::eraftpb::Message;
-use ringkv_topology::{GroupId, NodeId};
+use ringkv_topology::{GroupId, NodeId, ReadMode};
 
 use super::{Counters, Effects, PollerConfig};
 use crate::codec::frame::FrameBuilder;
@@ -20,6 +20,7 @@ use crate::{
 pub(crate) struct Out {
     pub(crate) config: PollerConfig,
     pub(crate) now: Now,
+    pub(crate) read_mode: ReadMode,
     pub(crate) effects: Effects,
     pub(crate) outbox: Outbox,
     pub(crate) completions: Completions,
@@ -38,6 +39,7 @@ impl Out {
         Self {
             config,
             now: Now::default(),
+            read_mode: ReadMode::ReadIndex,
             effects: Effects::default(),
             outbox: Outbox::default(),
             completions: Completions::default(),

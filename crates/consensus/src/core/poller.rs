@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ringkv_topology::{GroupId, NodeId};
+use ringkv_topology::{GroupId, NodeId, ReadMode};
 
 use super::group::Group;
 use super::out::Out;
@@ -102,6 +102,7 @@ impl Poller {
             let empty = joining.then(AppliedState::default);
             let applied = applied.get(&id).or(empty.as_ref());
             poller.add(&stored, applied.ok_or(StartError::Missing { group: id })?)?;
+            poller.touch(id, |group, out| group.restarted(&out.config));
             if let Some(marker) = stored.install {
                 // The shell has finished the install before this.
                 poller.out.batch.group(id).install = Some(None);
@@ -171,6 +172,7 @@ impl Poller {
             Input::Campaign { group } => {
                 self.touch(group, |group, out| group.campaign(&out.config));
             }
+            Input::ReadMode(mode) => self.read_mode(mode),
             Input::Retire => {
                 self.retiring = true;
                 self.abdicate();
@@ -306,6 +308,7 @@ impl Poller {
             install: None,
         };
         self.add(&stored, &genesis.applied()).expect("genesis is a whole state");
+        self.touch(id, |group, out| group.created(out.batch.number));
         let write = self.out.batch.group(id);
         write.create = Some(genesis.clone());
         write.reset = Some(start);
@@ -322,6 +325,15 @@ impl Poller {
         self.groups.insert(id, Group::new(&self.out.config, stored, applied, reader)?);
         self.dirty.push(id);
         Ok(())
+    }
+
+    fn read_mode(&mut self, mode: ReadMode) {
+        self.out.read_mode = mode;
+        // Leases that were told must be taken back.
+        let groups: Vec<GroupId> = self.groups.keys().copied().collect();
+        for id in groups {
+            self.touch(id, |_, _| ());
+        }
     }
 
     fn abdicate(&mut self) {

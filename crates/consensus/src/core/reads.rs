@@ -20,6 +20,7 @@ pub(crate) struct Reads {
 
 struct Round {
     id: RoundId,
+    began_us: u64,
     tickets: Vec<Ticket>,
 }
 
@@ -36,10 +37,10 @@ impl Reads {
         self.round.is_none() && !self.waiting.is_empty()
     }
 
-    /// Puts all waiting reads into a round.
-    pub(crate) fn begin(&mut self, id: RoundId) {
+    /// Puts all waiting reads into a round that begins now.
+    pub(crate) fn begin(&mut self, id: RoundId, began_us: u64) {
         assert!(self.round.is_none(), "one round at a time");
-        self.round = Some(Round { id, tickets: std::mem::take(&mut self.waiting) });
+        self.round = Some(Round { id, began_us, tickets: std::mem::take(&mut self.waiting) });
     }
 
     /// The round could not begin: its reads wait on.
@@ -50,12 +51,12 @@ impl Reads {
         }
     }
 
-    /// A quorum confirmed the round with this id; an answer to any other round is dropped.
-    pub(crate) fn confirm(&mut self, id: &[u8], index: LogIndex) {
-        if self.round.as_ref().is_some_and(|round| round.id == id) {
-            let round = self.round.take().expect("just seen");
-            self.confirmed.push((index, round.tickets));
-        }
+    /// A quorum confirmed the round with this id: gives when it began. An answer to any other
+    /// round is dropped.
+    pub(crate) fn confirm(&mut self, id: &[u8], index: LogIndex) -> Option<u64> {
+        let round = self.round.take_if(|round| round.id == id)?;
+        self.confirmed.push((index, round.tickets));
+        Some(round.began_us)
     }
 
     /// The reads that may be served now that the state machine is at `applied`.
@@ -85,9 +86,9 @@ mod tests {
     fn a_read_is_ready_only_after_its_round_and_its_index() {
         let mut reads = Reads::default();
         reads.push(ticket(1));
-        reads.begin([1; 16]);
+        reads.begin([1; 16], 5);
         assert_eq!(reads.ready(100), []);
-        reads.confirm(&[1; 16], 7);
+        assert_eq!(reads.confirm(&[1; 16], 7), Some(5));
         assert_eq!(reads.ready(6), []);
         assert_eq!(reads.ready(7), [ticket(1)]);
         assert_eq!(reads.ready(8), []);
@@ -97,10 +98,10 @@ mod tests {
     fn a_read_asked_for_during_a_round_waits_for_the_next() {
         let mut reads = Reads::default();
         reads.push(ticket(1));
-        reads.begin([1; 16]);
+        reads.begin([1; 16], 5);
         reads.push(ticket(2));
         assert!(!reads.wants_round());
-        reads.confirm(&[1; 16], 5);
+        assert_eq!(reads.confirm(&[1; 16], 5), Some(5));
         assert_eq!(reads.ready(9), [ticket(1)]);
         assert!(reads.wants_round());
     }
@@ -109,11 +110,11 @@ mod tests {
     fn an_answer_to_an_older_round_confirms_nothing() {
         let mut reads = Reads::default();
         reads.push(ticket(1));
-        reads.begin([1; 16]);
+        reads.begin([1; 16], 5);
         assert_eq!(reads.take_all(), [ticket(1)]);
         reads.push(ticket(2));
-        reads.begin([2; 16]);
-        reads.confirm(&[1; 16], 5);
+        reads.begin([2; 16], 5);
+        assert_eq!(reads.confirm(&[1; 16], 5), None);
         assert_eq!(reads.ready(9), []);
     }
 }

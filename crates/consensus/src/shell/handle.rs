@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use ringkv_topology::{GroupId, NodeId, ReplicaId};
+use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
 
+use super::clock::boot_us;
 use super::inbox::Message;
 use super::shared::Shared;
 use crate::manifest::is_plain;
@@ -155,6 +156,18 @@ impl Handle {
         let id = format!("{from}-{id}-{count}");
         let announced = Announced { group, from, id, manifest, message };
         SnapshotReceiver::begin(&self.shared.dirs, announced, receipt)
+    }
+
+    /// Whether a read of the group, asked for before this call, may be served from the state
+    /// machine here at once. Never with [`ReadMode::ReadIndex`]; a read that may not asks by
+    /// [`Request::Read`].
+    pub fn may_read(&self, group: GroupId) -> bool {
+        self.shared.leases.hold(group, boot_us)
+    }
+
+    /// Says how reads are served; until then by read-index.
+    pub fn set_read_mode(&self, mode: ReadMode) {
+        self.input(Input::ReadMode(mode));
     }
 
     /// Sets a group up on this node; nothing happens if it is here already.

@@ -113,10 +113,11 @@ impl PollerThread {
         shared.observer.turn(count, began.elapsed());
     }
 
-    /// The log first, since everything waits for it; then what goes to other nodes.
+    /// Leases first, as they must; then the log, since everything waits for it; then what goes to other nodes.
     fn obey(&self, effects: Effects) {
-        let Effects { log, frames, apply, completions, fetch, build, send, flush, discard } =
+        let Effects { leases, log, frames, apply, completions, fetch, build, send, flush, discard } =
             effects;
+        self.handle.shared.leases.tell(&leases);
         let ways = &self.ways;
         if let Some(batch) = log {
             // The poller has one batch out at a time, so there is always room.

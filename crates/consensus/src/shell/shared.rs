@@ -9,6 +9,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 
 use super::gates::Gate;
 use super::inbox::Inbox;
+use super::leases::Leases;
 use super::{EngineConfig, Observer, Sink};
 use crate::snapshot_dir::SnapshotDir;
 use crate::{Completion, Counters, GroupStatus, Role, SinkId};
@@ -24,6 +25,7 @@ pub(super) struct Shared {
     /// Bytes of frames the poller has not seen.
     pub(super) frame_bytes: Gate,
     pub(super) inbox: Inbox,
+    pub(super) leases: Leases,
     pub(super) dirs: SnapshotDir,
     pub(super) receiving: AtomicUsize,
     pub(super) received_count: AtomicU64,
@@ -51,6 +53,7 @@ impl Shared {
             request_bytes: Gate::new(config.request_bytes_max),
             frame_bytes: Gate::new(config.frame_bytes_max),
             inbox: Inbox::default(),
+            leases: Leases::default(),
             dirs,
             receiving: AtomicUsize::new(0),
             received_count: AtomicU64::new(0),

@@ -23,6 +23,8 @@ pub(crate) struct Lab {
     /// Links that lose everything, as (from, to).
     pub(crate) cut: BTreeSet<(u64, u64)>,
     pub(crate) snapshots_fail: bool,
+    /// What the clocks of all nodes show; only the test moves it on.
+    pub(crate) boot_us: u64,
     /// The snapshot that arrived last, at whatever node.
     pub(crate) received: Option<ReceivedSnapshot>,
     /// Every frame ever sent, for comparing runs.
@@ -43,6 +45,8 @@ pub(crate) struct Node {
     pub(crate) builds: u32,
     pub(crate) fetches: u32,
     pub(crate) discards: Vec<String>,
+    /// As the poller told them.
+    pub(crate) leases: BTreeMap<GroupId, u64>,
     snapshots: BTreeMap<String, (AppliedState, Vec<Bytes>)>,
     config: PollerConfig,
 }
@@ -56,6 +60,7 @@ impl Lab {
             wire: VecDeque::new(),
             cut: BTreeSet::new(),
             snapshots_fail: false,
+            boot_us: 0,
             received: None,
             trace: Vec::new(),
             next_ticket: 0,
@@ -92,6 +97,7 @@ impl Lab {
             builds: 0,
             fetches: 0,
             discards: Vec::new(),
+            leases: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             config,
         };
@@ -103,7 +109,7 @@ impl Lab {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
             let state = self.nodes.get_mut(&node).expect("the node runs");
-            let effects = state.poller.handle(Now::default(), [input]);
+            let effects = state.poller.handle(Now { wall_ms: 0, boot_us: self.boot_us }, [input]);
             let (frames, sends) = state.obey(effects, &mut inputs);
             for (to, frame) in frames {
                 self.trace.push((node, to.0, frame.clone()));
@@ -246,6 +252,7 @@ type Outgoing = (Vec<(NodeId, Bytes)>, Vec<OutgoingSnapshot>);
 
 impl Node {
     fn obey(&mut self, effects: Effects, inputs: &mut VecDeque<Input>) -> Outgoing {
+        self.leases.extend(effects.leases);
         if let Some(batch) = effects.log {
             self.batches.push(batch.clone());
             if self.hold_log {

@@ -2,6 +2,7 @@
 
 mod lab;
 
+mod lease;
 mod membership;
 mod pitfalls;
 mod replication;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::SlotCount;
+use crate::{ReadMode, SlotCount};
 
 fn node(id: u64, zone: &str, capacity: u32) -> Node {
     Node {
@@ -18,7 +18,12 @@ fn alike(count: u64) -> Vec<Node> {
 }
 
 fn settings(replication_factor: u8) -> Settings {
-    Settings { slot_count: SlotCount::DEFAULT, replication_factor, value_bytes_max: 1 << 20 }
+    Settings {
+        slot_count: SlotCount::DEFAULT,
+        replication_factor,
+        value_bytes_max: 1 << 20,
+        read_mode: ReadMode::ReadIndex,
+    }
 }
 
 fn count_per_node(picks: impl Iterator<Item = NodeId>) -> BTreeMap<NodeId, usize> {

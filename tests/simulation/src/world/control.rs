@@ -13,7 +13,7 @@ use ringkv_placement::image::GROUP;
 use ringkv_placement::observations::{GroupReport, Observations};
 use ringkv_placement::reconciler::{Wanted, plan};
 use ringkv_topology::{
-    ClusterId, FormWhen, GroupId, NodeId, ReplicaId, Settings, SlotCount, Topology,
+    ClusterId, FormWhen, GroupId, NodeId, ReadMode, ReplicaId, Settings, SlotCount, Topology,
 };
 
 use super::service::SINK;
@@ -73,6 +73,7 @@ impl Control {
             slot_count: SlotCount::new(*rng.pick(&[2, 4])).expect("a power of two"),
             replication_factor: u8::try_from(replication_factor).expect("3 or 5"),
             value_bytes_max: 1 << 20,
+            read_mode: *rng.pick(&[ReadMode::ReadIndex, ReadMode::Lease]),
         };
         let form_when = FormWhen { nodes: swarm.storage_nodes, servers: BTreeSet::new() };
         let cluster = ClusterId(rng.between(1, u64::MAX));

@@ -116,6 +116,7 @@ impl World {
     }
 
     fn obey(&mut self, process: Endpoint, effects: Effects) -> Result<(), Violation> {
+        self.processes[process].tell_leases(effects.leases);
         for (to, frame) in effects.frames {
             self.send_frame(process, to, frame);
         }

@@ -99,6 +99,7 @@ impl World {
     pub(super) fn set_up_replicas(&mut self, process: Endpoint) {
         let node = self.processes[process].node;
         let Some(topology) = self.control.nodes[process].topology.clone() else { return };
+        self.input(process, Input::ReadMode(topology.settings.read_mode));
         let present: Vec<GroupId> =
             self.processes[process].status().iter().map(|status| status.group).collect();
         for group in topology.groups.values().filter(|group| !present.contains(&group.id)) {

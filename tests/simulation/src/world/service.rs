@@ -104,6 +104,13 @@ impl World {
             self.send_answer(process, request.client, refused);
             return Ok(());
         }
+        let by_lease = self.processes[process].may_read(request.group, self.agenda.now());
+        if matches!(request.body, KvBody::Get) && by_lease {
+            self.coverage.lease_reads += 1;
+            let answer = self.read(process, &request).map_err(Violation::broken)?;
+            self.send_answer(process, request.client, request.answer(answer));
+            return Ok(());
+        }
         self.open[process].last += 1;
         let ticket = Ticket { sink: SINK, id: self.open[process].last };
         let group = request.group;

@@ -1,4 +1,10 @@
 //! Runs of the whole simulation, small enough for every test run; `cargo xtask simulate` runs more.
 
-#[cfg(not(any(feature = "planted-ack-before-sync", feature = "planted-read-without-quorum")))]
+#[cfg(not(any(
+    feature = "planted-ack-before-sync",
+    feature = "planted-read-without-quorum",
+    feature = "planted-lease-too-long",
+    feature = "planted-lease-kept-in-transfer",
+    feature = "planted-vote-after-restart",
+)))]
 mod seeds;

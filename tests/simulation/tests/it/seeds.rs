@@ -35,6 +35,7 @@ fn many_seeds_keep_every_promise_and_meet_every_misfortune() {
         ("compactions", seen.compactions),
         ("snapshots installed", seen.installs),
         ("reads of old log entries", seen.fetches),
+        ("reads by lease", seen.lease_reads),
         ("retries that had applied", seen.repeated),
         ("conditions that did not hold", seen.refused),
         ("unknown outcomes", seen.unknown),

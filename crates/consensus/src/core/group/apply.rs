@@ -64,6 +64,7 @@ impl Group {
         let result = match self.raw.apply_conf_change(&wire::conf_change(&change)) {
             Ok(conf) => {
                 self.members = wire::members_after(&self.members, &change, &conf);
+                self.lease.members_changed(out.now.boot_us);
                 let nodes = &self.members.nodes;
                 self.strangers.retain(|replica, _| !nodes.contains_key(replica));
                 Ok(Done::Applied(bytes::Bytes::new()))

@@ -31,7 +31,7 @@ impl Group {
             let mut ready = self.raw.ready();
             self.send(ready.take_messages(), out);
             for confirmed in ready.take_read_states() {
-                self.reads.confirm(&confirmed.request_ctx, confirmed.index);
+                self.confirm_round(&confirmed.request_ctx, confirmed.index, out);
             }
             let synced = self.write(&ready, out);
             let committed = ready.take_committed_entries();
@@ -55,6 +55,7 @@ impl Group {
             self.raw.on_persist_ready(number);
             self.note_persisted(self.raw.raft.raft_log.persisted, out.now);
         }
+        self.creation = self.creation.filter(|creation| *creation > batch);
         self.start_install(batch, out);
     }
 

@@ -7,11 +7,12 @@
 
 use bytes::Bytes;
 use raft::eraftpb::{Entry, Message, MessageType};
+use ringkv_topology::ReadMode;
 
 use super::super::out::Out;
 use super::super::wire;
 use super::Group;
-use crate::{EntryTimes, LogIndex, MembersChange, Now, Pack, Refusal, Role, Term, Ticket};
+use crate::{Done, EntryTimes, LogIndex, MembersChange, Now, Pack, Refusal, Role, Term, Ticket};
 
 /// An entry proposed by this leader and not committed yet.
 pub(super) struct Proposed {
@@ -116,16 +117,18 @@ impl Group {
 
     /// Adds a read to the next round, or refuses it.
     pub(crate) fn read(&mut self, ticket: Ticket, out: &mut Out) {
-        if self.role() == Role::Leader {
-            self.reads.push(ticket);
-        } else {
+        if self.role() != Role::Leader {
             out.completions.refuse(ticket, Refusal::NotLeader { leader: self.leader() });
+        } else if out.now.boot_us < self.lease_until_us(out) {
+            out.completions.push(ticket, Ok(Done::ReadReady));
+        } else {
+            self.reads.push(ticket);
         }
     }
 
     /// Starts a read-index round if reads wait and none is under way. A leader that has not
     /// committed in its term starts none (raft-rs would drop it without a word, pitfall 6).
-    pub(super) fn begin_read_round(&mut self) -> bool {
+    pub(super) fn begin_read_round(&mut self, out: &Out) -> bool {
         let leads = self.role() == Role::Leader && self.raw.raft.commit_to_current_term();
         if !leads || !self.reads.wants_round() {
             return false;
@@ -134,9 +137,9 @@ impl Group {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&self.read_seed.to_le_bytes());
         id[8..].copy_from_slice(&self.read_rounds.to_le_bytes());
-        self.reads.begin(id);
+        self.reads.begin(id, out.now.boot_us);
         if cfg!(feature = "planted-read-without-quorum") {
-            self.reads.confirm(&id, self.applied);
+            self.confirm_round(&id, self.applied, out);
             return false;
         }
         let raft = &self.raw.raft;
@@ -148,6 +151,21 @@ impl Group {
             return false;
         }
         true
+    }
+
+    /// raft-rs has the answers of a quorum to a round.
+    pub(super) fn confirm_round(&mut self, id: &[u8], index: LogIndex, out: &Out) {
+        if let Some(began_us) = self.reads.confirm(id, index) {
+            self.lease.extend(began_us, out.config.lease_us, index);
+        }
+    }
+
+    /// Until when reads need no round, as of now; 0 when they do.
+    pub(super) fn lease_until_us(&self, out: &Out) -> u64 {
+        match out.read_mode {
+            ReadMode::ReadIndex => 0,
+            ReadMode::Lease => self.lease.until_us(self.applied),
+        }
     }
 
     /// Leadership is gone: what was proposed may yet commit, the rest was not applied.
