@@ -57,7 +57,7 @@ fn planted(name: &str) -> anyhow::Result<()> {
     ensure!(!names.is_empty(), "no planted bug {name}: there are {}", PLANTED.join(", "));
     let mut missed = 0;
     for name in &names {
-        let seeds = ["--seeds".to_owned(), "200".to_owned(), "--expect-violation".to_owned()];
+        let seeds = ["--seeds".to_owned(), "500".to_owned(), "--expect-violation".to_owned()];
         let status = simulation(&[name], &seeds)?;
         println!("{name}: {}", if status.success() { "caught" } else { "NOT caught" });
         missed += usize::from(!status.success());

@@ -59,8 +59,18 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
     let processes = swarm.storage_nodes + swarm.placement_replicas;
     let targets =
         Targets { storage: swarm.storage_nodes, processes, endpoints: processes + swarm.clients };
-    let FaultRates { kill, kill_all, stop, pause, cut, clog, slow_disk, clock_step, transfer } =
-        swarm.faults.clone();
+    let FaultRates {
+        kill,
+        kill_all,
+        stop,
+        pause,
+        cut,
+        clog,
+        slow_disk,
+        clock_step,
+        transfer,
+        flap,
+    } = swarm.faults.clone();
     let kinds: [(Option<Micros>, Draw); 9] = [
         (kill, draw_kill),
         (kill_all, draw_kill_all),
@@ -85,7 +95,33 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
             faults.push(Fault { at, lasts, kind });
         }
     }
+    if let Some(mean) = flap {
+        let mut at = start + rng.between(1, mean * 2);
+        while at < start + swarm.busy {
+            faults.extend(draw_flap(at, &targets, rng));
+            at += rng.between(1, mean * 2);
+        }
+    }
     faults.sort_by_key(|fault| fault.at);
+    faults
+}
+
+/// Two nodes do not hear each other, and a third restarts again and again: if it forgets what it
+/// has promised the one, the other wins its vote.
+fn draw_flap(at: Micros, targets: &Targets, rng: &mut Stream) -> Vec<Fault> {
+    let mut nodes: Vec<Endpoint> = (0..targets.storage).collect();
+    rng.shuffle(&mut nodes);
+    let [a, b, flapping] = nodes[..3] else { unreachable!("there are three nodes at least") };
+    let lasts = rng.between(2, 4) * SECOND;
+    let mut faults =
+        vec![Fault { at, lasts, kind: FaultKind::Cut { links: vec![(a, b), (b, a)] } }];
+    let mut next = at + 500 * MILLISECOND;
+    while next < at + lasts {
+        let down = rng.between(MILLISECOND, 20 * MILLISECOND);
+        let kind = FaultKind::Kill { processes: vec![flapping] };
+        faults.push(Fault { at: next, lasts: down, kind });
+        next += down + rng.between(30 * MILLISECOND, 300 * MILLISECOND);
+    }
     faults
 }
 

@@ -37,6 +37,9 @@ struct GroupSeen {
     /// The terms of committed entries, from the first one to the last.
     committed: BTreeMap<LogIndex, Term>,
     committed_to: LogIndex,
+    /// How far each term's leader has committed. A candidate that learns late of its votes leads
+    /// in an older term, and need not have what later ones committed.
+    committed_in: BTreeMap<Term, LogIndex>,
     /// What was applied at an index, and what came of it.
     applied: BTreeMap<LogIndex, u64>,
     outcomes: BTreeMap<LogIndex, u64>,
@@ -119,7 +122,7 @@ impl Invariants {
             self.one_leader(node, status)?;
             let known = self.groups.entry(status.group).or_default().committed_to;
             for index in known + 1..=status.commit_index {
-                self.commit(node, status.group, index)?;
+                self.commit(node, status.group, index, status.term)?;
             }
         }
         Ok(())
@@ -161,22 +164,31 @@ impl Invariants {
             None => {
                 self.elections += 1;
                 group.leaders.insert(status.term, node);
-                if status.last_index >= group.committed_to {
+                let earlier = group.committed_in.range(..status.term);
+                let committed_to = earlier.map(|(_, index)| *index).max().unwrap_or(0);
+                if status.last_index >= committed_to {
                     return Ok(());
                 }
                 Err(format!(
                     "group {}: node {node} leads in term {} with a log up to {}, but {} is \
                      committed",
-                    status.group, status.term, status.last_index, group.committed_to
+                    status.group, status.term, status.last_index, committed_to
                 ))
             }
         }
     }
 
     /// An index is committed for the first time: a majority must hold one entry there, durably.
-    fn commit(&mut self, node: NodeId, id: GroupId, index: LogIndex) -> Result<(), Broken> {
+    fn commit(
+        &mut self,
+        node: NodeId,
+        id: GroupId,
+        index: LogIndex,
+        term: Term,
+    ) -> Result<(), Broken> {
         let group = self.groups.entry(id).or_default();
         group.committed_to = index;
+        group.committed_in.insert(term, index);
         self.commits += 1;
         if index <= Genesis::INDEX {
             return Ok(());

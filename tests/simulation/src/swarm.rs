@@ -17,6 +17,8 @@ pub(crate) struct Swarm {
     /// How long clients work and faults come.
     pub(crate) busy: Micros,
     pub(crate) operations_per_client: usize,
+    /// Of reads among the operations: with few writes a cut off node's log stays good for a while.
+    pub(crate) read_share: f64,
     /// A client's longest pause between two operations.
     pub(crate) think_max: Micros,
     pub(crate) network: NetworkRates,
@@ -59,6 +61,8 @@ pub(crate) struct FaultRates {
     pub(crate) slow_disk: Option<Micros>,
     pub(crate) clock_step: Option<Micros>,
     pub(crate) transfer: Option<Micros>,
+    /// A cut between two nodes while a third restarts again and again.
+    pub(crate) flap: Option<Micros>,
 }
 
 impl Swarm {
@@ -72,6 +76,7 @@ impl Swarm {
             keys: 4 + rng.below(16),
             busy,
             operations_per_client: 100 + rng.below(500),
+            read_share: *rng.pick(&[0.4, 0.4, 0.98]),
             think_max: *rng.pick(&[10, 50, 150]) * MILLISECOND,
             network: network(rng),
             disk: disk(rng),
@@ -121,5 +126,6 @@ fn faults(rng: &mut Stream) -> FaultRates {
         slow_disk: kind(0.4, SECOND, 6 * SECOND),
         clock_step: kind(0.3, SECOND, 6 * SECOND),
         transfer: kind(0.4, SECOND, 4 * SECOND),
+        flap: kind(0.2, 5 * SECOND, 15 * SECOND),
     }
 }

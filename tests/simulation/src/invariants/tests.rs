@@ -103,6 +103,7 @@ fn a_leader_without_a_committed_entry_and_its_removal_are_found() {
         durable(&mut seen, node, entry(2, 2, b"a")).expect("new");
     }
     status(&mut seen, &says(1, Role::Leader, 2, 2, 2)).expect("committed");
+    status(&mut seen, &says(3, Role::Leader, 1, 1, 1)).expect("of an older term");
     broken(status(&mut seen, &says(3, Role::Leader, 3, 1, 1)), "2 is committed");
     let cut = GroupWrite { truncate_from: Some(2), ..GroupWrite::default() };
     durable(&mut seen, 3, cut.clone()).expect("node 3 never had it");

@@ -82,9 +82,9 @@ impl Client {
     }
 
     /// Draws the next operation.
-    fn draw(&mut self, keys: usize) -> (usize, Action, KvBody) {
+    fn draw(&mut self, keys: usize, read_share: f64) -> (usize, Action, KvBody) {
         let key = self.rng.below(keys);
-        if self.rng.chance(0.4) {
+        if self.rng.chance(read_share) {
             return (key, Action::Get, KvBody::Get);
         }
         let change = if self.rng.chance(0.8) {
@@ -185,7 +185,7 @@ impl World {
             (key, Action::Get, KvBody::Get)
         } else if !self.calm && client.operations_left > 0 {
             client.operations_left -= 1;
-            client.draw(keys)
+            client.draw(keys, self.swarm.read_share)
         } else {
             return Ok(());
         };

@@ -2,7 +2,9 @@
 //! carried out by events, and every promise is checked on the way.
 
 use bytes::Bytes;
-use ringkv_consensus::{ApplyTask, Completion, Done, Effects, Fetch, GroupBatch, Input, LogBatch};
+use ringkv_consensus::{
+    ApplyTask, Completion, Done, Effects, Fetch, GroupBatch, GroupStatus, Input, LogBatch, Role,
+};
 
 use super::{Event, ProcessEvent, World};
 use crate::network::Endpoint;
@@ -112,7 +114,32 @@ impl World {
             }
         }
         self.check(process, |seen, node| seen.on_status(node, &status))?;
-        self.obey(process, effects)
+        self.obey(process, effects)?;
+        self.check_leases(process, &status)
+    }
+
+    /// Nobody leads in a later term than that of a node that may still read by its lease, as its
+    /// own clock goes.
+    fn check_leases(&self, leader: Endpoint, status: &[GroupStatus]) -> Result<(), Violation> {
+        let now = self.agenda.now();
+        let cluster = self.cluster_of(leader);
+        for led in status.iter().filter(|status| status.role == Role::Leader) {
+            let (group, term) = (led.group, led.term);
+            let mut others = (0..self.processes.len()).filter(|other| *other != leader);
+            let holder = others.find(|other| {
+                let process = &self.processes[*other];
+                self.cluster_of(*other) == cluster
+                    && process.may_read(group, now)
+                    && process.status().iter().any(|of| of.group == group && of.term < term)
+            });
+            if let Some(holder) = holder {
+                return Err(Violation::broken(format!(
+                    "process {leader} leads group {group} in term {term} while process {holder} \
+                     may still read by its lease"
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn obey(&mut self, process: Endpoint, effects: Effects) -> Result<(), Violation> {
