@@ -7,14 +7,20 @@
 import http from 'k6/http';
 import { Counter, Gauge } from 'k6/metrics';
 
-import { text } from './env.js';
+import { count, text } from './env.js';
 
 export const GATEWAYS = text('BASE_URL', 'http://localhost:8080')
   .split(',')
   .map((address) => address.trim().replace(/\/+$/, ''));
 
-/** Longer than a gateway's own deadline of 5 s, so that it is the gateway that answers. */
-const ANSWER_TIMEOUT = '15s';
+/** The budget that each request gives the gateway; the gateway's own (5 s) when it is not set. */
+const TIMEOUT_MS = count('TIMEOUT_MS', 0, 0);
+/** Longer than any such budget, so that it is the gateway that answers. */
+const ANSWER_TIMEOUT = '40s';
+const HEADERS = {
+  'Content-Type': 'application/octet-stream',
+  ...(TIMEOUT_MS > 0 ? { 'KV-Timeout-Ms': String(TIMEOUT_MS) } : {}),
+};
 /** Failures a client describes on the console; the rest is in the counters. */
 const SHOWN_MAX = 2;
 
@@ -79,7 +85,7 @@ export function problem({ headers, body }) {
 
 function parameters(name, expected, headers) {
   return {
-    headers: { 'Content-Type': 'application/octet-stream', ...headers },
+    headers: { ...HEADERS, ...headers },
     tags: { name },
     timeout: ANSWER_TIMEOUT,
     responseCallback: expectation(expected),
