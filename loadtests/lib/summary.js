@@ -134,7 +134,7 @@ function render(report, notes) {
     ...rules,
     ...Object.entries(notes).map(([metric, words]) => note(words, report.values[metric])),
     '',
-    `  on the boards: ?from=${report.started_ms}&to=${report.ended_ms}`,
+    `  on the boards: /d/ringkv-overview?from=${report.started_ms}&to=${report.ended_ms}`,
     '',
     '',
   ].join('\n');
