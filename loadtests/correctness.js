@@ -73,7 +73,8 @@ export function increment({ prefix }) {
     if (!ok) {
       continue;
     }
-    const written = writeOnce(key, String(Number(body) + 1), `${prefix}/${round}/${attempt}`, headers.Etag);
+    const id = `${prefix}/${round}/${attempt}`;
+    const written = writeOnce(key, String(Number(body) + 1), id, headers.Etag);
     if (written.ok && written.status !== 412) {
       check(written, {
         'an increment gives a higher revision': (answer) =>
@@ -132,16 +133,18 @@ export function retry({ prefix }) {
 export function createOnce({ prefix }) {
   const key = `${prefix}/create/${exec.scenario.iterationInTest}`;
   const headers = { 'If-None-Match': '*' };
-  const writers = Array.from({ length: AT_ONCE }, (_, writer) => ['PUT', key, `writer ${writer}`, headers]);
+  const from = (writer) => ['PUT', key, `writer ${writer}`, headers];
+  const writers = Array.from({ length: AT_ONCE }, (_, writer) => from(writer));
   const answers = sendAll(writers, 'create once', [201, 412]);
   const winner = answers.findIndex(({ status }) => status === 201);
+  const { Etag: etag } = (answers[winner] || answers[0]).headers;
   check(answers, {
     'a key is created by one writer only': (all) =>
       all.every(({ ok }) => ok) && all.filter(({ status }) => status === 201).length === 1,
   });
   check(read(key), {
     'the value is that of the writer who was told so': ({ body, headers: got }) =>
-      body === `writer ${winner}` && got.Etag === (answers[winner] || { headers: {} }).headers.Etag,
+      body === `writer ${winner}` && got.Etag === etag,
   });
   send('DELETE', key, 'delete', [204]);
 }

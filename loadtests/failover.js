@@ -45,7 +45,13 @@ export const options = optionsOf({
       maxDuration: duration(RUN_S + PATIENCE_S + CLOSING_S),
       tags: RUN,
     },
-    watcher: { executor: 'constant-vus', exec: 'watch', vus: 1, duration: duration(RUN_S), tags: RUN },
+    watcher: {
+      executor: 'constant-vus',
+      exec: 'watch',
+      vus: 1,
+      duration: duration(RUN_S),
+      tags: RUN,
+    },
   },
   operations: ['write', 'read', 'verify', 'topology'],
   // What an outage does to the times of requests is judged by the time to recover.
@@ -62,7 +68,7 @@ export const handleSummary = summary({
   name: NAME,
   question: 'what do clients notice when a node dies?',
   notes: {
-    seconds_to_acknowledgement: 'time to acknowledgement in seconds',
+    seconds_to_acknowledgement: 'seconds to acknowledgement',
     acknowledged_writes: 'acknowledged writes',
     verified_writes: 'of them read back at the end',
     lost_writes: 'lost',
@@ -70,7 +76,8 @@ export const handleSummary = summary({
   },
   conclude: ({ values, error_rate: errors }) => {
     const recovery = values.seconds_to_acknowledgement.max || 0;
-    const words = `the longest write took ${recovery.toFixed(2)} s; ${(errors * 100).toFixed(3)} % of the requests failed`;
+    const share = `${(errors * 100).toFixed(3)} % of the requests failed`;
+    const words = `the longest write took ${recovery.toFixed(2)} s; ${share}`;
     return { recovery_seconds: recovery, words };
   },
 });
@@ -95,7 +102,9 @@ export function writeThenVerify({ prefix }) {
     sleep(PAUSE_S);
   }
   if (verify(kept)) {
-    batches(kept).forEach((keys) => sendAll(keys.map((key) => ['DELETE', key]), 'clear', [204, 404]));
+    for (const keys of batches(kept)) {
+      sendAll(keys.map((key) => ['DELETE', key]), 'clear', [204, 404]);
+    }
   }
 }
 
@@ -142,7 +151,8 @@ export function watch() {
   const { ok, body } = page('/topology', 'topology', GATEWAYS[0]);
   if (ok) {
     const known = JSON.parse(body).groups.filter(({ leader }) => leader !== null);
-    moved.add(known.filter(({ id, leader }) => leaders.has(id) && leaders.get(id) !== leader).length);
+    const isNew = ({ id, leader }) => leaders.has(id) && leaders.get(id) !== leader;
+    moved.add(known.filter(isNew).length);
     leaders = new Map([...leaders, ...known.map(({ id, leader }) => [id, leader])]);
   }
   sleep(0.2);

@@ -48,7 +48,8 @@ function draw(law, records = RECORDS) {
   return counts;
 }
 
-const total = Array.from({ length: RECORDS }, (_, index) => weight(index + 1)).reduce((a, b) => a + b);
+const weights = Array.from({ length: RECORDS }, (_, index) => weight(index + 1));
+const total = weights.reduce((sum, one) => sum + one);
 
 function expected(rank) {
   return (DRAWS * weight(rank)) / total;

@@ -10,12 +10,13 @@ import { keyOf, newPrefix } from './lib/records.js';
 import { summary } from './lib/summary.js';
 
 const NAME = 'smoke';
-const OPERATIONS = ['create', 'read', 'head', 'replace', 'exchange', 'not modified', 'delete', 'page'];
 const PAGES = ['/topology', '/limits', '/openapi.json', '/livez', '/metrics'];
 
 export const options = optionsOf({
   scenarios: { [NAME]: steady({ vus: 2, seconds: '5s' }) },
-  operations: OPERATIONS,
+  operations: [
+    'create', 'read', 'head', 'not modified', 'replace', 'exchange', 'delete', 'page',
+  ],
 });
 export const handleSummary = summary({ name: NAME, question: 'does every call work?' });
 
@@ -64,12 +65,14 @@ function readBack(key, { headers: { Etag: etag } }) {
 }
 
 function replace(key, { headers: { Etag: etag } }) {
-  const replaced = send('PUT', key, 'replace', [204], { value: 'again', headers: { 'If-Match': etag } });
+  const unchanged = { 'If-Match': etag };
+  const replaced = send('PUT', key, 'replace', [204], { value: 'again', headers: unchanged });
   check(replaced, {
     'a replaced value has a higher revision': ({ ok, headers }) =>
       ok && Number(headers['Kv-Revision']) > Number(etag.replace(/"/g, '')),
   });
-  const exchanged = send('PUT', key, 'exchange', [200], { value: 'bye', query: '?return=previous' });
+  const previous = { value: 'bye', query: '?return=previous' };
+  const exchanged = send('PUT', key, 'exchange', [200], previous);
   check(exchanged, {
     'an exchange gives the previous value': ({ body, headers }) =>
       body === 'again' && `"${headers['Kv-Previous-Revision']}"` === replaced.headers.Etag,

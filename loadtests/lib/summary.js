@@ -47,7 +47,10 @@ function digest({ name, question, parts = [], partSeconds }, notes, { metrics, r
     errors_not_applied: valuesOf(metrics, 'errors_not_applied').count || 0,
     errors_unknown: valuesOf(metrics, 'errors_unknown').count || 0,
     operations: series(metrics, 'name', namesIn(metrics), seconds),
-    parts: { ...series(metrics, 'scenario', parts, partSeconds), ...series(metrics, 'step', parts, partSeconds) },
+    parts: {
+      ...series(metrics, 'scenario', parts, partSeconds),
+      ...series(metrics, 'step', parts, partSeconds),
+    },
     checks: checks(root),
     thresholds: rules,
     values: Object.fromEntries(
@@ -151,18 +154,23 @@ function table(title, rows) {
     return [];
   }
   const heads = [title, 'count', 'a second', 'median', 'p95', 'p99', 'longest'];
-  return [heads, ...cells]
-    .map(([name, ...rest]) => `  ${name.padEnd(20)}${rest.map((cell) => cell.padStart(11)).join('')}`)
-    .concat('');
+  const row = ([name, ...rest]) =>
+    `  ${name.padEnd(20)}${rest.map((cell) => cell.padStart(11)).join('')}`;
+  return [...[heads, ...cells].map(row), ''];
 }
 
 function line(ok, words) {
   return `  ${ok ? 'ok    ' : 'FAILED'}  ${words}`;
 }
 
+/** Of a trend its middle and its end, of a rate how often it was so, of a counter the count. */
 function note(words, values) {
-  const parts = Object.entries(values).map(([name, value]) => `${name} ${short(value)}`);
-  return `          ${words}: ${parts.join(', ') || 'none'}`;
+  if (values.med !== undefined) {
+    const [middle, end, last] = [values.med, values['p(99)'], values.max].map(short);
+    return `          ${words}: median ${middle}, p99 ${end}, longest ${last}`;
+  }
+  const times = values.passes === undefined ? values.count : values.passes;
+  return `          ${words}: ${short(times || 0)}`;
 }
 
 function whole(number) {

@@ -33,7 +33,7 @@ export function workload({ name, question, shares, law = uniform }) {
     (operation) => shares[operation] || (modify && operation !== 'insert'),
   );
   const notes = {
-    ...(modify ? { read_modify_write_ms: 'read, modify, write, in ms' } : {}),
+    ...(modify ? { read_modify_write_ms: 'read-modify-writes, in ms' } : {}),
     ...(inserts ? { reads_ahead_of_insert: 'reads of what was not inserted yet' } : {}),
   };
 
