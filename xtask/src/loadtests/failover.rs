@@ -9,7 +9,7 @@ use super::k6::{Run, number};
 use crate::bench::process::wait_until;
 
 /// Writes that must have been made before a node is killed: then the run is in full swing.
-const WRITES_BEFORE: u64 = 500;
+const WRITES_BEFORE: u64 = 200;
 const WRITES_LIMIT: Duration = Duration::from_secs(30);
 
 /// Kill -9 of the node that leads most groups: no request may fail, and no write be lost.
