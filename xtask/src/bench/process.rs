@@ -1,10 +1,10 @@
-//! Server processes: started with their output in a file, stopped when dropped, and their CPU time
-//! read from `/proc`.
+//! Child processes: started with their output in a file, killed, started again, stopped when
+//! dropped, and their CPU time read from `/proc`.
 
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -12,15 +12,16 @@ use anyhow::{Context as _, bail};
 /// Linux shows CPU times to programs in this unit on every machine (USER_HZ).
 const TICKS_PER_SECOND: u64 = 100;
 
-/// One running server.
+/// One running process.
 pub(crate) struct Server {
     child: Child,
+    command: Command,
     name: String,
 }
 
 impl Server {
     /// Starts a command; both its outputs go to `NAME.log` in the folder.
-    pub(crate) fn start(name: &str, command: &mut Command, folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(name: &str, mut command: Command, folder: &Path) -> anyhow::Result<Self> {
         let log = File::create(folder.join(format!("{name}.log"))).context("create a log file")?;
         let child = command
             .stdin(Stdio::null())
@@ -28,27 +29,43 @@ impl Server {
             .stderr(log)
             .spawn()
             .with_context(|| format!("start {name}"))?;
-        Ok(Self { child, name: name.to_owned() })
+        Ok(Self { child, command, name: name.to_owned() })
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
+    /// How the process ended; `None` while it runs.
+    pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
+        self.child.try_wait().with_context(|| format!("look at {}", self.name))
+    }
+
     /// An error when the process has ended by itself.
     pub(crate) fn check(&mut self) -> anyhow::Result<()> {
-        match self.child.try_wait().context("look at a server process")? {
+        match self.ended()? {
             Some(status) => bail!("{} ended: {status}", self.name),
             None => Ok(()),
         }
+    }
+
+    /// Sends SIGKILL, and returns when the process is gone.
+    pub(crate) fn kill(&mut self) {
+        // It may have ended by itself; then there is nothing to stop.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+
+    /// Starts a process that is gone by the same command line; its log goes on.
+    pub(crate) fn start_again(&mut self) -> anyhow::Result<()> {
+        self.child = self.command.spawn().with_context(|| format!("start {} again", self.name))?;
+        Ok(())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to stop.
-        self.child.kill().ok();
-        self.child.wait().ok();
+        self.kill();
     }
 }
 

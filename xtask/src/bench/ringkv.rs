@@ -1,5 +1,7 @@
 //! Our own cluster as separate processes: one placement, three storage nodes, one gateway.
 
+mod faults;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
@@ -15,11 +17,21 @@ use crate::workspace;
 const NODES: usize = 3;
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// Where one storage node is.
+struct Node {
+    /// Its index among the servers.
+    server: usize,
+    address: String,
+    metrics: SocketAddr,
+}
+
 /// A running cluster of ours.
 pub(crate) struct Ringkv {
     servers: Vec<Server>,
+    nodes: Vec<Node>,
+    placement: SocketAddr,
     gateway: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Ringkv {
@@ -27,26 +39,23 @@ impl Ringkv {
         let at = folder.path();
         let placement = free_address()?;
         let gateway = free_address()?;
-        let mut servers = Vec::new();
+        let (mut servers, mut nodes) = (Vec::new(), Vec::new());
 
-        let mut command = program("ringkv-placement", at, "placement")?;
+        let mut command = program("ringkv-placement", at, "placement", free_address()?)?;
         command.args(["--id", "1", "--listen", &placement.to_string()]);
         command.args(["--advertise", &placement.to_string()]);
-        servers.push(Server::start("placement", &mut command, at)?);
+        servers.push(Server::start("placement", command, at)?);
 
         for index in 1..=NODES {
             let name = format!("storage-node-{index}");
-            let listen = free_address()?.to_string();
-            let mut command = program("ringkv-storage-node", at, &name)?;
-            command.args(["--listen", &listen, "--advertise", &listen]);
+            let (address, metrics) = (free_address()?.to_string(), free_address()?);
+            let mut command = program("ringkv-storage-node", at, &name, metrics)?;
+            command.args(["--listen", &address, "--advertise", &address]);
             command.args(["--placement", &placement.to_string()]);
-            servers.push(Server::start(&name, &mut command, at)?);
+            nodes.push(Node { server: servers.len(), address, metrics });
+            servers.push(Server::start(&name, command, at)?);
         }
-
-        let mut command = Command::new(workspace::program("ringkv-gateway")?);
-        command.args(["--log-level", "warn", "--listen", &gateway.to_string()]);
-        command.args(["--placement", &placement.to_string()]);
-        servers.push(Server::start("gateway", &mut command, at)?);
+        servers.push(Server::start("gateway", gateway_program(gateway, placement)?, at)?);
 
         wait_until("ringkv", START_LIMIT, || {
             for server in &mut servers {
@@ -54,21 +63,28 @@ impl Ringkv {
             }
             Ok(is_ready(gateway).then_some(()))
         })?;
-        Ok(Self { servers, gateway, _folder: folder })
+        Ok(Self { servers, nodes, placement, gateway, folder })
     }
 }
 
+fn gateway_program(listen: SocketAddr, placement: SocketAddr) -> anyhow::Result<Command> {
+    let mut command = Command::new(workspace::program("ringkv-gateway")?);
+    command.args(["--log-level", "warn", "--listen", &listen.to_string()]);
+    command.args(["--placement", &placement.to_string()]);
+    Ok(command)
+}
+
 /// A service with a data directory and a metrics port.
-fn program(name: &str, folder: &Path, data: &str) -> anyhow::Result<Command> {
+fn program(name: &str, folder: &Path, data: &str, metrics: SocketAddr) -> anyhow::Result<Command> {
     let mut command = Command::new(workspace::program(name)?);
-    command.args(["--log-level", "warn", "--metrics-listen", &free_address()?.to_string()]);
+    command.args(["--log-level", "warn", "--metrics-listen", &metrics.to_string()]);
     command.arg("--data-dir").arg(folder.join(data));
     Ok(command)
 }
 
-fn is_ready(gateway: SocketAddr) -> bool {
+fn is_ready(service: SocketAddr) -> bool {
     let request = b"GET /readyz HTTP/1.1\r\nHost: ringkv\r\n\r\n";
-    call_once(gateway, request, Duration::from_secs(1)).is_ok_and(|(status, _)| status == 200)
+    call_once(service, request, Duration::from_secs(1)).is_ok_and(|(status, _)| status == 200)
 }
 
 impl Store for Ringkv {

@@ -1,0 +1,93 @@
+//! `cargo xtask loadtests`: the k6 scripts, run for real against a cluster of real processes.
+//!
+//! Every script of `loadtests/` runs, most of them for a second or two: what is checked is that
+//! they work and what they find out, not how fast this machine is. Then each kind of check is shown
+//! something it must complain about, since a load test that cannot fail tells nothing.
+
+mod k6;
+mod scripts;
+
+mod forgery;
+
+mod failover;
+mod failures;
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use tempfile::TempDir;
+
+use crate::bench::ringkv::Ringkv;
+use crate::bench::store::Store as _;
+use k6::K6;
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only the checks whose name holds this
+    #[arg(long, default_value = "")]
+    only: String,
+}
+
+/// What the checks share.
+struct Test {
+    cluster: Ringkv,
+    gateways: [SocketAddr; 2],
+    k6: K6,
+}
+
+/// A check gives what is worth knowing beside that it passed.
+type Check = (&'static str, fn(&mut Test) -> anyhow::Result<String>);
+
+/// In this order: leaders move for a while after a node has come back, and the last check leaves a
+/// cluster that serves nothing.
+const CHECKS: &[Check] = &[
+    ("the parts of the scripts do what they say", scripts::self_test),
+    ("smoke passes", scripts::smoke),
+    ("correctness passes", scripts::correctness),
+    ("every other script runs", scripts::others),
+    ("failover fails when nothing happens to the cluster", failures::nothing_killed),
+    ("failover passes while a node that leads is killed", failover::leader_killed),
+    ("a closed port fails at once", failures::closed_port),
+    ("a limit that nobody can keep fails", failures::impossible_limit),
+    ("breakpoint names the rate that broke", failures::breaks),
+    ("correctness finds a gateway that forgets conditions and keys", failures::forgetful_gateway),
+    ("failover finds lost writes", failures::lost_writes),
+    ("failover fails when a majority is killed", failures::majority_killed),
+];
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut test = Test::start()?;
+    let (mut passed, mut failed) = (0, 0);
+    for (name, check) in CHECKS.iter().filter(|(name, _)| name.contains(&arguments.only)) {
+        match check(&mut test) {
+            Ok(found) => {
+                passed += 1;
+                println!("ok      {name}{found}");
+            }
+            Err(error) => {
+                failed += 1;
+                println!("FAILED  {name}: {error:#}");
+            }
+        }
+    }
+    drop(test);
+    println!("{passed} passed, {failed} failed");
+    anyhow::ensure!(failed == 0, "a load test does not do what it should");
+    Ok(())
+}
+
+impl Test {
+    fn start() -> anyhow::Result<Self> {
+        // Where k6 is missing, say so before a cluster is started.
+        let k6 = K6::find()?;
+        let folder = TempDir::with_prefix("ringkv-loadtests-").context("create a folder")?;
+        let mut cluster = Ringkv::start(folder)?;
+        let gateways = [cluster.address(), cluster.second_gateway()?];
+        Ok(Self { cluster, gateways, k6 })
+    }
+
+    /// Both gateways, as the scripts take them.
+    fn base_url(&self) -> String {
+        self.gateways.map(|gateway| format!("http://{gateway}")).join(",")
+    }
+}
