@@ -56,6 +56,7 @@ stage() {
     tests) run tests cargo nextest run --release --locked --workspace ;;
     simulation) run simulation cargo xtask simulate --seeds "$SEEDS" ;;
     planted) run planted cargo xtask simulate --planted all ;;
+    dashboards) run dashboards cargo xtask dashboards live ;;
     containers) run containers cargo xtask containers ;;
     *)
         echo "unknown stage: $1" >&2
@@ -65,7 +66,8 @@ stage() {
     esac
 }
 
-[ $# -gt 0 ] || set -- format deny build tidy clippy tests simulation planted containers
+[ $# -gt 0 ] || set -- format deny build tidy clippy tests simulation planted \
+    dashboards containers
 for name in "$@"; do
     stage "$name" || break
 done

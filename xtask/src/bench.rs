@@ -9,11 +9,11 @@
 mod etcd;
 mod generator;
 mod latency;
-mod process;
+pub(crate) mod process;
 mod quick;
 mod report;
-mod ringkv;
-mod store;
+pub(crate) mod ringkv;
+pub(crate) mod store;
 mod syncs;
 
 use clap::Subcommand;

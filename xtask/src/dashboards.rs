@@ -42,7 +42,7 @@ enum What {
     Write,
     /// Check boards, rules, their tests and runbooks without starting a cluster
     Check,
-    /// Check them against a real Prometheus that scrapes a cluster under load
+    /// Check all that, and against a real Prometheus that scrapes a cluster under load
     Live,
     /// Draw the boards to docs/dashboards from a cluster under load (needs Python with matplotlib)
     Render(render::Arguments),
@@ -52,7 +52,11 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.what {
         What::Write => write(),
         What::Check => report(check::all()?),
-        What::Live => report(live::all()?),
+        What::Live => {
+            let mut checks = check::all()?;
+            checks.extend(live::all()?);
+            report(checks)
+        }
         What::Render(arguments) => render::run(&arguments),
     }
 }
@@ -83,7 +87,11 @@ impl Checked {
 fn report(checks: Vec<Checked>) -> anyhow::Result<()> {
     let failed = checks.iter().filter(|check| !check.complaints.is_empty()).count();
     for check in &checks {
-        println!("{}  {}", if check.complaints.is_empty() { "ok    " } else { "FAILED" }, check.what);
+        println!(
+            "{}  {}",
+            if check.complaints.is_empty() { "ok    " } else { "FAILED" },
+            check.what
+        );
         for complaint in &check.complaints {
             println!("          {complaint}");
         }

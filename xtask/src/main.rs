@@ -1,12 +1,14 @@
 //! The project's own chores, run as `cargo xtask <task>`.
 //!
 //! Owns the checks of the source tree (`tidy`), the start of the simulation (`simulate`), the
-//! container tests (`containers`) and the comparison with etcd (`bench quick`). Depends on none of
-//! the project's crates, so that it runs while they do not compile.
+//! container tests (`containers`), the boards and rules (`dashboards`) and the comparison with etcd
+//! (`bench quick`). Depends on none of the project's crates, so that it runs while they do not
+//! compile.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program's output")]
 
 mod bench;
 mod containers;
+mod dashboards;
 mod http;
 mod simulate;
 mod tidy;
@@ -32,6 +34,8 @@ enum Task {
     Simulate(simulate::Arguments),
     /// Test the compose cluster with the programs built before
     Containers(containers::Arguments),
+    /// Write, check and draw the Grafana boards and the Prometheus rules
+    Dashboards(dashboards::Arguments),
     /// Measure against other stores on this machine
     Bench(bench::Arguments),
 }
@@ -41,6 +45,7 @@ fn main() -> ExitCode {
         Task::Tidy(arguments) => tidy::run(&arguments),
         Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Containers(arguments) => containers::run(&arguments),
+        Task::Dashboards(arguments) => dashboards::run(arguments),
         Task::Bench(arguments) => bench::run(arguments),
     };
     match result {

@@ -15,10 +15,17 @@ use crate::workspace;
 const NODES: usize = 3;
 const START_LIMIT: Duration = Duration::from_secs(60);
 
+/// Where one process shows its metrics.
+pub(crate) struct Metrics {
+    pub(crate) service: &'static str,
+    pub(crate) address: SocketAddr,
+}
+
 /// A running cluster of ours.
 pub(crate) struct Ringkv {
     servers: Vec<Server>,
     gateway: SocketAddr,
+    metrics: Vec<Metrics>,
     _folder: TempDir,
 }
 
@@ -28,8 +35,9 @@ impl Ringkv {
         let placement = free_address()?;
         let gateway = free_address()?;
         let mut servers = Vec::new();
+        let mut metrics = vec![Metrics { service: "ringkv-gateway", address: gateway }];
 
-        let mut command = program("ringkv-placement", at, "placement")?;
+        let mut command = program("ringkv-placement", at, "placement", &mut metrics)?;
         command.args(["--id", "1", "--listen", &placement.to_string()]);
         command.args(["--advertise", &placement.to_string()]);
         servers.push(Server::start("placement", &mut command, at)?);
@@ -37,7 +45,7 @@ impl Ringkv {
         for index in 1..=NODES {
             let name = format!("storage-node-{index}");
             let listen = free_address()?.to_string();
-            let mut command = program("ringkv-storage-node", at, &name)?;
+            let mut command = program("ringkv-storage-node", at, &name, &mut metrics)?;
             command.args(["--listen", &listen, "--advertise", &listen]);
             command.args(["--placement", &placement.to_string()]);
             servers.push(Server::start(&name, &mut command, at)?);
@@ -54,14 +62,26 @@ impl Ringkv {
             }
             Ok(is_ready(gateway).then_some(()))
         })?;
-        Ok(Self { servers, gateway, _folder: folder })
+        Ok(Self { servers, gateway, metrics, _folder: folder })
+    }
+
+    /// Every process that can be scraped.
+    pub(crate) fn metrics(&self) -> &[Metrics] {
+        &self.metrics
     }
 }
 
 /// A service with a data directory and a metrics port.
-fn program(name: &str, folder: &Path, data: &str) -> anyhow::Result<Command> {
+fn program(
+    name: &'static str,
+    folder: &Path,
+    data: &str,
+    metrics: &mut Vec<Metrics>,
+) -> anyhow::Result<Command> {
+    let address = free_address()?;
+    metrics.push(Metrics { service: name, address });
     let mut command = Command::new(workspace::program(name)?);
-    command.args(["--log-level", "warn", "--metrics-listen", &free_address()?.to_string()]);
+    command.args(["--log-level", "warn", "--metrics-listen", &address.to_string()]);
     command.arg("--data-dir").arg(folder.join(data));
     Ok(command)
 }

@@ -175,10 +175,6 @@ pub(crate) struct Board {
 }
 
 impl Board {
-    pub(crate) fn panels(&self) -> impl Iterator<Item = &Panel> {
-        self.rows.iter().flat_map(|row| &row.panels)
-    }
-
     /// The file name under `dashboards/`.
     pub(crate) fn file(&self) -> String {
         format!("{}.json", self.uid.strip_prefix("ringkv-").unwrap_or(self.uid))

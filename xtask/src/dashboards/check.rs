@@ -12,6 +12,7 @@ use std::process::Command;
 use anyhow::Context as _;
 use serde_json::Value;
 
+use super::board::Board;
 use super::files::{self, BoardFile};
 use super::rules::{self, Rules};
 use super::{Checked, boards, expressions, grafana};
@@ -30,7 +31,10 @@ pub(super) fn all() -> anyhow::Result<Vec<Checked>> {
         Checked::new("the JSON of the boards is what their definitions give", stale(&boards)),
         Checked::new("every panel has a unit, a description and its data source", panels(&boards)),
         Checked::new("ids are unique, variables and links lead somewhere", references(&boards)),
-        Checked::new("every metric on a board is in docs/metrics.md", named(&boards, &rules, &listed)),
+        Checked::new(
+            "every metric on a board is in docs/metrics.md",
+            named(&boards, &rules, &listed),
+        ),
         Checked::new("every metric in a rule is in docs/metrics.md", used(&rules, &listed)),
         Checked::new("promtool accepts rules and configuration", promtool_check(&root)?),
         Checked::new("promtool's tests of the rules pass", promtool_test(&root)?),
@@ -49,14 +53,10 @@ fn stale(files: &[BoardFile]) -> Vec<String> {
             complaints.push(format!("{}: run `cargo xtask dashboards write`", board.file()));
         }
     }
-    let known: BTreeSet<String> = all.iter().map(boards_file).collect();
+    let known: BTreeSet<String> = all.iter().map(Board::file).collect();
     let strays = files.iter().filter(|file| !known.contains(&file.name));
     complaints.extend(strays.map(|file| format!("{} has no definition", file.name)));
     complaints
-}
-
-fn boards_file(board: &super::board::Board) -> String {
-    board.file()
 }
 
 fn panels(boards: &[BoardFile]) -> Vec<String> {
@@ -202,8 +202,9 @@ fn tested(root: &Path, rules: &Rules) -> anyhow::Result<Vec<String>> {
     let mut complaints = Vec::new();
     for alert in &rules.alerts {
         for (fires, how) in [(true, "firing"), (false, "not firing")] {
-            let is_tested =
-                |expected: &rules::Expectation| expected.alert == alert.name && expected.fires == fires;
+            let is_tested = |expected: &rules::Expectation| {
+                expected.alert == alert.name && expected.fires == fires
+            };
             if !expectations.iter().any(is_tested) {
                 complaints.push(format!("{} is not tested {how}", alert.name));
             }

@@ -4,8 +4,13 @@
 //! Whether an expression is right is for Prometheus to say, not for this file.
 
 /// What Grafana would fill in. Every chosen value is "All".
-const VARIABLES: &[(&str, &str)] = &[("$__rate_interval", "15s"), ("$gateway", ".*"),
-    ("$node", ".*"), ("$group", ".*"), ("$job", ".*")];
+const VARIABLES: &[(&str, &str)] = &[
+    ("$__rate_interval", "15s"),
+    ("$gateway", ".*"),
+    ("$node", ".*"),
+    ("$group", ".*"),
+    ("$job", ".*"),
+];
 
 /// The beginnings of the names of our metrics; `ringkv:` is of recorded ones.
 const PREFIXES: &[&str] = &["ringkv_", "ringkv:", "raft_", "process_"];
@@ -17,9 +22,9 @@ pub(crate) fn is_ours(name: &str) -> bool {
 
 /// The expression as Prometheus would get it from Grafana.
 pub(crate) fn fill(expression: &str) -> String {
-    VARIABLES.iter().fold(expression.to_owned(), |filled, (name, value)| {
-        filled.replace(name, value)
-    })
+    VARIABLES
+        .iter()
+        .fold(expression.to_owned(), |filled, (name, value)| filled.replace(name, value))
 }
 
 /// The variables of the board an expression uses, without those that Grafana itself brings.

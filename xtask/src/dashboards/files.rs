@@ -35,7 +35,9 @@ impl BoardFile {
             found.extend(targets.filter_map(|target| Some((title, target["expr"].as_str()?))));
         }
         let marks = self.value["annotations"]["list"].as_array().into_iter().flatten();
-        found.extend(marks.filter_map(|mark| Some((mark["name"].as_str()?, mark["expr"].as_str()?))));
+        found.extend(
+            marks.filter_map(|mark| Some((mark["name"].as_str()?, mark["expr"].as_str()?))),
+        );
         found
     }
 

@@ -51,11 +51,11 @@ pub(crate) fn unit(unit: Unit) -> &'static str {
 }
 
 fn variables(board: &Board) -> Vec<Value> {
-    let source = |name: &str, label: &str, kind: &str| {
-        json!({"type": "datasource", "name": name, "label": label, "query": kind})
-    };
-    let mut list =
-        vec![source("datasource", "Prometheus", "prometheus"), source("jaeger", "Traces", "jaeger")];
+    let source = |name: &str, label: &str, kind: &str| json!({"type": "datasource", "name": name, "label": label, "query": kind});
+    let mut list = vec![
+        source("datasource", "Prometheus", "prometheus"),
+        source("jaeger", "Traces", "jaeger"),
+    ];
     list.extend(board.variables.iter().map(|variable| query_variable(variable)));
     list
 }
@@ -82,8 +82,6 @@ fn prometheus() -> Value {
     json!({"type": "prometheus", "uid": "${datasource}"})
 }
 
-/// Expressions of the marks that every board shows.
-pub(crate) const ANNOTATIONS: &[&str] = &[RESTARTS, FIRING];
 const RESTARTS: &str = "resets(process_cpu_seconds_total{job=~\"ringkv-.*\"}[1m]) > 0";
 const FIRING: &str = "ALERTS{alertname=~\"Ringkv.*\", alertstate=\"firing\"}";
 

@@ -89,7 +89,8 @@ pub(crate) fn expectations(root: &Path) -> anyhow::Result<Vec<Expectation>> {
         for test in list(&load(&path)?["tests"]) {
             for question in list(&test["promql_expr_test"]) {
                 let asked = text(&question["expr"]);
-                let alert = asked.split("alertname=\"").nth(1).and_then(|rest| rest.split('"').next());
+                let alert =
+                    asked.split("alertname=\"").nth(1).and_then(|rest| rest.split('"').next());
                 let fires = !list(&question["exp_samples"]).is_empty();
                 found.extend(alert.map(|alert| Expectation { alert: alert.to_owned(), fires }));
             }

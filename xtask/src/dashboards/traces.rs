@@ -3,6 +3,8 @@
 
 use serde_json::{Value, json};
 
+use crate::http::percent_encode;
+
 /// Traces at least this long are worth opening.
 const SLOW: &str = "20ms";
 
@@ -26,20 +28,13 @@ pub(crate) fn link(service: &str) -> Value {
     })
 }
 
-/// Percent-encodes all but unreserved characters and the variables, which Grafana fills in first.
+/// Percent-encodes all but the variables `${…}`, which Grafana fills in first.
 fn encode(text: &str) -> String {
-    let mut encoded = String::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let variable = rest.starts_with("${").then(|| rest.find('}')).flatten();
-        let length = variable.map_or(first.len_utf8(), |end| end + 1);
-        let (part, after) = rest.split_at(length);
-        if variable.is_some() || first.is_ascii_alphanumeric() || "-_.~".contains(first) {
-            encoded.push_str(part);
-        } else {
-            encoded.extend(part.bytes().map(|byte| format!("%{byte:02X}")));
-        }
-        rest = after;
+    let mut parts = text.split("${");
+    let mut encoded = percent_encode(parts.next().unwrap_or_default());
+    for part in parts {
+        let (variable, rest) = part.split_once('}').unwrap_or((part, ""));
+        encoded.push_str(&format!("${{{variable}}}{}", percent_encode(rest)));
     }
     encoded
 }

@@ -35,6 +35,7 @@ const FOLDERS: &[&str] = &[
     "cli/",
     "tests/",
     "docs/",
+    "dashboards/",
     "scripts/",
     "xtask/",
 ];

@@ -17,27 +17,39 @@ fn requests() -> Row {
     Row {
         title: "Requests",
         panels: vec![
-            Panel::new(Shape::Stacked, "Requests by method", Unit::RequestsPerSecond,
-                "All requests, pages such as /topology included.")
-                .query(
-                    "sum by (method) (rate(ringkv_gateway_requests_total{instance=~\"$gateway\"}\
+            Panel::new(
+                Shape::Stacked,
+                "Requests by method",
+                Unit::RequestsPerSecond,
+                "All requests, pages such as /topology included.",
+            )
+            .query(
+                "sum by (method) (rate(ringkv_gateway_requests_total{instance=~\"$gateway\"}\
                      [$__rate_interval]))",
-                    "{{method}}",
-                ),
-            Panel::new(Shape::Stacked, "Requests by status", Unit::RequestsPerSecond,
-                "Key requests by the status they were answered with.")
-                .query(
-                    "sum by (code) (rate(ringkv_gateway_requests_total{route=\"kv\", \
+                "{{method}}",
+            ),
+            Panel::new(
+                Shape::Stacked,
+                "Requests by status",
+                Unit::RequestsPerSecond,
+                "Key requests by the status they were answered with.",
+            )
+            .query(
+                "sum by (code) (rate(ringkv_gateway_requests_total{route=\"kv\", \
                      instance=~\"$gateway\"}[$__rate_interval]))",
-                    "{{code}}",
-                ),
-            Panel::new(Shape::Stacked, "Requests by gateway", Unit::RequestsPerSecond,
-                "Even when the load is spread over the gateways.")
-                .query(
-                    "sum by (instance) (rate(ringkv_gateway_requests_total{\
+                "{{code}}",
+            ),
+            Panel::new(
+                Shape::Stacked,
+                "Requests by gateway",
+                Unit::RequestsPerSecond,
+                "Even when the load is spread over the gateways.",
+            )
+            .query(
+                "sum by (instance) (rate(ringkv_gateway_requests_total{\
                      instance=~\"$gateway\"}[$__rate_interval]))",
-                    "{{instance}}",
-                ),
+                "{{instance}}",
+            ),
         ],
     }
 }
@@ -46,55 +58,67 @@ fn times() -> Row {
     Row {
         title: "Time",
         panels: vec![
-            Panel::new(Shape::Time, "Time of a request, p50 and p99", Unit::Seconds,
+            Panel::new(
+                Shape::Time,
+                "Time of a request, p50 and p99",
+                Unit::Seconds,
                 "By method, from the request's head to its answer's head. Points are requests with \
-                 a trace: click one.")
-                .query(
-                    "histogram_quantile(0.99, sum by (method, le) \
+                 a trace: click one.",
+            )
+            .query(
+                "histogram_quantile(0.99, sum by (method, le) \
                      (rate(ringkv_gateway_request_seconds_bucket{instance=~\"$gateway\"}\
                      [$__rate_interval])))",
-                    "{{method}} p99",
-                )
-                .query(
-                    "histogram_quantile(0.5, sum by (method, le) \
+                "{{method}} p99",
+            )
+            .query(
+                "histogram_quantile(0.5, sum by (method, le) \
                      (rate(ringkv_gateway_request_seconds_bucket{instance=~\"$gateway\"}\
                      [$__rate_interval])))",
-                    "{{method}} p50",
-                )
-                .bad(SLOW_SECONDS)
-                .exemplars()
-                .traces("ringkv-gateway")
-                .see(SLOW),
-            Panel::new(Shape::Heatmap, "All requests by time", Unit::Seconds,
+                "{{method}} p50",
+            )
+            .bad(SLOW_SECONDS)
+            .exemplars()
+            .traces("ringkv-gateway")
+            .see(SLOW),
+            Panel::new(
+                Shape::Heatmap,
+                "All requests by time",
+                Unit::Seconds,
                 "How many requests fall into each span of time: two bands are two kinds of \
-                 requests, or two kinds of nodes.")
-                .query(
-                    "sum by (le) (rate(ringkv_gateway_request_seconds_bucket{\
+                 requests, or two kinds of nodes.",
+            )
+            .query(
+                "sum by (le) (rate(ringkv_gateway_request_seconds_bucket{\
                      instance=~\"$gateway\"}[$__rate_interval]))",
-                    "{{le}}",
-                )
-                .exemplars()
-                .traces("ringkv-gateway"),
-            Panel::new(Shape::Table, "By gateway", Unit::Seconds,
-                "The last five minutes. A row leads to the slow traces of the gateways.")
-                .row_by("instance", "Gateway")
-                .column(
-                    "Requests",
-                    Unit::RequestsPerSecond,
-                    "sum by (instance) (ringkv:gateway_requests:rate5m{instance=~\"$gateway\"})",
-                )
-                .column(
-                    "p99",
-                    Unit::Seconds,
-                    "histogram_quantile(0.99, sum by (instance, le) \
+                "{{le}}",
+            )
+            .exemplars()
+            .traces("ringkv-gateway"),
+            Panel::new(
+                Shape::Table,
+                "By gateway",
+                Unit::Seconds,
+                "The last five minutes. A row leads to the slow traces of the gateways.",
+            )
+            .row_by("instance", "Gateway")
+            .column(
+                "Requests",
+                Unit::RequestsPerSecond,
+                "sum by (instance) (ringkv:gateway_requests:rate5m{instance=~\"$gateway\"})",
+            )
+            .column(
+                "p99",
+                Unit::Seconds,
+                "histogram_quantile(0.99, sum by (instance, le) \
                      (rate(ringkv_gateway_request_seconds_bucket{instance=~\"$gateway\"}[5m])))",
-                )
-                .column(
-                    "In flight",
-                    Unit::Count,
-                    "sum by (instance) (ringkv_gateway_in_flight{instance=~\"$gateway\"})",
-                )
-                .traces("ringkv-gateway"),
+            )
+            .column(
+                "In flight",
+                Unit::Count,
+                "sum by (instance) (ringkv_gateway_in_flight{instance=~\"$gateway\"})",
+            )
+            .traces("ringkv-gateway"),
         ],
     }
 }
@@ -137,41 +161,60 @@ fn bounds() -> Row {
     Row {
         title: "Bounds",
         panels: vec![
-            Panel::new(Shape::Time, "Requests in flight", Unit::Count,
+            Panel::new(
+                Shape::Time,
+                "Requests in flight",
+                Unit::Count,
                 "Key requests that wait for their answer, and how many may. What comes beyond the \
-                 limit is refused with 503.")
-                .query("ringkv_gateway_in_flight{instance=~\"$gateway\"}", "{{instance}}")
-                .query("min(ringkv_gateway_in_flight_limit{instance=~\"$gateway\"})", "limit"),
-            Panel::new(Shape::Time, "Bytes of bodies held", Unit::Bytes,
-                "Bytes of values in memory on their way in, and how many may be.")
-                .query("ringkv_gateway_body_bytes{instance=~\"$gateway\"}", "{{instance}}")
-                .query("min(ringkv_gateway_body_bytes_limit{instance=~\"$gateway\"})", "limit"),
-            Panel::new(Shape::Time, "Requests refused at a bound", Unit::RequestsPerSecond,
-                "By the bound that was reached.")
-                .query(
-                    "sum by (reason) (rate(ringkv_gateway_shed_total{instance=~\"$gateway\"}\
+                 limit is refused with 503.",
+            )
+            .query("ringkv_gateway_in_flight{instance=~\"$gateway\"}", "{{instance}}")
+            .query("min(ringkv_gateway_in_flight_limit{instance=~\"$gateway\"})", "limit"),
+            Panel::new(
+                Shape::Time,
+                "Bytes of bodies held",
+                Unit::Bytes,
+                "Bytes of values in memory on their way in, and how many may be.",
+            )
+            .query("ringkv_gateway_body_bytes{instance=~\"$gateway\"}", "{{instance}}")
+            .query("min(ringkv_gateway_body_bytes_limit{instance=~\"$gateway\"})", "limit"),
+            Panel::new(
+                Shape::Time,
+                "Requests refused at a bound",
+                Unit::RequestsPerSecond,
+                "By the bound that was reached.",
+            )
+            .query(
+                "sum by (reason) (rate(ringkv_gateway_shed_total{instance=~\"$gateway\"}\
                      [$__rate_interval]))",
-                    "{{reason}}",
-                )
-                .warn(0.1),
+                "{{reason}}",
+            )
+            .warn(0.1),
             Panel::new(Shape::Time, "Connections of clients", Unit::Count, "Open TCP connections.")
                 .query("ringkv_gateway_connections{instance=~\"$gateway\"}", "{{instance}}"),
-            Panel::new(Shape::Time, "Values in and out", Unit::BytesPerSecond,
-                "Bytes of values received and sent.")
-                .query(
-                    "sum(rate(ringkv_gateway_request_bytes_total{instance=~\"$gateway\"}\
+            Panel::new(
+                Shape::Time,
+                "Values in and out",
+                Unit::BytesPerSecond,
+                "Bytes of values received and sent.",
+            )
+            .query(
+                "sum(rate(ringkv_gateway_request_bytes_total{instance=~\"$gateway\"}\
                      [$__rate_interval]))",
-                    "in",
-                )
-                .query(
-                    "sum(rate(ringkv_gateway_response_bytes_total{instance=~\"$gateway\"}\
+                "in",
+            )
+            .query(
+                "sum(rate(ringkv_gateway_response_bytes_total{instance=~\"$gateway\"}\
                      [$__rate_interval]))",
-                    "out",
-                ),
-            Panel::new(Shape::Time, "Ready", Unit::YesNo,
-                "Whether /readyz says yes: the gateway has a topology and is not stopping.")
-                .query("ringkv_ready{job=\"ringkv-gateway\", instance=~\"$gateway\"}",
-                    "{{instance}}"),
+                "out",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Ready",
+                Unit::YesNo,
+                "Whether /readyz says yes: the gateway has a topology and is not stopping.",
+            )
+            .query("ringkv_ready{job=\"ringkv-gateway\", instance=~\"$gateway\"}", "{{instance}}"),
         ],
     }
 }
@@ -180,27 +223,38 @@ fn routing() -> Row {
     Row {
         title: "Routing",
         panels: vec![
-            Panel::new(Shape::Time, "Retries by reason", Unit::PerSecond,
+            Panel::new(
+                Shape::Time,
+                "Retries by reason",
+                Unit::PerSecond,
                 "Attempts that were followed by another. A short rise when a leader changes is \
-                 what retries are for; a lasting one is a finding.")
-                .query(
-                    "sum by (reason) (rate(ringkv_gateway_retries_total{instance=~\"$gateway\"}\
+                 what retries are for; a lasting one is a finding.",
+            )
+            .query(
+                "sum by (reason) (rate(ringkv_gateway_retries_total{instance=~\"$gateway\"}\
                      [$__rate_interval]))",
-                    "{{reason}}",
-                )
-                .see(RAFT),
-            Panel::new(Shape::Time, "Connected to storage nodes", Unit::YesNo,
-                "Whether each node is connected, from the gateway that sees it worst.")
-                .query(
-                    "min by (node) (ringkv_gateway_node_connected{instance=~\"$gateway\"})",
-                    "node {{node}}",
-                ),
-            Panel::new(Shape::Time, "Since the last word from placement", Unit::Seconds,
-                "Small while placement answers. Requests go on with the map the gateway has.")
-                .query("ringkv_gateway_topology_age_seconds{instance=~\"$gateway\"}",
-                    "{{instance}}")
-                .warn(60.0)
-                .see(PLACEMENT),
+                "{{reason}}",
+            )
+            .see(RAFT),
+            Panel::new(
+                Shape::Time,
+                "Connected to storage nodes",
+                Unit::YesNo,
+                "Whether each node is connected, from the gateway that sees it worst.",
+            )
+            .query(
+                "min by (node) (ringkv_gateway_node_connected{instance=~\"$gateway\"})",
+                "node {{node}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Since the last word from placement",
+                Unit::Seconds,
+                "Small while placement answers. Requests go on with the map the gateway has.",
+            )
+            .query("ringkv_gateway_topology_age_seconds{instance=~\"$gateway\"}", "{{instance}}")
+            .warn(60.0)
+            .see(PLACEMENT),
         ],
     }
 }
@@ -209,8 +263,7 @@ fn process() -> Row {
     Row {
         title: "Process",
         panels: vec![
-            Panel::new(Shape::Time, "CPU", Unit::Count,
-                "Processor cores each gateway keeps busy.")
+            Panel::new(Shape::Time, "CPU", Unit::Count, "Processor cores each gateway keeps busy.")
                 .query(
                     "rate(process_cpu_seconds_total{job=\"ringkv-gateway\", \
                      instance=~\"$gateway\"}[$__rate_interval])",
@@ -222,12 +275,16 @@ fn process() -> Row {
                      instance=~\"$gateway\"}",
                     "{{instance}}",
                 ),
-            Panel::new(Shape::Time, "Open files", Unit::Count,
-                "File descriptors, sockets among them.")
-                .query(
-                    "process_open_fds{job=\"ringkv-gateway\", instance=~\"$gateway\"}",
-                    "{{instance}}",
-                ),
+            Panel::new(
+                Shape::Time,
+                "Open files",
+                Unit::Count,
+                "File descriptors, sockets among them.",
+            )
+            .query(
+                "process_open_fds{job=\"ringkv-gateway\", instance=~\"$gateway\"}",
+                "{{instance}}",
+            ),
         ],
     }
 }

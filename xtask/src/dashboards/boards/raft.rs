@@ -17,30 +17,38 @@ fn stages() -> Row {
     Row {
         title: "The stages of a request",
         panels: vec![
-            Panel::new(Shape::Stacked, "Mean time by stage", Unit::Seconds,
+            Panel::new(
+                Shape::Stacked,
+                "Mean time by stage",
+                Unit::Seconds,
                 "Waiting to be proposed, fsync, replication, waiting to be applied, applying; and \
-                 the round that confirms a read.")
-                .query(
-                    "sum by (stage) (rate(ringkv_raft_stage_seconds_sum{instance=~\"$node\"}\
+                 the round that confirms a read.",
+            )
+            .query(
+                "sum by (stage) (rate(ringkv_raft_stage_seconds_sum{instance=~\"$node\"}\
                      [$__rate_interval])) / sum by (stage) \
                      (rate(ringkv_raft_stage_seconds_count{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "{{stage}}",
-                )
-                .wide(12)
-                .see(SLOW),
-            Panel::new(Shape::Time, "p99 by stage", Unit::Seconds,
-                "99 of 100 took less than this. The largest line is where to look.")
-                .query(
-                    "histogram_quantile(0.99, sum by (stage, le) \
+                "{{stage}}",
+            )
+            .wide(12)
+            .see(SLOW),
+            Panel::new(
+                Shape::Time,
+                "p99 by stage",
+                Unit::Seconds,
+                "99 of 100 took less than this. The largest line is where to look.",
+            )
+            .query(
+                "histogram_quantile(0.99, sum by (stage, le) \
                      (rate(ringkv_raft_stage_seconds_bucket{instance=~\"$node\"}\
                      [$__rate_interval])))",
-                    "{{stage}}",
-                )
-                .bad(SLOW_FSYNC_SECONDS)
-                .wide(12)
-                .traces("ringkv-storage-node")
-                .see(SLOW),
+                "{{stage}}",
+            )
+            .bad(SLOW_FSYNC_SECONDS)
+            .wide(12)
+            .traces("ringkv-storage-node")
+            .see(SLOW),
         ],
     }
 }
@@ -49,44 +57,62 @@ fn leaders() -> Row {
     Row {
         title: "Leaders",
         panels: vec![
-            Panel::new(Shape::Stacked, "Groups by role of the replica", Unit::Count,
-                "Replicas on the chosen nodes. Candidates only while an election runs.")
-                .query(
-                    "sum by (state) (ringkv_raft_groups{instance=~\"$node\"})",
-                    "{{state}}",
-                ),
-            Panel::new(Shape::Time, "Leaders by node", Unit::Count,
+            Panel::new(
+                Shape::Stacked,
+                "Groups by role of the replica",
+                Unit::Count,
+                "Replicas on the chosen nodes. Candidates only while an election runs.",
+            )
+            .query("sum by (state) (ringkv_raft_groups{instance=~\"$node\"})", "{{state}}"),
+            Panel::new(
+                Shape::Time,
+                "Leaders by node",
+                Unit::Count,
                 "Even when all is well: each leader serves the reads and orders the writes of its \
-                 group.")
-                .query("ringkv_raft_leaders{instance=~\"$node\"}", "{{instance}}"),
-            Panel::new(Shape::Time, "Elections and changes of leader", Unit::PerSecond,
-                "Elections begun, and changes of leader seen by any replica.")
-                .query(
-                    "sum(rate(ringkv_raft_elections_total{instance=~\"$node\"}\
+                 group.",
+            )
+            .query("ringkv_raft_leaders{instance=~\"$node\"}", "{{instance}}"),
+            Panel::new(
+                Shape::Time,
+                "Elections and changes of leader",
+                Unit::PerSecond,
+                "Elections begun, and changes of leader seen by any replica.",
+            )
+            .query(
+                "sum(rate(ringkv_raft_elections_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "elections",
-                )
-                .query(
-                    "sum(rate(ringkv_raft_leader_changes_total{instance=~\"$node\"}\
+                "elections",
+            )
+            .query(
+                "sum(rate(ringkv_raft_leader_changes_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "changes",
-                )
-                .warn(0.1),
-            Panel::new(Shape::Time, "Replicas that know no leader", Unit::Count,
+                "changes",
+            )
+            .warn(0.1),
+            Panel::new(
+                Shape::Time,
+                "Replicas that know no leader",
+                Unit::Count,
                 "For longer than an election takes: the node is cut off, or its groups have lost \
-                 their majority.")
-                .query("ringkv_raft_groups_without_leader{instance=~\"$node\"}", "{{instance}}")
-                .bad(1.0),
-            Panel::new(Shape::Time, "Under-replicated groups", Unit::Count,
-                "Led by the node, with a voter that was not heard from lately.")
-                .query(
-                    "ringkv_raft_groups_under_replicated{instance=~\"$node\"}",
-                    "{{instance}}",
-                )
-                .warn(1.0),
-            Panel::new(Shape::Time, "Other nodes that answer", Unit::YesNo,
-                "As each node sees its peers; the worst view of each.")
-                .query("min by (peer) (raft_node_health{instance=~\"$node\"})", "node {{peer}}"),
+                 their majority.",
+            )
+            .query("ringkv_raft_groups_without_leader{instance=~\"$node\"}", "{{instance}}")
+            .bad(1.0),
+            Panel::new(
+                Shape::Time,
+                "Under-replicated groups",
+                Unit::Count,
+                "Led by the node, with a voter that was not heard from lately.",
+            )
+            .query("ringkv_raft_groups_under_replicated{instance=~\"$node\"}", "{{instance}}")
+            .warn(1.0),
+            Panel::new(
+                Shape::Time,
+                "Other nodes that answer",
+                Unit::YesNo,
+                "As each node sees its peers; the worst view of each.",
+            )
+            .query("min by (peer) (raft_node_health{instance=~\"$node\"})", "node {{peer}}"),
         ],
     }
 }
@@ -95,21 +121,33 @@ fn logs() -> Row {
     Row {
         title: "Logs",
         panels: vec![
-            Panel::new(Shape::Time, "Entries the slowest follower is behind", Unit::Count,
-                "Of the groups each node leads.")
-                .query("ringkv_raft_log_lag_entries{instance=~\"$node\"}", "{{instance}}")
-                .bad(5000.0),
-            Panel::new(Shape::Time, "Entries committed and not yet applied", Unit::Count,
-                "The largest of the groups on each node: reads wait for it.")
-                .query("ringkv_raft_apply_lag_entries{instance=~\"$node\"}", "{{instance}}")
-                .bad(5000.0),
-            Panel::new(Shape::Time, "Entries in the log, ten longest", Unit::Count,
-                "A log is cut behind a snapshot when it passes --log-entries-max.")
-                .query(
-                    "topk(10, max by (group) (raft_log_size{job=\"ringkv-storage-node\", \
+            Panel::new(
+                Shape::Time,
+                "Entries the slowest follower is behind",
+                Unit::Count,
+                "Of the groups each node leads.",
+            )
+            .query("ringkv_raft_log_lag_entries{instance=~\"$node\"}", "{{instance}}")
+            .bad(5000.0),
+            Panel::new(
+                Shape::Time,
+                "Entries committed and not yet applied",
+                Unit::Count,
+                "The largest of the groups on each node: reads wait for it.",
+            )
+            .query("ringkv_raft_apply_lag_entries{instance=~\"$node\"}", "{{instance}}")
+            .bad(5000.0),
+            Panel::new(
+                Shape::Time,
+                "Entries in the log, ten longest",
+                Unit::Count,
+                "A log is cut behind a snapshot when it passes --log-entries-max.",
+            )
+            .query(
+                "topk(10, max by (group) (raft_log_size{job=\"ringkv-storage-node\", \
                      instance=~\"$node\", group=~\"$group\"}))",
-                    "group {{group}}",
-                ),
+                "group {{group}}",
+            ),
         ],
     }
 }
@@ -175,32 +213,44 @@ fn snapshots() -> Row {
     Row {
         title: "Snapshots",
         panels: vec![
-            Panel::new(Shape::Time, "Snapshots", Unit::PerSecond,
-                "Cut here for a replica that is too far behind for the log, and arrived here.")
-                .query(
-                    "sum(rate(ringkv_snapshots_built_total{instance=~\"$node\"}\
+            Panel::new(
+                Shape::Time,
+                "Snapshots",
+                Unit::PerSecond,
+                "Cut here for a replica that is too far behind for the log, and arrived here.",
+            )
+            .query(
+                "sum(rate(ringkv_snapshots_built_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "built",
-                )
-                .query(
-                    "sum(rate(ringkv_snapshots_received_total{instance=~\"$node\"}\
+                "built",
+            )
+            .query(
+                "sum(rate(ringkv_snapshots_received_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "received",
-                ),
-            Panel::new(Shape::Time, "Bytes of snapshots", Unit::BytesPerSecond,
-                "Built and received.")
-                .query(
-                    "sum by (direction) (rate(ringkv_snapshot_bytes_total{instance=~\"$node\"}\
+                "received",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Bytes of snapshots",
+                Unit::BytesPerSecond,
+                "Built and received.",
+            )
+            .query(
+                "sum by (direction) (rate(ringkv_snapshot_bytes_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "{{direction}}",
-                ),
-            Panel::new(Shape::Time, "Logs cut", Unit::PerSecond,
-                "Cuts of a group's log behind what its state has flushed.")
-                .query(
-                    "sum by (instance) (rate(ringkv_raft_compactions_total{\
+                "{{direction}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Logs cut",
+                Unit::PerSecond,
+                "Cuts of a group's log behind what its state has flushed.",
+            )
+            .query(
+                "sum by (instance) (rate(ringkv_raft_compactions_total{\
                      instance=~\"$node\"}[$__rate_interval]))",
-                    "{{instance}}",
-                ),
+                "{{instance}}",
+            ),
         ],
     }
 }
@@ -209,42 +259,46 @@ fn groups() -> Row {
     Row {
         title: "Groups",
         panels: vec![
-            Panel::new(Shape::Table, "Groups", Unit::Count,
+            Panel::new(
+                Shape::Table,
+                "Groups",
+                Unit::Count,
                 "The chosen groups; the first 256 of a node have series of their own. A row leads \
-                 to slow traces.")
-                .row_by("group", "Group")
-                .column(
-                    "Leaders",
-                    Unit::Count,
-                    "count by (group) (raft_state{job=\"ringkv-storage-node\", \
+                 to slow traces.",
+            )
+            .row_by("group", "Group")
+            .column(
+                "Leaders",
+                Unit::Count,
+                "count by (group) (raft_state{job=\"ringkv-storage-node\", \
                      group=~\"$group\"} == 2)",
-                )
-                .column(
-                    "Term",
-                    Unit::Count,
-                    "max by (group) (raft_term{job=\"ringkv-storage-node\", group=~\"$group\"})",
-                )
-                .column(
-                    "Committed a second",
-                    Unit::PerSecond,
-                    "max by (group) (rate(raft_committed_index{job=\"ringkv-storage-node\", \
+            )
+            .column(
+                "Term",
+                Unit::Count,
+                "max by (group) (raft_term{job=\"ringkv-storage-node\", group=~\"$group\"})",
+            )
+            .column(
+                "Committed a second",
+                Unit::PerSecond,
+                "max by (group) (rate(raft_committed_index{job=\"ringkv-storage-node\", \
                      group=~\"$group\"}[1m]))",
-                )
-                .column(
-                    "Entries in the log",
-                    Unit::Count,
-                    "max by (group) (raft_log_size{job=\"ringkv-storage-node\", \
+            )
+            .column(
+                "Entries in the log",
+                Unit::Count,
+                "max by (group) (raft_log_size{job=\"ringkv-storage-node\", \
                      group=~\"$group\"})",
-                )
-                .column(
-                    "Behind",
-                    Unit::Count,
-                    "max by (group) (raft_replication_lag{job=\"ringkv-storage-node\", \
+            )
+            .column(
+                "Behind",
+                Unit::Count,
+                "max by (group) (raft_replication_lag{job=\"ringkv-storage-node\", \
                      group=~\"$group\"})",
-                )
-                .traces("ringkv-storage-node")
-                .see(STORAGE)
-                .wide(24),
+            )
+            .traces("ringkv-storage-node")
+            .see(STORAGE)
+            .wide(24),
         ],
     }
 }

@@ -70,75 +70,99 @@ fn load() -> Row {
     Row {
         title: "Is it too much work?",
         panels: vec![
-            Panel::new(Shape::Time, "Is a gateway near its bounds?", Unit::Ratio,
+            Panel::new(
+                Shape::Time,
+                "Is a gateway near its bounds?",
+                Unit::Ratio,
                 "Part of what may be in flight. Near 100 % requests are refused: add a gateway, or \
-                 find what holds them up.")
-                .query(
-                    "ringkv_gateway_in_flight{instance=~\"$gateway\"} / \
+                 find what holds them up.",
+            )
+            .query(
+                "ringkv_gateway_in_flight{instance=~\"$gateway\"} / \
                      ringkv_gateway_in_flight_limit{instance=~\"$gateway\"}",
-                    "requests {{instance}}",
-                )
-                .query(
-                    "ringkv_gateway_body_bytes{instance=~\"$gateway\"} / \
+                "requests {{instance}}",
+            )
+            .query(
+                "ringkv_gateway_body_bytes{instance=~\"$gateway\"} / \
                      ringkv_gateway_body_bytes_limit{instance=~\"$gateway\"}",
-                    "bytes {{instance}}",
-                )
-                .bad(0.8)
-                .see(GATEWAY),
-            Panel::new(Shape::Time, "Are requests turned away?", Unit::RequestsPerSecond,
-                "At a gateway's bound, or by a node whose queues are full.")
-                .query(
-                    "sum(rate(ringkv_gateway_shed_total{instance=~\"$gateway\"}\
+                "bytes {{instance}}",
+            )
+            .bad(0.8)
+            .see(GATEWAY),
+            Panel::new(
+                Shape::Time,
+                "Are requests turned away?",
+                Unit::RequestsPerSecond,
+                "At a gateway's bound, or by a node whose queues are full.",
+            )
+            .query(
+                "sum(rate(ringkv_gateway_shed_total{instance=~\"$gateway\"}\
                      [$__rate_interval]))",
-                    "by gateways",
-                )
-                .query(
-                    "sum(rate(ringkv_requests_refused_total{instance=~\"$node\"}\
+                "by gateways",
+            )
+            .query(
+                "sum(rate(ringkv_requests_refused_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "by nodes",
-                )
-                .bad(1.0)
-                .see(GATEWAY),
-            Panel::new(Shape::Time, "Is a poller at its limit?", Unit::Ratio,
+                "by nodes",
+            )
+            .bad(1.0)
+            .see(GATEWAY),
+            Panel::new(
+                Shape::Time,
+                "Is a poller at its limit?",
+                Unit::Ratio,
                 "The one thread that drives all groups of a node. Near 100 %: more nodes, larger \
-                 batches, fewer and larger requests.")
-                .query(
-                    "rate(ringkv_raft_poller_busy_seconds_total{instance=~\"$node\"}\
+                 batches, fewer and larger requests.",
+            )
+            .query(
+                "rate(ringkv_raft_poller_busy_seconds_total{instance=~\"$node\"}\
                      [$__rate_interval])",
-                    "{{instance}}",
-                )
-                .bad(0.85)
-                .see(RAFT),
-            Panel::new(Shape::Time, "Does one node do most of the work?", Unit::Ratio,
+                "{{instance}}",
+            )
+            .bad(0.85)
+            .see(RAFT),
+            Panel::new(
+                Shape::Time,
+                "Does one node do most of the work?",
+                Unit::Ratio,
                 "Share of all requests each node answers. Uneven leaders, or keys of one tag that \
-                 everybody wants.")
-                .query(
-                    "sum by (instance) (rate(raft_request_latency_seconds_count{\
+                 everybody wants.",
+            )
+            .query(
+                "sum by (instance) (rate(raft_request_latency_seconds_count{\
                      instance=~\"$node\"}[$__rate_interval])) / scalar(sum(rate(\
                      raft_request_latency_seconds_count{instance=~\"$node\"}\
                      [$__rate_interval])))",
-                    "{{instance}}",
-                )
-                .bad(0.6)
-                .see(RAFT),
-            Panel::new(Shape::Time, "Do processes want more CPU?", Unit::Count,
-                "Cores each keeps busy: compare with what its machine or container has.")
-                .query(
-                    "rate(process_cpu_seconds_total{instance=~\"$gateway|$node\"}\
+                "{{instance}}",
+            )
+            .bad(0.6)
+            .see(RAFT),
+            Panel::new(
+                Shape::Time,
+                "Do processes want more CPU?",
+                Unit::Count,
+                "Cores each keeps busy: compare with what its machine or container has.",
+            )
+            .query(
+                "rate(process_cpu_seconds_total{instance=~\"$gateway|$node\"}\
                      [$__rate_interval])",
-                    "{{job}} {{instance}}",
-                )
-                .see(STORAGE),
-            Panel::new(Shape::Time, "Are values larger than before?", Unit::Bytes,
+                "{{job}} {{instance}}",
+            )
+            .see(STORAGE),
+            Panel::new(
+                Shape::Time,
+                "Are values larger than before?",
+                Unit::Bytes,
                 "Mean size of what users send. Large values cost disk, network and memory on every \
-                 replica.")
-                .query(
-                    "sum(rate(ringkv_gateway_request_bytes_total{instance=~\"$gateway\"}\
+                 replica.",
+            )
+            .query(
+                "sum(rate(ringkv_gateway_request_bytes_total{instance=~\"$gateway\"}\
                      [$__rate_interval])) / sum(rate(ringkv_gateway_requests_total{\
                      method=\"PUT\", instance=~\"$gateway\"}[$__rate_interval]))",
-                    "bytes of a PUT",
-                )
-                .see(GATEWAY),
+                "bytes of a PUT",
+            )
+            .see(GATEWAY),
         ],
     }
 }
@@ -147,32 +171,44 @@ fn disk() -> Row {
     Row {
         title: "Is it the disk?",
         panels: vec![
-            Panel::new(Shape::Time, "Is fsync slow?", Unit::Seconds,
+            Panel::new(
+                Shape::Time,
+                "Is fsync slow?",
+                Unit::Seconds,
                 "p99. Each write waits for it on a majority: a faster disk, or fewer neighbours \
-                 on it.")
-                .query(
-                    "histogram_quantile(0.99, sum by (instance, le) \
+                 on it.",
+            )
+            .query(
+                "histogram_quantile(0.99, sum by (instance, le) \
                      (rate(ringkv_storage_fsync_seconds_bucket{instance=~\"$node\"}\
                      [$__rate_interval])))",
-                    "{{instance}}",
-                )
-                .bad(SLOW_FSYNC_SECONDS)
-                .see(STORAGE),
-            Panel::new(Shape::Time, "Is one disk slower than the others?", Unit::Count,
+                "{{instance}}",
+            )
+            .bad(SLOW_FSYNC_SECONDS)
+            .see(STORAGE),
+            Panel::new(
+                Shape::Time,
+                "Is one disk slower than the others?",
+                Unit::Count,
                 "Times the median of all nodes' fsync p99. One slow node slows the groups it leads \
-                 first.")
-                .query(
-                    "ringkv:storage_fsync_seconds:p99_rate5m{instance=~\"$node\"} / \
+                 first.",
+            )
+            .query(
+                "ringkv:storage_fsync_seconds:p99_rate5m{instance=~\"$node\"} / \
                      scalar(quantile(0.5, ringkv:storage_fsync_seconds:p99_rate5m))",
-                    "{{instance}}",
-                )
-                .bad(3.0)
-                .see(STORAGE),
-            Panel::new(Shape::Time, "Is a disk full?", Unit::Ratio,
-                "Used part of the file system. A full node refuses growing writes.")
-                .query("1 - ringkv:disk_free:ratio{instance=~\"$node\"}", "{{instance}}")
-                .bad(0.9)
-                .see(STORAGE),
+                "{{instance}}",
+            )
+            .bad(3.0)
+            .see(STORAGE),
+            Panel::new(
+                Shape::Time,
+                "Is a disk full?",
+                Unit::Ratio,
+                "Used part of the file system. A full node refuses growing writes.",
+            )
+            .query("1 - ringkv:disk_free:ratio{instance=~\"$node\"}", "{{instance}}")
+            .bad(0.9)
+            .see(STORAGE),
         ],
     }
 }
@@ -181,34 +217,46 @@ fn rocksdb() -> Row {
     Row {
         title: "Is it RocksDB?",
         panels: vec![
-            Panel::new(Shape::Time, "Has RocksDB stopped or slowed writes?", Unit::YesNo,
-                "Compaction cannot keep up. Commits wait behind it.")
-                .query(
-                    "max by (instance) (ringkv_rocksdb_write_stopped{instance=~\"$node\"} or \
+            Panel::new(
+                Shape::Time,
+                "Has RocksDB stopped or slowed writes?",
+                Unit::YesNo,
+                "Compaction cannot keep up. Commits wait behind it.",
+            )
+            .query(
+                "max by (instance) (ringkv_rocksdb_write_stopped{instance=~\"$node\"} or \
                      (ringkv_rocksdb_delayed_write_rate_bytes{instance=~\"$node\"} > bool 0))",
-                    "{{instance}}",
-                )
-                .bad(1.0)
-                .see(STORAGE),
-            Panel::new(Shape::Time, "Does compaction fall behind?", Unit::Bytes,
+                "{{instance}}",
+            )
+            .bad(1.0)
+            .see(STORAGE),
+            Panel::new(
+                Shape::Time,
+                "Does compaction fall behind?",
+                Unit::Bytes,
                 "Bytes that wait for it. Rising for long: writes come faster than the disk can \
-                 sort them.")
-                .query(
-                    "sum by (instance) (ringkv_rocksdb_pending_compaction_bytes{\
+                 sort them.",
+            )
+            .query(
+                "sum by (instance) (ringkv_rocksdb_pending_compaction_bytes{\
                      instance=~\"$node\"})",
-                    "{{instance}}",
-                )
-                .bad(4e9)
-                .see(STORAGE),
-            Panel::new(Shape::Time, "Must reads look into many files?", Unit::Count,
-                "Files in level 0 of the data: each read may open all of them.")
-                .query(
-                    "max by (instance) (ringkv_rocksdb_l0_files{db=\"data\", \
+                "{{instance}}",
+            )
+            .bad(4e9)
+            .see(STORAGE),
+            Panel::new(
+                Shape::Time,
+                "Must reads look into many files?",
+                Unit::Count,
+                "Files in level 0 of the data: each read may open all of them.",
+            )
+            .query(
+                "max by (instance) (ringkv_rocksdb_l0_files{db=\"data\", \
                      instance=~\"$node\"})",
-                    "{{instance}}",
-                )
-                .bad(20.0)
-                .see(STORAGE),
+                "{{instance}}",
+            )
+            .bad(20.0)
+            .see(STORAGE),
         ],
     }
 }

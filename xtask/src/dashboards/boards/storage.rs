@@ -17,45 +17,49 @@ fn nodes() -> Row {
     Row {
         title: "Nodes",
         panels: vec![
-            Panel::new(Shape::Table, "Nodes", Unit::Count,
-                "One row a node. A row leads to its graphs and to slow traces.")
-                .row_by("instance", "Node")
-                .column(
-                    "Up",
-                    Unit::YesNo,
-                    "max by (instance) (up{job=\"ringkv-storage-node\", instance=~\"$node\"})",
-                )
-                .column(
-                    "Ready",
-                    Unit::YesNo,
-                    "max by (instance) (ringkv_ready{job=\"ringkv-storage-node\", \
+            Panel::new(
+                Shape::Table,
+                "Nodes",
+                Unit::Count,
+                "One row a node. A row leads to its graphs and to slow traces.",
+            )
+            .row_by("instance", "Node")
+            .column(
+                "Up",
+                Unit::YesNo,
+                "max by (instance) (up{job=\"ringkv-storage-node\", instance=~\"$node\"})",
+            )
+            .column(
+                "Ready",
+                Unit::YesNo,
+                "max by (instance) (ringkv_ready{job=\"ringkv-storage-node\", \
                      instance=~\"$node\"})",
-                )
-                .column(
-                    "Leaders",
-                    Unit::Count,
-                    "sum by (instance) (ringkv_raft_leaders{instance=~\"$node\"})",
-                )
-                .column(
-                    "fsync p99",
-                    Unit::Seconds,
-                    "ringkv:storage_fsync_seconds:p99_rate5m{instance=~\"$node\"}",
-                )
-                .column("Disk free", Unit::Ratio, "ringkv:disk_free:ratio{instance=~\"$node\"}")
-                .column(
-                    "CPU",
-                    Unit::Count,
-                    "sum by (instance) (rate(process_cpu_seconds_total{\
+            )
+            .column(
+                "Leaders",
+                Unit::Count,
+                "sum by (instance) (ringkv_raft_leaders{instance=~\"$node\"})",
+            )
+            .column(
+                "fsync p99",
+                Unit::Seconds,
+                "ringkv:storage_fsync_seconds:p99_rate5m{instance=~\"$node\"}",
+            )
+            .column("Disk free", Unit::Ratio, "ringkv:disk_free:ratio{instance=~\"$node\"}")
+            .column(
+                "CPU",
+                Unit::Count,
+                "sum by (instance) (rate(process_cpu_seconds_total{\
                      job=\"ringkv-storage-node\", instance=~\"$node\"}[1m]))",
-                )
-                .column(
-                    "Memory",
-                    Unit::Bytes,
-                    "sum by (instance) (process_resident_memory_bytes{\
+            )
+            .column(
+                "Memory",
+                Unit::Bytes,
+                "sum by (instance) (process_resident_memory_bytes{\
                      job=\"ringkv-storage-node\", instance=~\"$node\"})",
-                )
-                .traces("ringkv-storage-node")
-                .wide(24),
+            )
+            .traces("ringkv-storage-node")
+            .wide(24),
         ],
     }
 }
@@ -64,28 +68,40 @@ fn requests() -> Row {
     Row {
         title: "Requests",
         panels: vec![
-            Panel::new(Shape::Time, "Time of a request inside the node, p99", Unit::Seconds,
-                "From its arrival at the node to its reply. Points are requests with a trace.")
-                .query(
-                    "histogram_quantile(0.99, sum by (op, le) \
+            Panel::new(
+                Shape::Time,
+                "Time of a request inside the node, p99",
+                Unit::Seconds,
+                "From its arrival at the node to its reply. Points are requests with a trace.",
+            )
+            .query(
+                "histogram_quantile(0.99, sum by (op, le) \
                      (rate(raft_request_latency_seconds_bucket{instance=~\"$node\"}\
                      [$__rate_interval])))",
-                    "{{op}}",
-                )
-                .bad(SLOW_SECONDS)
-                .exemplars()
-                .traces("ringkv-storage-node"),
-            Panel::new(Shape::Stacked, "Requests by node", Unit::RequestsPerSecond,
-                "Answered by each node; leaders do the work, so this follows who leads.")
-                .query(
-                    "sum by (instance) (rate(raft_request_latency_seconds_count{\
+                "{{op}}",
+            )
+            .bad(SLOW_SECONDS)
+            .exemplars()
+            .traces("ringkv-storage-node"),
+            Panel::new(
+                Shape::Stacked,
+                "Requests by node",
+                Unit::RequestsPerSecond,
+                "Answered by each node; leaders do the work, so this follows who leads.",
+            )
+            .query(
+                "sum by (instance) (rate(raft_request_latency_seconds_count{\
                      instance=~\"$node\"}[$__rate_interval]))",
-                    "{{instance}}",
-                )
-                .see(RAFT),
-            Panel::new(Shape::Time, "Streams of gateways", Unit::Count,
-                "One from each gateway to each node.")
-                .query("ringkv_kv_streams{instance=~\"$node\"}", "{{instance}}"),
+                "{{instance}}",
+            )
+            .see(RAFT),
+            Panel::new(
+                Shape::Time,
+                "Streams of gateways",
+                Unit::Count,
+                "One from each gateway to each node.",
+            )
+            .query("ringkv_kv_streams{instance=~\"$node\"}", "{{instance}}"),
         ],
     }
 }
@@ -151,21 +167,33 @@ fn space() -> Row {
     Row {
         title: "Space",
         panels: vec![
-            Panel::new(Shape::Stacked, "What takes the disk", Unit::Bytes,
-                "Log, state and snapshots of the chosen nodes together.")
-                .query(
-                    "sum by (kind) (ringkv_disk_bytes{kind=~\"raft|data|snapshots\", \
+            Panel::new(
+                Shape::Stacked,
+                "What takes the disk",
+                Unit::Bytes,
+                "Log, state and snapshots of the chosen nodes together.",
+            )
+            .query(
+                "sum by (kind) (ringkv_disk_bytes{kind=~\"raft|data|snapshots\", \
                      instance=~\"$node\"})",
-                    "{{kind}}",
-                ),
-            Panel::new(Shape::Time, "Free part of the file system", Unit::Ratio,
-                "Below 10 % somebody is called; a full disk refuses growing writes.")
-                .query("ringkv:disk_free:ratio{instance=~\"$node\"}", "{{instance}}")
-                .bad_below(0.1),
-            Panel::new(Shape::Time, "Growing writes refused for want of disk", Unit::YesNo,
-                "Whether a node is in that state: reads and deletes go on.")
-                .query("ringkv_disk_full{instance=~\"$node\"}", "{{instance}}")
-                .bad(1.0),
+                "{{kind}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Free part of the file system",
+                Unit::Ratio,
+                "Below 10 % somebody is called; a full disk refuses growing writes.",
+            )
+            .query("ringkv:disk_free:ratio{instance=~\"$node\"}", "{{instance}}")
+            .bad_below(0.1),
+            Panel::new(
+                Shape::Time,
+                "Growing writes refused for want of disk",
+                Unit::YesNo,
+                "Whether a node is in that state: reads and deletes go on.",
+            )
+            .query("ringkv_disk_full{instance=~\"$node\"}", "{{instance}}")
+            .bad(1.0),
         ],
     }
 }
@@ -174,54 +202,75 @@ fn rocksdb() -> Row {
     Row {
         title: "RocksDB",
         panels: vec![
-            Panel::new(Shape::Time, "Writes stopped", Unit::YesNo,
-                "RocksDB refuses writes until compaction has caught up.")
-                .query(
-                    "max by (instance, db) (ringkv_rocksdb_write_stopped{instance=~\"$node\"})",
-                    "{{instance}} {{db}}",
-                )
-                .bad(1.0),
-            Panel::new(Shape::Time, "Writes slowed to", Unit::BytesPerSecond,
-                "The rate RocksDB holds writes to; 0 is no limit.")
-                .query(
-                    "max by (instance, db) (ringkv_rocksdb_delayed_write_rate_bytes{\
+            Panel::new(
+                Shape::Time,
+                "Writes stopped",
+                Unit::YesNo,
+                "RocksDB refuses writes until compaction has caught up.",
+            )
+            .query(
+                "max by (instance, db) (ringkv_rocksdb_write_stopped{instance=~\"$node\"})",
+                "{{instance}} {{db}}",
+            )
+            .bad(1.0),
+            Panel::new(
+                Shape::Time,
+                "Writes slowed to",
+                Unit::BytesPerSecond,
+                "The rate RocksDB holds writes to; 0 is no limit.",
+            )
+            .query(
+                "max by (instance, db) (ringkv_rocksdb_delayed_write_rate_bytes{\
                      instance=~\"$node\"})",
-                    "{{instance}} {{db}}",
-                ),
-            Panel::new(Shape::Time, "Bytes that wait for compaction", Unit::Bytes,
-                "Debt: it falls again after a burst of writes.")
-                .query(
-                    "max by (instance, db) (ringkv_rocksdb_pending_compaction_bytes{\
+                "{{instance}} {{db}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Bytes that wait for compaction",
+                Unit::Bytes,
+                "Debt: it falls again after a burst of writes.",
+            )
+            .query(
+                "max by (instance, db) (ringkv_rocksdb_pending_compaction_bytes{\
                      instance=~\"$node\"})",
-                    "{{instance}} {{db}}",
-                )
-                .warn(4e9)
-                .bad(32e9),
-            Panel::new(Shape::Time, "Files in level 0", Unit::Count,
+                "{{instance}} {{db}}",
+            )
+            .warn(4e9)
+            .bad(32e9),
+            Panel::new(
+                Shape::Time,
+                "Files in level 0",
+                Unit::Count,
                 "Each read may look into all of them. RocksDB slows writes at 20 and stops them at \
-                 36 by default.")
-                .query(
-                    "max by (instance, db) (ringkv_rocksdb_l0_files{instance=~\"$node\"})",
-                    "{{instance}} {{db}}",
-                )
-                .warn(20.0)
-                .bad(36.0),
-            Panel::new(Shape::Time, "Compactions and flushes running", Unit::Count,
-                "On all chosen nodes.")
-                .query(
-                    "sum by (db) (ringkv_rocksdb_running_compactions{instance=~\"$node\"})",
-                    "compactions {{db}}",
-                )
-                .query(
-                    "sum by (db) (ringkv_rocksdb_running_flushes{instance=~\"$node\"})",
-                    "flushes {{db}}",
-                ),
-            Panel::new(Shape::Time, "Size on disk", Unit::Bytes,
-                "Bytes of sorted files, by database.")
-                .query(
-                    "sum by (db) (ringkv_rocksdb_sst_bytes{instance=~\"$node\"})",
-                    "{{db}}",
-                ),
+                 36 by default.",
+            )
+            .query(
+                "max by (instance, db) (ringkv_rocksdb_l0_files{instance=~\"$node\"})",
+                "{{instance}} {{db}}",
+            )
+            .warn(20.0)
+            .bad(36.0),
+            Panel::new(
+                Shape::Time,
+                "Compactions and flushes running",
+                Unit::Count,
+                "On all chosen nodes.",
+            )
+            .query(
+                "sum by (db) (ringkv_rocksdb_running_compactions{instance=~\"$node\"})",
+                "compactions {{db}}",
+            )
+            .query(
+                "sum by (db) (ringkv_rocksdb_running_flushes{instance=~\"$node\"})",
+                "flushes {{db}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Size on disk",
+                Unit::Bytes,
+                "Bytes of sorted files, by database.",
+            )
+            .query("sum by (db) (ringkv_rocksdb_sst_bytes{instance=~\"$node\"})", "{{db}}"),
         ],
     }
 }
@@ -230,29 +279,36 @@ fn cache() -> Row {
     Row {
         title: "RocksDB in memory",
         panels: vec![
-            Panel::new(Shape::Time, "Block cache used", Unit::Ratio,
+            Panel::new(
+                Shape::Time,
+                "Block cache used",
+                Unit::Ratio,
                 "Part of its capacity that is filled. A full cache is normal once the data is \
-                 larger than it.")
-                .query(
-                    "max by (instance, db) (ringkv_rocksdb_block_cache_bytes{\
+                 larger than it.",
+            )
+            .query(
+                "max by (instance, db) (ringkv_rocksdb_block_cache_bytes{\
                      instance=~\"$node\"}) / max by (instance, db) \
                      (ringkv_rocksdb_block_cache_capacity_bytes{instance=~\"$node\"} > 0)",
-                    "{{instance}} {{db}}",
-                ),
-            Panel::new(Shape::Time, "Memtables", Unit::Bytes,
-                "Bytes written and not yet flushed.")
+                "{{instance}} {{db}}",
+            ),
+            Panel::new(Shape::Time, "Memtables", Unit::Bytes, "Bytes written and not yet flushed.")
                 .query(
                     "max by (instance, db) (ringkv_rocksdb_memtable_bytes{instance=~\"$node\"})",
                     "{{instance}} {{db}}",
                 ),
-            Panel::new(Shape::Time, "Keys, estimated", Unit::Count,
+            Panel::new(
+                Shape::Time,
+                "Keys, estimated",
+                Unit::Count,
                 "By RocksDB's estimate, records beside each other's bookkeeping rows, replicas \
-                 counted each.")
-                .query(
-                    "sum by (instance) (ringkv_rocksdb_estimated_keys{db=\"data\", \
+                 counted each.",
+            )
+            .query(
+                "sum by (instance) (ringkv_rocksdb_estimated_keys{db=\"data\", \
                      instance=~\"$node\"})",
-                    "{{instance}}",
-                ),
+                "{{instance}}",
+            ),
         ],
     }
 }
@@ -261,8 +317,7 @@ fn process() -> Row {
     Row {
         title: "Process",
         panels: vec![
-            Panel::new(Shape::Time, "CPU", Unit::Count,
-                "Processor cores each node keeps busy.")
+            Panel::new(Shape::Time, "CPU", Unit::Count, "Processor cores each node keeps busy.")
                 .query(
                     "rate(process_cpu_seconds_total{job=\"ringkv-storage-node\", \
                      instance=~\"$node\"}[$__rate_interval])",
@@ -276,30 +331,38 @@ fn process() -> Row {
                     "{{instance}}",
                 )
                 .wide(6),
-            Panel::new(Shape::Time, "Threads and open files", Unit::Count,
-                "The largest of the chosen nodes.")
-                .query(
-                    "max(process_threads{job=\"ringkv-storage-node\", instance=~\"$node\"})",
-                    "threads",
-                )
-                .query(
-                    "max(process_open_fds{job=\"ringkv-storage-node\", instance=~\"$node\"})",
-                    "open files",
-                )
-                .wide(6),
-            Panel::new(Shape::Time, "Log lines and spans dropped", Unit::PerSecond,
-                "Because whoever takes them was too slow, or is not there.")
-                .query(
-                    "sum(rate(ringkv_log_lines_dropped_total{job=\"ringkv-storage-node\", \
+            Panel::new(
+                Shape::Time,
+                "Threads and open files",
+                Unit::Count,
+                "The largest of the chosen nodes.",
+            )
+            .query(
+                "max(process_threads{job=\"ringkv-storage-node\", instance=~\"$node\"})",
+                "threads",
+            )
+            .query(
+                "max(process_open_fds{job=\"ringkv-storage-node\", instance=~\"$node\"})",
+                "open files",
+            )
+            .wide(6),
+            Panel::new(
+                Shape::Time,
+                "Log lines and spans dropped",
+                Unit::PerSecond,
+                "Because whoever takes them was too slow, or is not there.",
+            )
+            .query(
+                "sum(rate(ringkv_log_lines_dropped_total{job=\"ringkv-storage-node\", \
                      instance=~\"$node\"}[$__rate_interval]))",
-                    "log lines",
-                )
-                .query(
-                    "sum(rate(ringkv_trace_spans_dropped_total{job=\"ringkv-storage-node\", \
+                "log lines",
+            )
+            .query(
+                "sum(rate(ringkv_trace_spans_dropped_total{job=\"ringkv-storage-node\", \
                      instance=~\"$node\"}[$__rate_interval]))",
-                    "spans",
-                )
-                .wide(6),
+                "spans",
+            )
+            .wide(6),
         ],
     }
 }
