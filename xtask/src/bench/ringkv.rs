@@ -18,6 +18,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 /// Where one process shows its metrics.
 pub(crate) struct Metrics {
     pub(crate) service: &'static str,
+    /// Unlike the port, the same in every run.
+    pub(crate) name: String,
     pub(crate) address: SocketAddr,
 }
 
@@ -35,7 +37,11 @@ impl Ringkv {
         let placement = free_address()?;
         let gateway = free_address()?;
         let mut servers = Vec::new();
-        let mut metrics = vec![Metrics { service: "ringkv-gateway", address: gateway }];
+        let mut metrics = vec![Metrics {
+            service: "ringkv-gateway",
+            name: "gateway".to_owned(),
+            address: gateway,
+        }];
 
         let mut command = program("ringkv-placement", at, "placement", &mut metrics)?;
         command.args(["--id", "1", "--listen", &placement.to_string()]);
@@ -79,7 +85,7 @@ fn program(
     metrics: &mut Vec<Metrics>,
 ) -> anyhow::Result<Command> {
     let address = free_address()?;
-    metrics.push(Metrics { service: name, address });
+    metrics.push(Metrics { service: name, name: data.to_owned(), address });
     let mut command = Command::new(workspace::program(name)?);
     command.args(["--log-level", "warn", "--metrics-listen", &address.to_string()]);
     command.arg("--data-dir").arg(folder.join(data));

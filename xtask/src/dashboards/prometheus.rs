@@ -87,15 +87,12 @@ fn configuration(root: &Path, targets: &[Metrics]) -> anyhow::Result<String> {
     }
     text.push_str("scrape_configs:\n");
     for job in ["ringkv-gateway", "ringkv-storage-node", "ringkv-placement"] {
-        let addresses: Vec<String> = targets
-            .iter()
-            .filter(|target| target.service == job)
-            .map(|target| format!("\"{}\"", target.address))
-            .collect();
-        let addresses = addresses.join(", ");
-        text.push_str(&format!(
-            "  - job_name: {job}\n    static_configs: [{{targets: [{addresses}]}}]\n"
-        ));
+        text.push_str(&format!("  - job_name: {job}\n    static_configs:\n"));
+        for Metrics { name, address, .. } in targets.iter().filter(|one| one.service == job) {
+            text.push_str(&format!(
+                "      - {{targets: [\"{address}\"], labels: {{instance: {name}}}}}\n"
+            ));
+        }
     }
     Ok(text)
 }
