@@ -15,6 +15,7 @@ pub(crate) struct Recorded {
     pub(crate) expression: String,
 }
 
+#[derive(Default)]
 pub(crate) struct Alert {
     pub(crate) name: String,
     pub(crate) expression: String,

@@ -13,7 +13,7 @@ pub(super) fn board() -> Board {
         title: "Why is it slow?",
         about: "Questions from the top down: over the dashed line the answer is yes.",
         variables: &[&GATEWAY_INSTANCE, &NODE],
-        rows: vec![whole(), load(), disk(), rocksdb(), cluster()],
+        rows: vec![whole(), load(), uneven(), disk(), rocksdb(), cluster()],
     }
 }
 
@@ -121,6 +121,14 @@ fn load() -> Row {
             )
             .bad(0.85)
             .see(RAFT),
+        ],
+    }
+}
+
+fn uneven() -> Row {
+    Row {
+        title: "Is it other work than before?",
+        panels: vec![
             Panel::new(
                 Shape::Time,
                 "Does one node do most of the work?",
