@@ -214,10 +214,9 @@ class Board:
             top = max(top, self.points(axes, panel))
         if unit == "bool_yes_no":
             top = 1
+        top = max(top, defaults["custom"].get("axisSoftMax", 0))
         for step in steps:
-            # Grafana too stretches the axis for a threshold that is near, not for one far off.
-            if step["value"] <= top * 2.5 or unit == "percentunit":
-                top = max(top, step["value"])
+            if step["value"] <= top:
                 axes.axhline(step["value"], color=COLORS[step["color"]], linestyle=(0, (4, 3)),
                              linewidth=0.9, alpha=0.8)
         axes.set_ylim(0, top * 1.1 if top > 0 else 1)

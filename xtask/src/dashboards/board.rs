@@ -59,6 +59,8 @@ pub(crate) struct Panel {
     /// The colour below the first step, then the steps upwards. No steps, no thresholds.
     pub(crate) base: &'static str,
     pub(crate) steps: Vec<Step>,
+    /// Whether its axis reaches up to the first step even when all values are far below.
+    pub(crate) to_threshold: bool,
     /// Whether the points of its histograms' exemplars are asked for.
     pub(crate) exemplars: bool,
     /// The service whose slow traces its data links search for.
@@ -80,6 +82,7 @@ impl Panel {
             queries: Vec::new(),
             base: "green",
             steps: Vec::new(),
+            to_threshold: false,
             exemplars: false,
             traces: None,
             see: None,
@@ -131,6 +134,11 @@ impl Panel {
 
     fn step(mut self, from: f64, color: &'static str) -> Self {
         self.steps.push(Step { from, color });
+        self
+    }
+
+    pub(crate) fn up_to_threshold(mut self) -> Self {
+        self.to_threshold = true;
         self
     }
 

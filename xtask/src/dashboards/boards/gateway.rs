@@ -127,32 +127,44 @@ fn outcomes() -> Row {
     Row {
         title: "Outcomes",
         panels: vec![
-            Panel::new(Shape::Stacked, "Writes by outcome", Unit::RequestsPerSecond,
+            Panel::new(
+                Shape::Stacked,
+                "Writes by outcome",
+                Unit::RequestsPerSecond,
                 "Applied, certainly not applied, or unknown: the last is what clients have to \
-                 settle by a retry with the same Idempotency-Key.")
-                .query(
-                    "sum by (outcome) (rate(ringkv_gateway_outcomes_total{\
+                 settle by a retry with the same Idempotency-Key.",
+            )
+            .query(
+                "sum by (outcome) (rate(ringkv_gateway_outcomes_total{\
                      instance=~\"$gateway\"}[$__rate_interval]))",
-                    "{{outcome}}",
-                ),
-            Panel::new(Shape::Time, "Errors by status", Unit::RequestsPerSecond,
-                "Key requests answered with a 5xx: 503 certainly did not apply, 504 may have. Empty \
-                 when there are none.")
-                .query(
-                    "sum by (code) (rate(ringkv_gateway_requests_total{route=\"kv\", \
+                "{{outcome}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Errors by status",
+                Unit::RequestsPerSecond,
+                "Key requests answered with a 5xx: 503 certainly did not apply, 504 may have. \
+                 Empty when there are none.",
+            )
+            .query(
+                "sum by (code) (rate(ringkv_gateway_requests_total{route=\"kv\", \
                      code=~\"5..\", instance=~\"$gateway\"}[$__rate_interval]))",
-                    "{{code}}",
-                )
-                .bad(1.0)
-                .traces("ringkv-gateway"),
-            Panel::new(Shape::Time, "Error budget burn", Unit::Count,
+                "{{code}}",
+            )
+            .bad(1.0)
+            .traces("ringkv-gateway"),
+            Panel::new(
+                Shape::Time,
+                "Error budget burn",
+                Unit::Count,
                 "How many times faster than 99.9 % over 30 days allows the budget is used. Above \
-                 14.4 for an hour somebody is called.")
-                .query("ringkv:gateway_errors:ratio_rate5m / 0.001", "5 minutes")
-                .query("ringkv:gateway_errors:ratio_rate1h / 0.001", "1 hour")
-                .query("ringkv:gateway_errors:ratio_rate6h / 0.001", "6 hours")
-                .warn(6.0)
-                .bad(14.4),
+                 14.4 for an hour somebody is called.",
+            )
+            .query("ringkv:gateway_errors:ratio_rate5m / 0.001", "5 minutes")
+            .query("ringkv:gateway_errors:ratio_rate1h / 0.001", "1 hour")
+            .query("ringkv:gateway_errors:ratio_rate6h / 0.001", "6 hours")
+            .warn(6.0)
+            .bad(14.4),
         ],
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn board() -> Board {
         title: "ringkv Raft and groups",
         about: "The stages of a write, leaders and elections, logs, and snapshots.",
         variables: &[&NODE, &GROUP],
-        rows: vec![stages(), leaders(), logs(), work(), snapshots(), groups()],
+        rows: vec![stages(), leaders(), logs(), work(), pressure(), snapshots(), groups()],
     }
 }
 
@@ -156,55 +156,87 @@ fn work() -> Row {
     Row {
         title: "Work",
         panels: vec![
-            Panel::new(Shape::Stacked, "Writes by result", Unit::PerSecond,
-                "Writes answered by the nodes: applied, or the code of the error.")
-                .query(
-                    "sum by (result) (rate(ringkv_raft_proposals_total{instance=~\"$node\"}\
+            Panel::new(
+                Shape::Stacked,
+                "Writes by result",
+                Unit::PerSecond,
+                "Writes answered by the nodes: applied, or the code of the error.",
+            )
+            .query(
+                "sum by (result) (rate(ringkv_raft_proposals_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "{{result}}",
-                ),
-            Panel::new(Shape::Time, "Commands in an entry", Unit::Count,
+                "{{result}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Commands in an entry",
+                Unit::Count,
                 "Commands that shared one log entry, on average: it rises with load, and saves \
-                 syncs and messages.")
-                .query("ringkv:raft_pack_commands:mean", "all nodes"),
-            Panel::new(Shape::Stacked, "Reads by mode", Unit::PerSecond,
-                "Confirmed by a round to a majority (read_index) or within a lease.")
-                .query(
-                    "sum by (mode) (rate(ringkv_raft_reads_total{instance=~\"$node\"}\
+                 syncs and messages.",
+            )
+            .query("ringkv:raft_pack_commands:mean", "all nodes"),
+            Panel::new(
+                Shape::Stacked,
+                "Reads by mode",
+                Unit::PerSecond,
+                "Confirmed by a round to a majority (read_index) or within a lease.",
+            )
+            .query(
+                "sum by (mode) (rate(ringkv_raft_reads_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "{{mode}}",
-                ),
-            Panel::new(Shape::Time, "Poller busy", Unit::Ratio,
-                "Part of the time the one thread that drives all groups of a node works. Near 100 % \
-                 it is the limit of the node.")
-                .query(
-                    "rate(ringkv_raft_poller_busy_seconds_total{instance=~\"$node\"}\
+                "{{mode}}",
+            ),
+        ],
+    }
+}
+
+fn pressure() -> Row {
+    Row {
+        title: "Pressure",
+        panels: vec![
+            Panel::new(
+                Shape::Time,
+                "Poller busy",
+                Unit::Ratio,
+                "Part of the time the one thread that drives all groups of a node works. Near \
+                 100 % it is the limit of the node.",
+            )
+            .query(
+                "rate(ringkv_raft_poller_busy_seconds_total{instance=~\"$node\"}\
                      [$__rate_interval])",
-                    "{{instance}}",
-                )
-                .warn(0.7)
-                .bad(0.85),
-            Panel::new(Shape::Time, "Requests refused as busy", Unit::PerSecond,
-                "A queue of the engine was full. They were certainly not applied.")
-                .query(
-                    "sum by (instance) (rate(ringkv_requests_refused_total{instance=~\"$node\"}\
+                "{{instance}}",
+            )
+            .warn(0.7)
+            .bad(0.85),
+            Panel::new(
+                Shape::Time,
+                "Requests refused as busy",
+                Unit::PerSecond,
+                "A queue of the engine was full. They were certainly not applied.",
+            )
+            .query(
+                "sum by (instance) (rate(ringkv_requests_refused_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "{{instance}}",
-                )
-                .warn(1.0),
-            Panel::new(Shape::Time, "Frames and messages dropped", Unit::PerSecond,
-                "Raft sends again what is dropped; a lasting rate costs time.")
-                .query(
-                    "sum(rate(ringkv_raft_frames_dropped_total{instance=~\"$node\"}\
+                "{{instance}}",
+            )
+            .warn(1.0),
+            Panel::new(
+                Shape::Time,
+                "Frames and messages dropped",
+                Unit::PerSecond,
+                "Raft sends again what is dropped; a lasting rate costs time.",
+            )
+            .query(
+                "sum(rate(ringkv_raft_frames_dropped_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "frames",
-                )
-                .query(
-                    "sum(rate(ringkv_raft_messages_dropped_total{instance=~\"$node\"}\
+                "frames",
+            )
+            .query(
+                "sum(rate(ringkv_raft_messages_dropped_total{instance=~\"$node\"}\
                      [$__rate_interval]))",
-                    "messages",
-                )
-                .warn(1.0),
+                "messages",
+            )
+            .warn(1.0),
         ],
     }
 }

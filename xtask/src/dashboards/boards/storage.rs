@@ -14,7 +14,8 @@ pub(super) fn board() -> Board {
         rows: vec![
             nodes(),
             requests(),
-            disk(),
+            log(),
+            state(),
             space(),
             rocksdb::stalls(),
             rocksdb::contents(),
@@ -116,59 +117,91 @@ fn requests() -> Row {
     }
 }
 
-fn disk() -> Row {
+fn log() -> Row {
     Row {
-        title: "Disk",
+        title: "Disk: the log",
         panels: vec![
-            Panel::new(Shape::Time, "fsync of the log, p99", Unit::Seconds,
-                "Time to write and sync one batch of all groups. Every acknowledged write waits for \
-                 it on a majority.")
-                .query(
-                    "histogram_quantile(0.99, sum by (instance, le) \
+            Panel::new(
+                Shape::Time,
+                "fsync of the log, p99",
+                Unit::Seconds,
+                "Time to write and sync one batch of all groups. Every acknowledged write waits \
+                 for it on a majority.",
+            )
+            .query(
+                "histogram_quantile(0.99, sum by (instance, le) \
                      (rate(ringkv_storage_fsync_seconds_bucket{instance=~\"$node\"}\
                      [$__rate_interval])))",
-                    "{{instance}}",
-                )
-                .warn(SLOW_FSYNC_SECONDS / 2.0)
-                .bad(SLOW_FSYNC_SECONDS),
-            Panel::new(Shape::Time, "Syncs of the log", Unit::PerSecond,
-                "One sync serves all groups of a node. Near 1 / fsync time the disk is the limit.")
-                .query(
-                    "rate(ringkv_storage_fsync_seconds_count{instance=~\"$node\"}\
+                "{{instance}}",
+            )
+            .warn(SLOW_FSYNC_SECONDS / 2.0)
+            .bad(SLOW_FSYNC_SECONDS),
+            Panel::new(
+                Shape::Time,
+                "Syncs of the log",
+                Unit::PerSecond,
+                "One sync serves all groups of a node. Near 1 / fsync time the disk is the limit.",
+            )
+            .query(
+                "rate(ringkv_storage_fsync_seconds_count{instance=~\"$node\"}\
                      [$__rate_interval])",
-                    "{{instance}}",
-                ),
-            Panel::new(Shape::Time, "Bytes written to the log", Unit::BytesPerSecond,
-                "Bytes of entries in synced batches.")
-                .query(
-                    "rate(ringkv_storage_log_bytes_total{instance=~\"$node\"}\
+                "{{instance}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Bytes written to the log",
+                Unit::BytesPerSecond,
+                "Bytes of entries in synced batches.",
+            )
+            .query(
+                "rate(ringkv_storage_log_bytes_total{instance=~\"$node\"}\
                      [$__rate_interval])",
-                    "{{instance}}",
-                ),
-            Panel::new(Shape::Time, "Applying a batch, p99", Unit::Seconds,
-                "Time to write what is committed to the state machine, in memory.")
-                .query(
-                    "histogram_quantile(0.99, sum by (instance, le) \
+                "{{instance}}",
+            ),
+        ],
+    }
+}
+
+fn state() -> Row {
+    Row {
+        title: "Disk: the state machine",
+        panels: vec![
+            Panel::new(
+                Shape::Time,
+                "Applying a batch, p99",
+                Unit::Seconds,
+                "Time to write what is committed to the state machine, in memory.",
+            )
+            .query(
+                "histogram_quantile(0.99, sum by (instance, le) \
                      (rate(ringkv_storage_apply_seconds_bucket{instance=~\"$node\"}\
                      [$__rate_interval])))",
-                    "{{instance}}",
-                )
-                .bad(SLOW_FSYNC_SECONDS),
-            Panel::new(Shape::Time, "Flushes of the state machine", Unit::PerSecond,
-                "Each makes durable what is applied, so that the log can be cut.")
-                .query(
-                    "rate(ringkv_storage_flush_seconds_count{instance=~\"$node\"}\
+                "{{instance}}",
+            )
+            .bad(SLOW_FSYNC_SECONDS),
+            Panel::new(
+                Shape::Time,
+                "Flushes of the state machine",
+                Unit::PerSecond,
+                "Each makes durable what is applied, so that the log can be cut.",
+            )
+            .query(
+                "rate(ringkv_storage_flush_seconds_count{instance=~\"$node\"}\
                      [$__rate_interval])",
-                    "{{instance}}",
-                ),
-            Panel::new(Shape::Time, "Damaged bytes found", Unit::PerSecond,
-                "Checksums that did not match. Any is a bad disk or bad memory.")
-                .query(
-                    "sum by (instance) (rate(ringkv_checksum_mismatch_total{\
+                "{{instance}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Damaged bytes found",
+                Unit::PerSecond,
+                "Checksums that did not match. Any is a bad disk or bad memory.",
+            )
+            .query(
+                "sum by (instance) (rate(ringkv_checksum_mismatch_total{\
                      instance=~\"$node\"}[$__rate_interval]))",
-                    "{{instance}}",
-                )
-                .bad(1e-6),
+                "{{instance}}",
+            )
+            .bad(1e-6),
         ],
     }
 }

@@ -116,6 +116,9 @@ fn defaults(panel: &Panel) -> Value {
             "stacking": {"mode": if stacked { "normal" } else { "none" }, "group": "A"},
             "thresholdsStyle": {"mode": if panel.steps.is_empty() { "off" } else { "dashed" }},
         });
+        if let Some(step) = panel.steps.first().filter(|_| panel.to_threshold) {
+            value["custom"]["axisSoftMax"] = json!(step.from);
+        }
     }
     value
 }
