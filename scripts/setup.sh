@@ -17,6 +17,7 @@ readonly NEEDED=(
     "strace              strace"
     "etcd                etcd-server"
     "debootstrap         debootstrap"
+    "prometheus          prometheus"
     "docker              docker.io"
     "docker-compose      docker-compose"
     "/usr/lib/python3*/ensurepip   python3-venv"
@@ -53,7 +54,7 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
     say "installing ${missing[*]}"
     "${as_root[@]}" apt-get update -qq
-    # Services that packages bring (etcd's, docker's) are started by whoever needs them, not here.
+    # Services that packages bring (etcd's, Prometheus's, docker's) are started by whoever needs them, not here.
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
         apt-get install --yes --no-install-recommends -qq "${missing[@]}" >/dev/null ||
         fail "apt-get could not install: ${missing[*]}"

@@ -57,6 +57,7 @@ stage() {
     simulation) run simulation cargo xtask simulate --seeds "$SEEDS" ;;
     planted) run planted cargo xtask simulate --planted all ;;
     loadtests) run loadtests cargo xtask loadtests ;;
+    dashboards) run dashboards cargo xtask dashboards live ;;
     containers) run containers cargo xtask containers ;;
     *)
         echo "unknown stage: $1" >&2
@@ -66,7 +67,8 @@ stage() {
     esac
 }
 
-[ $# -gt 0 ] || set -- format deny build tidy clippy tests simulation planted loadtests containers
+[ $# -gt 0 ] || set -- format deny build tidy clippy tests simulation planted \
+    dashboards loadtests containers
 for name in "$@"; do
     stage "$name" || break
 done

@@ -1,5 +1,6 @@
 //! The client side of HTTP/1.1 as far as the chores need it: one keep-alive connection, one request
-//! out, one response read whole (by length or in chunks), no allocation once warm.
+//! out, one response read whole (by length or in chunks), no allocation once warm; and a call on a
+//! connection of its own for whoever asks rarely.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -22,6 +23,14 @@ pub(crate) struct Response<'a> {
     pub(crate) status: u16,
     /// For a chunked response the raw chunks, with their sizes between them.
     pub(crate) body: &'a [u8],
+    is_chunked: bool,
+}
+
+impl Response<'_> {
+    /// The body without the sizes of its chunks.
+    fn whole(&self) -> Vec<u8> {
+        if self.is_chunked { join_chunks(self.body) } else { self.body.to_vec() }
+    }
 }
 
 impl Connection {
@@ -43,8 +52,8 @@ impl Connection {
             let read = self.stream.read_buf(&mut self.buffer).await.context("read a response")?;
             ensure!(read > 0, "the server closed the connection");
             ensure!(self.buffer.len() <= RESPONSE_BYTES_MAX, "a response without an end");
-            if let Some((status, body)) = parse(&self.buffer)? {
-                return Ok(Response { status, body: &self.buffer[body..] });
+            if let Some(Head { status, body, is_chunked }) = parse(&self.buffer)? {
+                return Ok(Response { status, body: &self.buffer[body..], is_chunked });
             }
         }
     }
@@ -67,7 +76,7 @@ pub(crate) fn call_once(
     let call = async {
         let mut connection = Connection::open(address).await?;
         let response = connection.call(request).await?;
-        Ok((response.status, response.body.to_vec()))
+        Ok((response.status, response.whole()))
     };
     runtime.block_on(async {
         let answer = tokio::time::timeout(limit, call).await;
@@ -75,33 +84,72 @@ pub(crate) fn call_once(
     })
 }
 
-/// The status and the start of the body, once the whole response is there.
-fn parse(bytes: &[u8]) -> anyhow::Result<Option<(u16, usize)>> {
+/// What the lines above a body say.
+#[derive(Debug, PartialEq, Eq)]
+struct Head {
+    status: u16,
+    /// Where the body starts.
+    body: usize,
+    is_chunked: bool,
+}
+
+/// The head of the response, once the whole response is there.
+fn parse(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
     let Some(end) = find(bytes, b"\r\n\r\n") else {
         return Ok(None);
     };
-    let head = std::str::from_utf8(&bytes[..end]).context("read a response head")?;
+    let text = std::str::from_utf8(&bytes[..end]).context("read a response head")?;
     let body = end + 4;
-    let mut lines = head.split("\r\n");
+    let mut lines = text.split("\r\n");
     let status_line = lines.next().unwrap_or_default();
     let Some(status) = status_line.strip_prefix("HTTP/1.1 ").and_then(|s| s.get(..3)) else {
         bail!("not a response: {status_line}");
     };
     let status = status.parse().context("read a status")?;
+    let head = |is_chunked| Head { status, body, is_chunked };
     for line in lines {
         let Some((name, value)) = line.split_once(':') else {
             continue;
         };
         if name.eq_ignore_ascii_case("content-length") {
             let length: usize = value.trim().parse().context("read a content length")?;
-            return Ok((bytes.len() >= body + length).then_some((status, body)));
+            return Ok((bytes.len() >= body + length).then(|| head(false)));
         }
         if name.eq_ignore_ascii_case("transfer-encoding") {
-            return Ok(bytes[body..].ends_with(b"0\r\n\r\n").then_some((status, body)));
+            return Ok(bytes[body..].ends_with(b"0\r\n\r\n").then(|| head(true)));
         }
     }
     // A response such as 204 has no body and no length.
-    Ok(Some((status, body)))
+    Ok(Some(head(false)))
+}
+
+/// What the chunks hold, up to the empty one or to what is no chunk.
+fn join_chunks(mut bytes: &[u8]) -> Vec<u8> {
+    let mut joined = Vec::with_capacity(bytes.len());
+    while let Some(end) = find(bytes, b"\r\n") {
+        let size = std::str::from_utf8(&bytes[..end]).unwrap_or_default();
+        let size = usize::from_str_radix(size.trim(), 16).unwrap_or(0);
+        let start = end + 2;
+        let Some(chunk) = bytes.get(start..start + size).filter(|chunk| !chunk.is_empty()) else {
+            break;
+        };
+        joined.extend_from_slice(chunk);
+        bytes = bytes.get(start + size + 2..).unwrap_or_default();
+    }
+    joined
+}
+
+/// Text as it may stand in the query part of an address: all but unreserved characters encoded.
+pub(crate) fn percent_encode(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len() * 2);
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
 }
 
 pub(crate) fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
@@ -110,20 +158,35 @@ pub(crate) fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use super::{Head, join_chunks, parse, percent_encode};
 
     #[test]
     fn a_response_is_whole_only_with_its_last_byte() {
         let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc";
         assert!(parse(&whole[..whole.len() - 1]).unwrap().is_none());
-        assert_eq!(parse(whole).unwrap(), Some((200, whole.len() - 3)));
+        let head = Head { status: 200, body: whole.len() - 3, is_chunked: false };
+        assert_eq!(parse(whole).unwrap(), Some(head));
     }
 
     #[test]
     fn a_chunked_response_ends_with_the_empty_chunk() {
         let whole = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n";
         assert!(parse(&whole[..whole.len() - 5]).unwrap().is_none());
-        assert_eq!(parse(whole).unwrap().map(|(status, _)| status), Some(200));
+        assert!(parse(whole).unwrap().is_some_and(|head| head.is_chunked));
+    }
+
+    #[test]
+    fn chunks_are_joined_without_their_sizes() {
+        assert_eq!(
+            join_chunks(b"5\r\nhe\r\nl\r\nA\r\n0123456789\r\n0\r\n\r\n"),
+            b"he\r\nl0123456789"
+        );
+        assert_eq!(join_chunks(b"5\r\nhel"), b"");
+    }
+
+    #[test]
+    fn a_query_is_encoded_byte_by_byte() {
+        assert_eq!(percent_encode("a{b=\"é\"}"), "a%7Bb%3D%22%C3%A9%22%7D");
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The project's own chores, run as `cargo xtask <task>`.
 //!
 //! Owns the checks of the source tree (`tidy`), the start of the simulation (`simulate`), the
-//! container tests (`containers`), the runs of the k6 scripts (`loadtests`) and the comparison with
-//! etcd (`bench quick`). Depends on none of the project's crates, so that it runs while they do not
-//! compile.
+//! container tests (`containers`), the boards and rules (`dashboards`), the runs of the k6 scripts
+//! (`loadtests`) and the comparison with etcd (`bench quick`). Depends on none of the project's
+//! crates, so that it runs while they do not compile.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program's output")]
 
 mod bench;
 mod containers;
+mod dashboards;
 mod http;
 mod loadtests;
 mod simulate;
@@ -36,6 +37,8 @@ enum Task {
     Containers(containers::Arguments),
     /// Run the k6 scripts against a cluster of the programs built before
     Loadtests(loadtests::Arguments),
+    /// Write, check and draw the Grafana boards and the Prometheus rules
+    Dashboards(dashboards::Arguments),
     /// Measure against other stores on this machine
     Bench(bench::Arguments),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Containers(arguments) => containers::run(&arguments),
         Task::Loadtests(arguments) => loadtests::run(&arguments),
+        Task::Dashboards(arguments) => dashboards::run(arguments),
         Task::Bench(arguments) => bench::run(arguments),
     };
     match result {

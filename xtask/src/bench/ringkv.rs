@@ -25,12 +25,21 @@ struct Node {
     metrics: SocketAddr,
 }
 
+/// Where one process shows its metrics.
+pub(crate) struct Metrics {
+    pub(crate) service: &'static str,
+    /// Unlike the port, the same in every run.
+    pub(crate) name: String,
+    pub(crate) address: SocketAddr,
+}
+
 /// A running cluster of ours.
 pub(crate) struct Ringkv {
     servers: Vec<Server>,
     nodes: Vec<Node>,
     placement: SocketAddr,
     gateway: SocketAddr,
+    metrics: Vec<Metrics>,
     folder: TempDir,
 }
 
@@ -40,19 +49,25 @@ impl Ringkv {
         let placement = free_address()?;
         let gateway = free_address()?;
         let (mut servers, mut nodes) = (Vec::new(), Vec::new());
+        let mut metrics = vec![Metrics {
+            service: "ringkv-gateway",
+            name: "gateway".to_owned(),
+            address: gateway,
+        }];
 
-        let mut command = program("ringkv-placement", at, "placement", free_address()?)?;
+        let mut command = program("ringkv-placement", at, "placement", &mut metrics)?;
         command.args(["--id", "1", "--listen", &placement.to_string()]);
         command.args(["--advertise", &placement.to_string()]);
         servers.push(Server::start("placement", command, at)?);
 
         for index in 1..=NODES {
             let name = format!("storage-node-{index}");
-            let (address, metrics) = (free_address()?.to_string(), free_address()?);
-            let mut command = program("ringkv-storage-node", at, &name, metrics)?;
+            let address = free_address()?.to_string();
+            let mut command = program("ringkv-storage-node", at, &name, &mut metrics)?;
             command.args(["--listen", &address, "--advertise", &address]);
             command.args(["--placement", &placement.to_string()]);
-            nodes.push(Node { server: servers.len(), address, metrics });
+            let shown = metrics.last().expect("just pushed").address;
+            nodes.push(Node { server: servers.len(), address, metrics: shown });
             servers.push(Server::start(&name, command, at)?);
         }
         servers.push(Server::start("gateway", gateway_program(gateway, placement)?, at)?);
@@ -63,7 +78,12 @@ impl Ringkv {
             }
             Ok(is_ready(gateway).then_some(()))
         })?;
-        Ok(Self { servers, nodes, placement, gateway, folder })
+        Ok(Self { servers, nodes, placement, gateway, metrics, folder })
+    }
+
+    /// Every process that can be scraped.
+    pub(crate) fn metrics(&self) -> &[Metrics] {
+        &self.metrics
     }
 }
 
@@ -75,9 +95,16 @@ fn gateway_program(listen: SocketAddr, placement: SocketAddr) -> anyhow::Result<
 }
 
 /// A service with a data directory and a metrics port.
-fn program(name: &str, folder: &Path, data: &str, metrics: SocketAddr) -> anyhow::Result<Command> {
+fn program(
+    name: &'static str,
+    folder: &Path,
+    data: &str,
+    metrics: &mut Vec<Metrics>,
+) -> anyhow::Result<Command> {
+    let address = free_address()?;
+    metrics.push(Metrics { service: name, name: data.to_owned(), address });
     let mut command = Command::new(workspace::program(name)?);
-    command.args(["--log-level", "warn", "--metrics-listen", &metrics.to_string()]);
+    command.args(["--log-level", "warn", "--metrics-listen", &address.to_string()]);
     command.arg("--data-dir").arg(folder.join(data));
     Ok(command)
 }

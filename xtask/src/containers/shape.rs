@@ -19,6 +19,16 @@ pub(super) fn check(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Starting the gateways has started every service of ours and none else.
+pub(super) fn check_services(cluster: &Cluster) -> anyhow::Result<()> {
+    let mut started = cluster.services()?;
+    let mut ours = SERVICES.to_vec();
+    started.sort();
+    ours.sort_unstable();
+    ensure!(started == ours, "started: {}", started.join(", "));
+    Ok(())
+}
+
 /// Every container ended by itself with exit code 0 when asked to stop.
 pub(super) fn check_clean_exits(cluster: &Cluster) -> anyhow::Result<()> {
     for service in SERVICES {

@@ -36,6 +36,7 @@ const FOLDERS: &[&str] = &[
     "tests/",
     "docs/",
     "loadtests/",
+    "dashboards/",
     "scripts/",
     "xtask/",
 ];

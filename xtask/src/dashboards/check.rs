@@ -1,0 +1,113 @@
+//! `cargo xtask dashboards check`: what can be seen in the files.
+//!
+//! Asks promtool about rules, tests and the scrape configuration, and looks itself at what promtool
+//! and Grafana would let pass: a panel without a unit, an alert without a page, a metric that
+//! nothing exports.
+
+mod of_alerts;
+mod of_boards;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Context as _;
+
+use super::files::{self, BoardFile};
+use super::rules::{self, Rules};
+use super::{Checked, expressions};
+use crate::workspace;
+
+/// Every check that needs only the tree.
+pub(super) fn all() -> anyhow::Result<Vec<Checked>> {
+    let root = workspace::root();
+    let boards = files::boards(&root)?;
+    let rules = Rules::read(&root)?;
+    let listed = files::documented_metrics(&root)?;
+    Ok(vec![
+        Checked::new(
+            "the JSON of the boards is what their definitions give",
+            of_boards::stale(&boards),
+        ),
+        Checked::new(
+            "every panel has a unit, a description and its data source",
+            of_boards::panels(&boards),
+        ),
+        Checked::new(
+            "ids are unique, variables and links lead somewhere",
+            of_boards::references(&boards),
+        ),
+        Checked::new(
+            "every metric on a board is in docs/metrics.md",
+            named(&boards, &rules, &listed),
+        ),
+        Checked::new("every metric in a rule is in docs/metrics.md", used(&rules, &listed)),
+        Checked::new("promtool accepts rules and configuration", promtool_check(&root)?),
+        Checked::new("promtool's tests of the rules pass", promtool_test(&root)?),
+        Checked::new(
+            "every alert says what to do and has its page",
+            of_alerts::incomplete(&root, &rules)?,
+        ),
+        Checked::new(
+            "every alert is tested firing and not firing",
+            of_alerts::untested(&rules, &rules::expectations(&root)?),
+        ),
+    ])
+}
+
+fn named(boards: &[BoardFile], rules: &Rules, listed: &BTreeSet<String>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for board in boards {
+        for (title, expression) in board.expressions() {
+            for metric in unknown(expression, rules, listed) {
+                complaints.push(format!("{}: {title:?} names {metric}", board.name));
+            }
+        }
+    }
+    complaints
+}
+
+fn used(rules: &Rules, listed: &BTreeSet<String>) -> Vec<String> {
+    let mut complaints = Vec::new();
+    for (rule, expression) in rules.expressions() {
+        for metric in unknown(expression, rules, listed) {
+            complaints.push(format!("{rule} names {metric}"));
+        }
+    }
+    complaints
+}
+
+/// The metrics of an expression that are neither listed nor recorded by a rule.
+fn unknown<'a>(
+    expression: &'a str,
+    rules: &Rules,
+    listed: &BTreeSet<String>,
+) -> impl Iterator<Item = &'a str> {
+    expressions::metrics(expression).into_iter().filter(|metric| {
+        let is_recorded = rules.recorded.iter().any(|rule| rule.name == **metric);
+        !is_recorded && !listed.contains(files::listed_name(metric, listed))
+    })
+}
+
+fn promtool_check(root: &Path) -> anyhow::Result<Vec<String>> {
+    let rules = rules::paths(root, "rules")?;
+    let mut complaints = promtool(Command::new("promtool").args(["check", "rules"]).args(rules))?;
+    let config = root.join(rules::FOLDER).join("prometheus.yml");
+    complaints.extend(promtool(Command::new("promtool").args(["check", "config"]).arg(config))?);
+    Ok(complaints)
+}
+
+fn promtool_test(root: &Path) -> anyhow::Result<Vec<String>> {
+    let tests = rules::paths(root, "tests")?;
+    promtool(Command::new("promtool").args(["test", "rules"]).args(tests))
+}
+
+/// What promtool printed, when it did not like something.
+fn promtool(command: &mut Command) -> anyhow::Result<Vec<String>> {
+    let output = command.output().context("run promtool: 'make setup' installs it")?;
+    if output.status.success() {
+        return Ok(Vec::new());
+    }
+    let text = [output.stdout, output.stderr].concat();
+    Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
+}
