@@ -14,8 +14,9 @@ use crate::backoff::Backoff;
 use crate::cluster::Cluster;
 use crate::config::RetryReason;
 use crate::error::{Error, ErrorKind, Outcome};
-use crate::link::Fault;
+use crate::link::{Fault, Reply};
 use crate::routing::{Attempts, Failure, Next, Route};
+use crate::trace::{CallTrace, Timing, Watched};
 
 /// Pauses between attempts that found no one to serve them.
 const PAUSE_FIRST: Duration = Duration::from_millis(5);
@@ -26,6 +27,7 @@ pub(crate) struct Call<'a> {
     cluster: &'a Cluster,
     key: Bytes,
     operation: Operation,
+    trace: Option<CallTrace>,
     /// Key and value, in bytes.
     bytes: usize,
     timeout: Duration,
@@ -37,7 +39,7 @@ pub(crate) struct Call<'a> {
 
 /// How one attempt ended without a result.
 enum Ended {
-    Reply(v1::Error),
+    Reply(v1::Error, Timing),
     NotSent,
     Lost,
     Silent,
@@ -47,6 +49,7 @@ impl<'a> Call<'a> {
     pub(crate) fn new(
         cluster: &'a Cluster,
         operation: Operation,
+        trace: Option<CallTrace>,
         timeout: Duration,
         attempt_timeout: Duration,
     ) -> Self {
@@ -60,6 +63,7 @@ impl<'a> Call<'a> {
             bytes: key.len() + value_bytes,
             key,
             operation,
+            trace,
             timeout,
             deadline: Instant::now() + timeout,
             attempt_timeout,
@@ -69,20 +73,22 @@ impl<'a> Call<'a> {
     }
 
     /// The result, or why there is none by the deadline.
-    pub(crate) async fn run(mut self) -> Result<kv_reply::Result, Error> {
+    pub(crate) async fn run(mut self) -> Result<Reply, Error> {
+        let mut retry = None;
         loop {
             let routed = self.cluster.router.read().route(&self.key, &self.attempts);
             let Ok(route) = routed else {
                 if self.pause().await {
                     self.cluster.observer.retried(RetryReason::NotReady);
+                    retry = Some(RetryReason::NotReady);
                     continue;
                 }
                 return Err(self.give_up(None, RetryReason::NotReady));
             };
-            let ended = match self.attempt(&route).await {
-                Ok(result) => {
+            let ended = match self.attempt(&route, retry).await {
+                Ok(reply) => {
                     self.learn(&route);
-                    return Ok(result);
+                    return Ok(reply);
                 }
                 Err(ended) => ended,
             };
@@ -101,12 +107,27 @@ impl<'a> Call<'a> {
                 return Err(self.give_up(Some(&route), reason));
             }
             self.cluster.observer.retried(reason);
+            retry = Some(reason);
         }
+    }
+
+    /// One attempt at the node of `route`, which its observer hears of if the call is traced.
+    async fn attempt(&self, route: &Route, retry: Option<RetryReason>) -> Result<Reply, Ended> {
+        let Some(trace) = &self.trace else { return self.exchange(route, None).await };
+        let (observer, operation) = (&*self.cluster.observer, name(&self.operation));
+        let watched = Watched::begin(observer, trace, operation, route, retry);
+        let answer = self.exchange(route, Some(watched.to_proto())).await;
+        watched.end(answer.as_ref().err().map(Ended::slug));
+        answer
     }
 
     /// Sends the request to the node of `route` and waits for its answer, at most until the
     /// attempt's end.
-    async fn attempt(&self, route: &Route) -> Result<kv_reply::Result, Ended> {
+    async fn exchange(
+        &self,
+        route: &Route,
+        trace: Option<v1::TraceContext>,
+    ) -> Result<Reply, Ended> {
         let now = Instant::now();
         let end = self.deadline.min(now + self.attempt_timeout);
         let left_ms = end.saturating_duration_since(now).as_millis().max(1);
@@ -115,6 +136,7 @@ impl<'a> Call<'a> {
             group: route.group.0,
             epoch: route.epoch.0,
             timeout_ms: u32::try_from(left_ms).unwrap_or(u32::MAX),
+            trace,
             operation: Some(self.operation.clone()),
         };
         let link = self.cluster.links.get(route.node, self.bytes).ok_or(Ended::NotSent)?;
@@ -125,14 +147,16 @@ impl<'a> Call<'a> {
                 Fault::Lost => Err(Ended::Silent),
             },
             Ok(Err(fault)) => Err(fault.into()),
-            Ok(Ok(kv_reply::Result::Error(error))) => Err(Ended::Reply(error)),
-            Ok(Ok(result)) => Ok(result),
+            Ok(Ok(Reply { result: kv_reply::Result::Error(error), timing })) => {
+                Err(Ended::Reply(error, timing))
+            }
+            Ok(Ok(reply)) => Ok(reply),
         }
     }
 
     fn decide(&mut self, route: &Route, ended: &Ended) -> Next {
         let failure = match ended {
-            Ended::Reply(error) => Failure::Reply(error),
+            Ended::Reply(error, _) => Failure::Reply(error),
             Ended::NotSent => Failure::NotSent,
             Ended::Lost => Failure::Lost,
             Ended::Silent => Failure::Silent,
@@ -184,7 +208,7 @@ impl<'a> Call<'a> {
 
 fn final_error(ended: Ended, route: &Route, outcome: Outcome) -> Error {
     let error = match ended {
-        Ended::Reply(error) => Error::from_reply(error, outcome),
+        Ended::Reply(error, timing) => Error { timing, ..Error::from_reply(error, outcome) },
         // Only a reply is ever final.
         Ended::NotSent | Ended::Lost | Ended::Silent => {
             Error::new(ErrorKind::Unavailable, outcome, "the key's group could not be reached")
@@ -194,12 +218,20 @@ fn final_error(ended: Ended, route: &Route, outcome: Outcome) -> Error {
 }
 
 impl Ended {
+    /// The name of it in a trace: the node's word, or what became of the connection.
+    fn slug(&self) -> &'static str {
+        match self {
+            Self::Reply(error, _) => error.code().slug(),
+            other => other.reason().slug(),
+        }
+    }
+
     fn reason(&self) -> RetryReason {
         match self {
             Self::NotSent => RetryReason::Unreachable,
             Self::Lost => RetryReason::ConnectionLost,
             Self::Silent => RetryReason::Silent,
-            Self::Reply(error) => match error.code() {
+            Self::Reply(error, _) => match error.code() {
                 ErrorCode::Moved | ErrorCode::NoGroup => RetryReason::Moved,
                 ErrorCode::Busy => RetryReason::Busy,
                 ErrorCode::LeadershipLost => RetryReason::LeadershipLost,
@@ -207,6 +239,15 @@ impl Ended {
                 _ => RetryReason::NotLeader,
             },
         }
+    }
+}
+
+/// The operation as the schema names it.
+fn name(operation: &Operation) -> &'static str {
+    match operation {
+        Operation::Get(_) => "Get",
+        Operation::Put(_) => "Put",
+        Operation::Delete(_) => "Delete",
     }
 }
 

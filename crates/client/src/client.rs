@@ -14,8 +14,10 @@ use crate::call::Call;
 use crate::cluster::{Cluster, View};
 use crate::config::ClientConfig;
 use crate::error::{Error, ErrorKind, Outcome};
+use crate::link::Reply;
+use crate::trace::CallTrace;
 use crate::types::{
-    DeleteOptions, GetOptions, KEY_BYTES_MAX, PutOptions, Record, RequestId, Written,
+    DeleteOptions, Found, GetOptions, KEY_BYTES_MAX, PutOptions, Record, RequestId, Written,
     metadata_to_proto,
 };
 
@@ -50,20 +52,20 @@ impl Client {
         Self { inner: Arc::new(Inner { cluster, config, budget, _stop: stop.drop_guard() }) }
     }
 
-    /// The record of `key`, or `None` if the key is absent. Linearizable.
+    /// The record of `key`, if there is one. Linearizable.
     ///
     /// # Errors
     /// See [`ErrorKind`]; the outcome is always [`Outcome::NotApplied`].
-    pub async fn get(
-        &self,
-        key: impl Into<Bytes>,
-        options: GetOptions,
-    ) -> Result<Option<Record>, Error> {
+    pub async fn get(&self, key: impl Into<Bytes>, options: GetOptions) -> Result<Found, Error> {
         let key = checked_key(key.into())?;
         let operation = Operation::Get(v1::Get { key, without_value: options.without_value });
-        match self.execute(operation, 0, options.timeout).await? {
-            kv_reply::Result::Found(found) => Ok(found.record.map(Record::from)),
-            other => Err(unexpected(&other, Outcome::NotApplied)),
+        let Reply { result, timing } =
+            self.execute(operation, 0, options.timeout, options.trace).await?;
+        match result {
+            kv_reply::Result::Found(found) => {
+                Ok(Found { record: found.record.map(Record::from), timing })
+            }
+            _ => Err(unexpected(Outcome::NotApplied)),
         }
     }
 
@@ -94,7 +96,7 @@ impl Client {
             request_id: Some(options.request_id.unwrap_or_else(RequestId::random).to_proto()),
             return_previous: options.return_previous,
         };
-        self.write(Operation::Put(put), bytes, options.timeout).await
+        self.write(Operation::Put(put), bytes, options.timeout, options.trace).await
     }
 
     /// Deletes the record of `key`. Returns after a quorum has it on disk.
@@ -112,7 +114,7 @@ impl Client {
             request_id: Some(options.request_id.unwrap_or_else(RequestId::random).to_proto()),
             return_previous: options.return_previous,
         };
-        self.write(Operation::Delete(delete), 0, options.timeout).await
+        self.write(Operation::Delete(delete), 0, options.timeout, options.trace).await
     }
 
     /// The topology in use; `None` before the first one arrived.
@@ -167,10 +169,12 @@ impl Client {
         operation: Operation,
         value_bytes: usize,
         timeout: Option<Duration>,
+        trace: Option<CallTrace>,
     ) -> Result<Written, Error> {
-        match self.execute(operation, value_bytes, timeout).await? {
-            kv_reply::Result::Written(written) => Ok(written.into()),
-            other => Err(unexpected(&other, Outcome::Unknown)),
+        let Reply { result, timing } = self.execute(operation, value_bytes, timeout, trace).await?;
+        match result {
+            kv_reply::Result::Written(written) => Ok(Written::from_proto(written, timing)),
+            _ => Err(unexpected(Outcome::Unknown)),
         }
     }
 
@@ -179,14 +183,16 @@ impl Client {
         operation: Operation,
         value_bytes: usize,
         timeout: Option<Duration>,
-    ) -> Result<kv_reply::Result, Error> {
+        trace: Option<CallTrace>,
+    ) -> Result<Reply, Error> {
         let inner = &*self.inner;
         let Some(_share) = inner.budget.take(value_bytes) else {
             let message = "too many calls are open in this client";
             return Err(Error::new(ErrorKind::Busy, Outcome::NotApplied, message));
         };
         let timeout = timeout.unwrap_or(inner.config.timeout);
-        Call::new(&inner.cluster, operation, timeout, inner.config.attempt_timeout).run().await
+        let attempt_timeout = inner.config.attempt_timeout;
+        Call::new(&inner.cluster, operation, trace, timeout, attempt_timeout).run().await
     }
 }
 
@@ -199,7 +205,6 @@ fn checked_key(key: Bytes) -> Result<Bytes, Error> {
 }
 
 /// A server that answers a read as a write or the other way round.
-fn unexpected(result: &kv_reply::Result, outcome: Outcome) -> Error {
-    tracing::error!(?result, "a storage node answered another question");
-    Error::new(ErrorKind::Internal, outcome, "the server failed on this request")
+fn unexpected(outcome: Outcome) -> Error {
+    Error::new(ErrorKind::Internal, outcome, "a storage node answered another question")
 }

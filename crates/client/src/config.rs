@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use ringkv_topology::Epoch;
 
+use crate::trace::Attempt;
+
 /// How to reach a cluster, and the client's bounds.
 #[derive(Clone)]
 pub struct ClientConfig {
@@ -87,6 +89,9 @@ pub trait Observer: Send + Sync {
 
     /// A topology of this epoch is used from now on.
     fn topology(&self, _epoch: Epoch) {}
+
+    /// An attempt of a traced call is over.
+    fn attempt(&self, _attempt: &Attempt) {}
 }
 
 struct Unobserved;

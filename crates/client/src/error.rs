@@ -8,6 +8,8 @@ use std::fmt;
 use ringkv_proto::v1::{self, ErrorCode};
 use ringkv_topology::{GroupId, NodeId};
 
+use crate::trace::Timing;
+
 /// Whether a call took effect. Reads change nothing: theirs is never `Unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -72,6 +74,8 @@ pub struct Error {
     pub group: Option<GroupId>,
     /// The node last believed to lead the group.
     pub leader: Option<NodeId>,
+    /// Where the time went at the node whose answer this is; all zero for any other error.
+    pub timing: Timing,
 }
 
 impl fmt::Display for Error {
@@ -95,6 +99,7 @@ impl Error {
             current_revision: None,
             group: None,
             leader: None,
+            timing: Timing::default(),
         }
     }
 

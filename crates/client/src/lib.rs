@@ -10,6 +10,8 @@ mod error;
 
 mod config;
 
+mod trace;
+
 pub mod routing;
 
 mod client;
@@ -32,9 +34,10 @@ pub use client::Client;
 pub use cluster::View;
 pub use config::{ClientConfig, Observer, RetryReason};
 pub use error::{Error, ErrorKind, Outcome};
+pub use trace::{Attempt, CallTrace, Timing};
 pub use types::{
-    Condition, DeleteOptions, GetOptions, KEY_BYTES_MAX, Metadata, PutOptions, Record, RequestId,
-    Written,
+    Condition, DeleteOptions, Found, GetOptions, KEY_BYTES_MAX, Metadata, PutOptions, Record,
+    RequestId, Written,
 };
 
 #[cfg(feature = "fake")]

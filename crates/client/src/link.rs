@@ -17,8 +17,17 @@ pub(crate) use queue::Link;
 
 use ringkv_proto::v1::kv_reply;
 
+use crate::trace::Timing;
+
 /// What becomes of a request on a link.
-pub(crate) type Answer = Result<kv_reply::Result, Fault>;
+pub(crate) type Answer = Result<Reply, Fault>;
+
+/// What the node said, and where its time went.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Reply {
+    pub(crate) result: kv_reply::Result,
+    pub(crate) timing: Timing,
+}
 
 /// Why no answer came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use ringkv_proto::v1;
 use xxhash_rust::xxh3::xxh3_128;
 
+use crate::trace::{CallTrace, Timing};
+
 /// The longest key, in bytes.
 pub const KEY_BYTES_MAX: usize = 4096;
 
@@ -38,6 +40,15 @@ pub struct Metadata {
     pub value: String,
 }
 
+/// What a read found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// `None` if the key is absent.
+    pub record: Option<Record>,
+    /// Where the time went at the node.
+    pub timing: Timing,
+}
+
 /// A write that applied, now or earlier under the same request id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
@@ -49,6 +60,8 @@ pub struct Written {
     pub previous: Option<Record>,
     /// This is the first outcome of the same request id, given again.
     pub repeated: bool,
+    /// Where the time went at the node.
+    pub timing: Timing,
 }
 
 /// A write happens only if all that is set holds; the default is always.
@@ -122,6 +135,8 @@ pub struct GetOptions {
     pub without_value: bool,
     /// The whole budget, retries included; `None` is the client's default.
     pub timeout: Option<Duration>,
+    /// Of a traced call only.
+    pub trace: Option<CallTrace>,
 }
 
 /// How to write.
@@ -137,6 +152,8 @@ pub struct PutOptions {
     pub request_id: Option<RequestId>,
     /// The whole budget, retries included; `None` is the client's default.
     pub timeout: Option<Duration>,
+    /// Of a traced call only.
+    pub trace: Option<CallTrace>,
 }
 
 /// How to delete.
@@ -149,6 +166,8 @@ pub struct DeleteOptions {
     pub request_id: Option<RequestId>,
     /// The whole budget, retries included; `None` is the client's default.
     pub timeout: Option<Duration>,
+    /// Of a traced call only.
+    pub trace: Option<CallTrace>,
 }
 
 impl From<v1::Record> for Record {
@@ -170,9 +189,10 @@ impl From<v1::Record> for Record {
     }
 }
 
-impl From<v1::Written> for Written {
-    fn from(wire: v1::Written) -> Self {
+impl Written {
+    pub(crate) fn from_proto(wire: v1::Written, timing: Timing) -> Self {
         Self {
+            timing,
             revision: wire.revision,
             existed: wire.existed,
             previous: wire.previous.map(Record::from),

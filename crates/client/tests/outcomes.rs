@@ -55,6 +55,7 @@ async fn value(client: &Client, key: &'static str) -> Option<Bytes> {
         .get(key, GetOptions::default())
         .await
         .expect("the read is served")
+        .record
         .map(|record| record.value)
 }
 
@@ -64,11 +65,11 @@ async fn a_written_value_is_read_back_and_deleted() {
     let options = PutOptions { content_type: "text/plain".into(), ..PutOptions::default() };
     let written = client.put("key", "value", options).await.unwrap();
     assert!(!written.existed && !written.repeated);
-    let record = client.get("key", GetOptions::default()).await.unwrap().unwrap();
+    let record = client.get("key", GetOptions::default()).await.unwrap().record.unwrap();
     assert_eq!((record.revision, &record.value[..]), (written.revision, &b"value"[..]));
     assert_eq!((record.content_type.as_str(), record.value_bytes), ("text/plain", 5));
     let head = GetOptions { without_value: true, ..GetOptions::default() };
-    let record = client.get("key", head).await.unwrap().unwrap();
+    let record = client.get("key", head).await.unwrap().record.unwrap();
     assert_eq!((record.value.len(), record.value_bytes), (0, 5));
     let previous = DeleteOptions { return_previous: true, ..DeleteOptions::default() };
     let deleted = client.delete("key", previous).await.unwrap();
@@ -95,7 +96,7 @@ async fn a_write_cut_off_after_it_applied_is_answered_by_its_retry_and_applies_o
     // The others do not lead; node 1 is asked again once its stream is back.
     let written = client.put("key", "value", PutOptions::default()).await.unwrap();
     assert!(written.repeated && !written.existed);
-    let record = client.get("key", GetOptions::default()).await.unwrap().unwrap();
+    let record = client.get("key", GetOptions::default()).await.unwrap().record.unwrap();
     assert_eq!(record.revision, written.revision);
     let ids = request_ids(&fake);
     assert!(ids.len() >= 2 && ids.iter().all(|id| *id == ids[0] && id.len() == 16), "{ids:?}");
@@ -258,7 +259,7 @@ async fn many_calls_at_once_share_batches_and_each_gets_its_own_answer() {
         async move {
             let (key, value) = (number.to_string(), number.to_be_bytes().to_vec());
             client.put(key.clone(), value.clone(), PutOptions::default()).await.unwrap();
-            let record = client.get(key, GetOptions::default()).await.unwrap().unwrap();
+            let record = client.get(key, GetOptions::default()).await.unwrap().record.unwrap();
             assert_eq!(record.value, value);
         }
     });

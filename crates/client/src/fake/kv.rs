@@ -70,7 +70,8 @@ impl FakeNode {
         for request in batch.requests {
             match self.handle(&request) {
                 Deed::Answer(result) => {
-                    replies.push(v1::KvReply { id: request.id, result: Some(result) });
+                    let timing = Some(super::TIMING);
+                    replies.push(v1::KvReply { id: request.id, timing, result: Some(result) });
                 }
                 Deed::Silence => {}
                 Deed::Cut => return (v1::KvReplies { replies }, false),

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use ringkv_proto::v1;
 use tokio::sync::oneshot;
 
-use super::{Answer, Fault, Pending};
+use super::{Answer, Fault, Pending, Reply};
 
 /// Requests in one message at most; a longer queue goes out as several.
 const BATCH_REQUESTS_MAX: usize = 512;
@@ -151,13 +151,14 @@ impl Link {
         let mut state = self.state.lock();
         for reply in replies {
             if let Some(answer) = state.waiting.remove(&reply.id) {
-                answers.push((answer, reply.result));
+                let timing = reply.timing.into();
+                answers.push((answer, reply.result.map(|result| Reply { result, timing })));
             }
         }
         drop(state);
-        for (answer, result) in answers {
+        for (answer, reply) in answers {
             // A reply without a result tells nothing: the same as none.
-            let _ = answer.send(result.ok_or(Fault::Lost));
+            let _ = answer.send(reply.ok_or(Fault::Lost));
         }
     }
 }
@@ -195,7 +196,7 @@ mod tests {
     fn found(id: u64, revision: u64) -> v1::KvReply {
         let record = v1::Record { revision, ..v1::Record::default() };
         let result = kv_reply_found(record);
-        v1::KvReply { id, result: Some(result) }
+        v1::KvReply { id, result: Some(result), ..v1::KvReply::default() }
     }
 
     fn kv_reply_found(record: v1::Record) -> v1::kv_reply::Result {
@@ -224,7 +225,8 @@ mod tests {
         link.complete(vec![found(ids[2], 12), found(ids[0], 10), found(99, 9), found(ids[1], 11)]);
         for (pending, revision) in pending.iter_mut().zip(10..) {
             let record = v1::Record { revision, ..v1::Record::default() };
-            assert_eq!(pending.try_answer(), Some(Ok(kv_reply_found(record))));
+            let answer = pending.try_answer().unwrap().unwrap();
+            assert_eq!(answer.result, kv_reply_found(record));
         }
     }
 
