@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use ringkv_telemetry::logging::LogFormat;
+use ringkv_telemetry::trace;
 
 use crate::limits::Limits;
 
@@ -90,6 +91,8 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) unready: Duration,
     pub(crate) drain: Duration,
+    /// Off unless set: see [`trace::Settings::from_env`].
+    pub trace: trace::Settings,
 }
 
 /// A setting out of range.
@@ -134,6 +137,7 @@ impl TryFrom<Args> for Config {
             },
             unready: ms("unready-ms", args.unready_ms, 0..=600_000)?,
             drain: ms("drain-ms", args.drain_ms, 0..=600_000)?,
+            trace: trace::Settings::default(),
         })
     }
 }

@@ -26,6 +26,7 @@ pub(crate) use target::{Place, place};
 use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::service::Service;
+use crate::trace::RequestTrace;
 
 /// The methods of a key.
 pub(crate) const METHODS: &str = "GET, HEAD, PUT, DELETE";
@@ -35,12 +36,13 @@ pub(crate) async fn handle(
     service: &Service,
     place: Place,
     request: Request<Incoming>,
+    trace: &mut RequestTrace<'_>,
 ) -> Result<Reply, Problem> {
     match *request.method() {
-        Method::GET => read::get(service, place, &request).await,
-        Method::HEAD => read::head(service, place, &request).await,
-        Method::PUT => write::put(service, place, request).await,
-        Method::DELETE => write::delete(service, place, &request).await,
+        Method::GET => read::get(service, place, &request, trace).await,
+        Method::HEAD => read::head(service, place, &request, trace).await,
+        Method::PUT => write::put(service, place, request, trace).await,
+        Method::DELETE => write::delete(service, place, &request, trace).await,
         _ => Err(Problem::method(METHODS)),
     }
 }

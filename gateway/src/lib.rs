@@ -13,6 +13,10 @@ mod service;
 
 mod kv;
 
+mod trace;
+
+mod server_timing;
+
 mod pages;
 
 mod openapi;
@@ -23,6 +27,8 @@ mod limits;
 
 mod metrics;
 
+mod observer;
+
 mod reply;
 
 use std::sync::Arc;
@@ -32,12 +38,14 @@ use anyhow::Context as _;
 use prometheus::Registry;
 use ringkv_client::{Client, ClientConfig};
 use ringkv_telemetry::health::Health;
+use ringkv_telemetry::trace::{self as traces, Tracer};
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Args, Config, InvalidConfig};
 
 use metrics::Metrics;
-use service::Service;
+use observer::ClientObserver;
+use service::{Parts, Service};
 
 /// The part of [`Health`] that waits for a topology of a formed cluster.
 const TOPOLOGY: &str = "topology";
@@ -62,7 +70,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// as soon as a placement replica has sent the topology.
 ///
 /// # Errors
-/// The socket cannot be handed to the runtime.
+/// The socket cannot be handed to the runtime, or the trace exporter refuses its settings.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
@@ -73,21 +81,30 @@ pub async fn serve(
     let metrics = Arc::new(Metrics::register(&registry).context("register the metrics")?);
     ringkv_telemetry::build_info::register(&registry, "gateway")?;
     ringkv_telemetry::process::register(&registry)?;
+    let instance = traces::instance(&listeners.http);
+    let service = traces::Service { name: "ringkv-gateway", instance, attributes: Vec::new() };
+    let tracer = Tracer::start(&config.trace, service)?;
+    tracer.register(&registry)?;
     let health = Health::starting([TOPOLOGY]);
     let client = Client::connect(ClientConfig {
         timeout: config.limits.timeout_default,
         in_flight_max: config.limits.requests_max,
         in_flight_bytes_max: config.limits.body_bytes_in_all_max,
-        observer: Arc::clone(&metrics) as _,
+        observer: Arc::new(ClientObserver {
+            metrics: Arc::clone(&metrics),
+            tracer: tracer.clone(),
+        }),
         ..ClientConfig::new(config.placement.clone())
     });
     let watching = tokio::spawn(ready_once_formed(client.clone(), health.clone()));
-    let service = Arc::new(Service::new(&config, client, metrics, registry, health.clone()));
+    let parts = Parts { client, metrics, tracer: tracer.clone() };
+    let service = Arc::new(Service::new(&config, parts, registry, health.clone()));
     let served = server::serve(listeners.http, service, &config, &shutdown, || {
         health.unready(SHUTDOWN, "stopping");
     })
     .await;
     watching.abort();
+    tracer.stop().await;
     served.context("serve HTTP")?;
     tracing::info!("gateway stopped");
     Ok(())

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use ringkv_gateway::{Args, Config};
+use ringkv_telemetry::trace;
 
 /// Requests are many small pieces of memory that pass from thread to thread.
 #[global_allocator]
@@ -10,7 +11,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 fn main() -> anyhow::Result<()> {
     let args: Args = ringkv_telemetry::settings::parse();
     let (format, level) = (args.log_format, args.log_level.clone());
-    let config = Config::try_from(args)?;
+    let mut config = Config::try_from(args)?;
+    config.trace = trace::Settings::from_env()?;
     let _log = ringkv_telemetry::logging::init(format, &level)?;
     ringkv_telemetry::panic::abort_on_panic();
     tokio::runtime::Builder::new_multi_thread()

@@ -125,6 +125,27 @@ fn code_of(status: StatusCode) -> usize {
     known.unwrap_or(STATUSES.len() - rest)
 }
 
+impl Method {
+    /// As OpenTelemetry names it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Other => "_OTHER",
+            known => METHODS[known as usize],
+        }
+    }
+
+    /// The name of a span for a key request: never the key.
+    pub(crate) fn span_name(self) -> &'static str {
+        match self {
+            Self::Get => "GET /kv/{key}",
+            Self::Head => "HEAD /kv/{key}",
+            Self::Put => "PUT /kv/{key}",
+            Self::Delete => "DELETE /kv/{key}",
+            Self::Other => "HTTP /kv/{key}",
+        }
+    }
+}
+
 impl From<&http::Method> for Method {
     fn from(method: &http::Method) -> Self {
         match *method {

@@ -60,6 +60,10 @@ const PAGES: [(&str, &str, &str); 8] = [
     ("/problems/{slug}", "What a problem's type means", "application/json"),
 ];
 
+const TRACE_ID: &str = "Names the request in traces and logs: that of `traceparent`, else new.";
+const SERVER_TIMING: &str = "Where the time went, in milliseconds: queue, raft, fsync, apply of a \
+                             write, raft and read of a read, total.";
+
 type Statuses = [(&'static str, &'static str)];
 
 const READ: [(&str, &str); 2] = [
@@ -111,10 +115,12 @@ fn operation(summary: &str, id: &str, key: &Value, statuses: &Statuses, body: bo
 }
 
 /// Request headers: name, whether for writes only, meaning.
-const HEADERS: [(&str, bool, &str); 7] = [
+const HEADERS: [(&str, bool, &str); 9] = [
     ("If-Match", false, "Only if the record's ETag is one of these; `*`: if there is a record."),
     ("If-None-Match", false, "Only if the record's ETag is none of these; `*`: if there is none."),
     ("KV-Timeout-Ms", false, "Budget of the request, 1 to 30000 milliseconds; default 5000."),
+    ("traceparent", false, "W3C Trace Context: the span this request belongs to."),
+    ("tracestate", false, "W3C Trace Context: kept with the trace, up to 512 bytes."),
     ("Accept", false, "`application/json` answers with an envelope."),
     ("Idempotency-Key", true, "1 to 255 visible ASCII characters: the write applies at most once."),
     ("Content-Type", true, "Stored and served with the value (PUT)."),
@@ -131,6 +137,8 @@ fn answer(status: &str, description: &str) -> Value {
         "headers": {
             "ETag": {"schema": {"type": "string"}, "description": "The revision, in quotes."},
             "KV-Revision": {"schema": {"type": "integer"}, "description": "The revision."},
+            "KV-Trace-Id": {"schema": {"type": "string"}, "description": TRACE_ID},
+            "Server-Timing": {"schema": {"type": "string"}, "description": SERVER_TIMING},
         },
     });
     if status == "200" {
@@ -162,6 +170,7 @@ fn page(path: &str, summary: &str, content_type: &str) -> Value {
 fn problem_answer(description: &str) -> Value {
     json!({
         "description": description,
+        "headers": {"KV-Trace-Id": {"schema": {"type": "string"}, "description": TRACE_ID}},
         "content": {
             "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
         },
@@ -172,7 +181,8 @@ fn problem_schema() -> Value {
     json!({
         "type": "object",
         "required": [
-            "type", "title", "status", "detail", "instance", "code", "retryable", "outcome",
+            "type", "title", "status", "detail", "instance", "trace_id", "code", "retryable",
+            "outcome",
         ],
         "properties": {
             "type": {"type": "string"},
@@ -180,6 +190,7 @@ fn problem_schema() -> Value {
             "status": {"type": "integer"},
             "detail": {"type": "string"},
             "instance": {"type": "string"},
+            "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
             "code": {"enum": Kind::ALL.map(|kind| kind.slug().replace('-', "_"))},
             "retryable": {"type": "boolean"},
             "outcome": {"enum": ["applied", "not_applied", "unknown"]},

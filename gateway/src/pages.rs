@@ -8,13 +8,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::error_handling::HandleErrorLayer;
-use axum::extract::{Path, State};
+use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use http::{HeaderValue, StatusCode, Uri, header};
 use prometheus::Registry;
 use ringkv_client::Client;
 use ringkv_telemetry::health::Health;
+use ringkv_telemetry::trace::TraceId;
 use serde_json::json;
 use tower::{BoxError, ServiceBuilder};
 
@@ -38,13 +39,15 @@ pub(crate) struct Pages {
 }
 
 type Shown = State<Arc<Pages>>;
+/// The trace id of the request; set before a page is asked for.
+type Traced = Extension<TraceId>;
 
 /// The router of all pages.
 pub(crate) fn router(pages: Pages) -> axum::Router {
     let bounds = ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(|uri: Uri, _: BoxError| async move {
+        .layer(HandleErrorLayer::new(|uri: Uri, Extension(id): Traced, _: BoxError| async move {
             let problem = Problem::new(Kind::Overloaded, "too many pages are open");
-            problem.into_reply(instance(uri.path())).into_response()
+            problem.into_reply(instance(uri.path()), id).into_response()
         }))
         .load_shed()
         .concurrency_limit(PAGES_MAX)
@@ -58,20 +61,22 @@ pub(crate) fn router(pages: Pages) -> axum::Router {
         .route("/metrics", get(metrics))
         .route("/openapi.json", get(description))
         .route("/problems/{slug}", get(problem))
-        .fallback(|uri: Uri| async move { Problem::route().into_reply(instance(uri.path())) })
-        .method_not_allowed_fallback(|uri: Uri| async move {
-            Problem::method(METHODS).into_reply(instance(uri.path()))
+        .fallback(|uri: Uri, Extension(id): Traced| async move {
+            Problem::route().into_reply(instance(uri.path()), id)
+        })
+        .method_not_allowed_fallback(|uri: Uri, Extension(id): Traced| async move {
+            Problem::method(METHODS).into_reply(instance(uri.path()), id)
         })
         .layer(bounds)
         .with_state(Arc::new(pages))
 }
 
-async fn topology(State(pages): Shown, uri: Uri) -> Response {
+async fn topology(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response {
     match pages.client.view() {
         Some(view) => Json(topology::page(&view)).into_response(),
         None => {
             let detail = "no topology has arrived from placement";
-            Problem::new(Kind::NotReady, detail).into_reply(uri.path()).into_response()
+            Problem::new(Kind::NotReady, detail).into_reply(uri.path(), id).into_response()
         }
     }
 }
@@ -82,27 +87,29 @@ async fn limits(State(pages): Shown) -> Response {
     Json(pages.limits.to_json(value_bytes_max)).into_response()
 }
 
-async fn live(State(pages): Shown, uri: Uri) -> Response {
+async fn live(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response {
     match pages.health.live() {
         Ok(()) => "ok\n".into_response(),
-        Err(reason) => Problem::new(Kind::NotReady, reason).into_reply(uri.path()).into_response(),
-    }
-}
-
-async fn ready(State(pages): Shown, uri: Uri) -> Response {
-    match pages.health.readiness() {
-        Ok(()) => "ok\n".into_response(),
-        Err(reasons) => {
-            let detail = reasons.join("; ");
-            Problem::new(Kind::NotReady, detail).into_reply(uri.path()).into_response()
+        Err(reason) => {
+            Problem::new(Kind::NotReady, reason).into_reply(uri.path(), id).into_response()
         }
     }
 }
 
-async fn metrics(State(pages): Shown, uri: Uri) -> Response {
+async fn ready(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response {
+    match pages.health.readiness() {
+        Ok(()) => "ok\n".into_response(),
+        Err(reasons) => {
+            let detail = reasons.join("; ");
+            Problem::new(Kind::NotReady, detail).into_reply(uri.path(), id).into_response()
+        }
+    }
+}
+
+async fn metrics(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response {
     match ringkv_telemetry::http::answer(uri.path(), &pages.registry, &pages.health) {
         Some(answer) => answer.map(axum::body::Body::from),
-        None => Problem::route().into_reply(uri.path()).into_response(),
+        None => Problem::route().into_reply(uri.path(), id).into_response(),
     }
 }
 
@@ -111,9 +118,9 @@ async fn description() -> Response {
 }
 
 /// What a problem's `type` leads to.
-async fn problem(Path(slug): Path<String>, uri: Uri) -> Response {
+async fn problem(Path(slug): Path<String>, Extension(id): Traced, uri: Uri) -> Response {
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.slug() == slug) else {
-        return Problem::route().into_reply(instance(uri.path())).into_response();
+        return Problem::route().into_reply(instance(uri.path()), id).into_response();
     };
     let page = json!({
         "type": format!("/problems/{slug}"),

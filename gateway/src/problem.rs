@@ -9,6 +9,7 @@ mod from_client;
 use http::header::{self, HeaderValue};
 use http::{HeaderName, StatusCode};
 use ringkv_client::Outcome;
+use ringkv_telemetry::trace::TraceId;
 use serde::Serialize;
 
 use crate::reply::{self, Reply};
@@ -135,6 +136,7 @@ struct Body<'a> {
     status: u16,
     detail: &'a str,
     instance: &'a str,
+    trace_id: String,
     code: String,
     retryable: bool,
     outcome: &'static str,
@@ -195,13 +197,23 @@ impl Problem {
         Self { close: true, ..self }
     }
 
-    #[cfg(test)]
+    /// What went wrong.
     pub(crate) fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// The answer; `instance` is the path of the request.
-    pub(crate) fn into_reply(self, instance: &str) -> Reply {
+    /// The detail, for the log.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// The group of the key, as far as it was found.
+    pub(crate) fn group(&self) -> Option<u64> {
+        self.group
+    }
+
+    /// The answer; `instance` is the path of the request, `trace` names it in traces and logs.
+    pub(crate) fn into_reply(self, instance: &str, trace: TraceId) -> Reply {
         let status = self.kind.status();
         let retry_after_ms = self.kind.retry_after_ms().filter(|_| self.retryable);
         let current_etag =
@@ -212,6 +224,7 @@ impl Problem {
             status: status.as_u16(),
             detail: &self.detail,
             instance,
+            trace_id: trace.to_string(),
             code: self.kind.slug().replace('-', "_"),
             retryable: self.retryable,
             outcome: self.outcome.slug(),

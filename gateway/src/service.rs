@@ -5,7 +5,6 @@
 //! against it, so that a gateway under load still tells its health.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use http::{HeaderMap, Request};
 use http_body_util::Either;
@@ -13,6 +12,7 @@ use hyper::body::Incoming;
 use prometheus::{IntGauge, Registry};
 use ringkv_client::Client;
 use ringkv_telemetry::health::Health;
+use ringkv_telemetry::trace::{TraceId, Tracer};
 use tower::ServiceExt as _;
 
 use crate::config::Config;
@@ -22,6 +22,7 @@ use crate::metrics::{Method, Metrics, Route};
 use crate::pages::{self, Pages};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
+use crate::trace::{self, RequestTrace};
 
 /// As much of a path as a problem repeats, in bytes.
 const INSTANCE_BYTES_MAX: usize = 1024;
@@ -33,18 +34,21 @@ pub(crate) struct Service {
     pub(crate) metrics: Arc<Metrics>,
     /// Bytes of request bodies held.
     pub(crate) bodies: Allowance,
+    tracer: Tracer,
     requests: Allowance,
     pages: axum::Router,
 }
 
+/// What a service is made of.
+pub(crate) struct Parts {
+    pub(crate) client: Client,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) tracer: Tracer,
+}
+
 impl Service {
-    pub(crate) fn new(
-        config: &Config,
-        client: Client,
-        metrics: Arc<Metrics>,
-        registry: Registry,
-        health: Health,
-    ) -> Self {
+    pub(crate) fn new(config: &Config, parts: Parts, registry: Registry, health: Health) -> Self {
+        let Parts { client, metrics, tracer } = parts;
         let limits = config.limits.clone();
         let pages = Pages { client: client.clone(), limits: limits.clone(), registry, health };
         Self {
@@ -53,6 +57,7 @@ impl Service {
             requests: Allowance::new(limits.requests_max),
             limits,
             metrics,
+            tracer,
             pages: pages::router(pages),
         }
     }
@@ -74,16 +79,21 @@ impl Service {
     }
 
     async fn key(&self, place: kv::Place, method: Method, request: Request<Incoming>) -> Reply {
-        let began = Instant::now();
+        let mut trace = RequestTrace::begin(&self.tracer, method, &request);
         let _in_flight = InFlight::enter(&self.metrics.in_flight);
         let uri = request.uri().clone();
         let answered = match self.admit(request.headers()) {
-            Ok(_share) => kv::handle(self, place, request).await,
+            Ok(_share) => kv::handle(self, place, request, &mut trace).await,
             Err(problem) => Err(problem),
         };
-        let reply = answered.unwrap_or_else(|problem| problem.into_reply(instance(uri.path())));
-        self.metrics.took(method, began.elapsed());
-        tracing::debug!(?method, status = reply.status().as_u16(), took = ?began.elapsed(), "key");
+        let id = trace.id();
+        let mut reply = answered.unwrap_or_else(|problem| {
+            log(&problem, id);
+            problem.into_reply(instance(uri.path()), id)
+        });
+        let took = trace.finish(&mut reply);
+        self.metrics.took(method, took);
+        tracing::debug!(?method, status = reply.status().as_u16(), ?took, trace_id = %id, "key");
         reply
     }
 
@@ -94,13 +104,27 @@ impl Service {
         })
     }
 
-    async fn page(&self, request: Request<Incoming>) -> (Route, Reply) {
-        if let Err(problem) = check_size(request.headers(), &self.limits) {
-            return (Route::Page, problem.into_reply(instance(request.uri().path())));
-        }
-        let Ok(reply) = self.pages.clone().oneshot(request).await;
+    async fn page(&self, mut request: Request<Incoming>) -> (Route, Reply) {
+        let id = trace::id_of(&request);
+        let mut reply = match check_size(request.headers(), &self.limits) {
+            Err(problem) => problem.into_reply(instance(request.uri().path()), id),
+            Ok(()) => {
+                request.extensions_mut().insert(id);
+                let Ok(reply) = self.pages.clone().oneshot(request).await;
+                reply.map(Either::Right)
+            }
+        };
+        trace::name_trace(&mut reply, id);
         let known = reply.status() != http::StatusCode::NOT_FOUND;
-        (if known { Route::Page } else { Route::Unknown }, reply.map(Either::Right))
+        (if known { Route::Page } else { Route::Unknown }, reply)
+    }
+}
+
+/// What only the log of the server tells of a problem: a fault of ours.
+fn log(problem: &Problem, id: TraceId) {
+    if problem.kind() == Kind::Internal {
+        let (detail, group) = (problem.detail(), problem.group());
+        tracing::error!(trace_id = %id, group, detail, "a request failed");
     }
 }
 

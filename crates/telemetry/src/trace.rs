@@ -24,4 +24,4 @@ pub use headers::{parent, traceparent};
 pub use ids::{hex, new_span_id, new_trace_id};
 pub use settings::{InvalidVariable, Settings};
 pub use span::{LINKS_MAX, Span, sampled};
-pub use tracer::{Service, StartError, Tracer};
+pub use tracer::{Service, StartError, Tracer, instance};

@@ -10,14 +10,16 @@ use super::{headers, record};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
 use crate::service::Service;
+use crate::trace::RequestTrace;
 
 pub(super) async fn get(
     service: &Service,
     place: Place,
     request: &Request<Incoming>,
+    trace: &mut RequestTrace<'_>,
 ) -> Result<Reply, Problem> {
     let target = target::parse(request.uri(), place, Use::Read)?;
-    let found = find(service, &target, request.headers(), false).await?;
+    let found = find(service, &target, request.headers(), false, trace).await?;
     Ok(match found {
         Found::Known(record) => record::not_modified(&record),
         Found::New(record) if headers::wants_json(request.headers()) => {
@@ -31,9 +33,10 @@ pub(super) async fn head(
     service: &Service,
     place: Place,
     request: &Request<Incoming>,
+    trace: &mut RequestTrace<'_>,
 ) -> Result<Reply, Problem> {
     let target = target::parse(request.uri(), place, Use::Read)?;
-    Ok(match find(service, &target, request.headers(), true).await? {
+    Ok(match find(service, &target, request.headers(), true, trace).await? {
         Found::Known(record) => record::not_modified(&record),
         Found::New(record) => record::head(&record),
     })
@@ -50,12 +53,14 @@ async fn find(
     target: &Target,
     headers: &HeaderMap,
     without_value: bool,
+    trace: &mut RequestTrace<'_>,
 ) -> Result<Found, Problem> {
     let conditions = Conditions::parse(headers)?;
     let timeout = headers::timeout(headers, &service.limits)?;
-    let options = GetOptions { without_value, timeout };
+    let options = GetOptions { without_value, timeout, trace: trace.call() };
     let found = service.client.get(target.key.clone(), options).await;
-    let found = found.map_err(|error| Problem::from_client(error, false))?;
+    trace.timed(found.as_ref().map_or_else(|error| error.timing, |found| found.timing));
+    let found = found.map_err(|error| Problem::from_client(error, false))?.record;
     if !conditions.match_holds(found.as_ref().map(|record| record.revision)) {
         let revision = found.map_or(0, |record| record.revision);
         let problem = Problem::new(Kind::PreconditionFailed, "If-Match does not hold");

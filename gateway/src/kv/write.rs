@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
-use ringkv_client::{DeleteOptions, PutOptions, Written};
+use ringkv_client::{DeleteOptions, Error, PutOptions, Timing, Written};
 
 use super::conditions::Conditions;
 use super::target::{self, Place, Use};
@@ -11,6 +11,7 @@ use super::{body, headers, record};
 use crate::problem::Problem;
 use crate::reply::{self, Reply};
 use crate::service::Service;
+use crate::trace::RequestTrace;
 
 const KV_PREVIOUS_REVISION: HeaderName = HeaderName::from_static("kv-previous-revision");
 const KV_REPEATED: HeaderName = HeaderName::from_static("kv-repeated");
@@ -19,6 +20,7 @@ pub(super) async fn put(
     service: &Service,
     place: Place,
     request: Request<Incoming>,
+    trace: &mut RequestTrace<'_>,
 ) -> Result<Reply, Problem> {
     let (head, incoming) = request.into_parts();
     let target = target::parse(&head.uri, place, Use::Write)?;
@@ -30,12 +32,14 @@ pub(super) async fn put(
         return_previous: target.return_previous,
         request_id: headers::request_id(&head.headers, limits)?,
         timeout: headers::timeout(&head.headers, limits)?,
+        trace: trace.call(),
     };
     let user_named_it = options.request_id.is_some();
     let max = service.value_bytes_max();
     let mut share = service.bodies.share();
     let value = body::read(incoming, max, limits.body_timeout, &mut share).await?;
     let written = service.client.put(target.key.clone(), value, options).await;
+    trace.timed(timing(&written));
     let written = written.map_err(|error| Problem::from_client(error, user_named_it))?;
     let status = if written.existed { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
     let json = headers::wants_json(&head.headers);
@@ -46,6 +50,7 @@ pub(super) async fn delete(
     service: &Service,
     place: Place,
     request: &Request<Incoming>,
+    trace: &mut RequestTrace<'_>,
 ) -> Result<Reply, Problem> {
     let target = target::parse(request.uri(), place, Use::Write)?;
     let (sent, limits) = (request.headers(), &service.limits);
@@ -54,12 +59,18 @@ pub(super) async fn delete(
         return_previous: target.return_previous,
         request_id: headers::request_id(sent, limits)?,
         timeout: headers::timeout(sent, limits)?,
+        trace: trace.call(),
     };
     let user_named_it = options.request_id.is_some();
     let deleted = service.client.delete(target.key.clone(), options).await;
+    trace.timed(timing(&deleted));
     let deleted = deleted.map_err(|error| Problem::from_client(error, user_named_it))?;
     let json = headers::wants_json(sent);
     Ok(answer(&target.key, deleted, StatusCode::NO_CONTENT, json))
+}
+
+fn timing(written: &Result<Written, Error>) -> Timing {
+    written.as_ref().map_or_else(|error| error.timing, |written| written.timing)
 }
 
 /// With the previous record (asked for and there): 200 and that record as the body, under the

@@ -7,4 +7,5 @@ mod hostile;
 mod keys;
 mod pages;
 mod shutdown;
+mod traces;
 mod values;

@@ -157,6 +157,7 @@ impl Reply {
         assert_eq!(text("type"), format!("/problems/{}", text("code").replace('_', "-")));
         assert!(!text("title").is_empty() && !text("detail").is_empty());
         assert!(text("instance").starts_with('/'));
+        assert_eq!(self.header("kv-trace-id"), Some(text("trace_id").as_str()));
         assert!(body["retryable"].is_boolean());
         assert_eq!(body["retry_after_ms"].is_u64(), self.header("retry-after").is_some());
         assert!(!body.to_string().contains("127.0.0.1"), "an address in {body}");

@@ -1,6 +1,7 @@
 //! A service's tracer: decides what is traced, takes finished spans, and sends them off.
 
 use std::fmt;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -158,6 +159,17 @@ impl fmt::Debug for Tracer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.is_on() { "Tracer(on)" } else { "Tracer(off)" })
     }
+}
+
+/// An address that tells the instances of a service apart: where it listens, or the host's name in
+/// place of an address that means all of them.
+pub fn instance(listener: &TcpListener) -> String {
+    let Ok(address) = listener.local_addr() else { return String::new() };
+    if !address.ip().is_unspecified() {
+        return address.to_string();
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    format!("{}:{}", host.trim(), address.port())
 }
 
 fn resource(service: Service, name: Option<String>) -> Resource {
