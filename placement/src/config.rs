@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use ringkv_telemetry::logging::LogFormat;
+use ringkv_telemetry::trace;
 use ringkv_topology::{ClusterId, FormWhen, NodeId, ReadMode, Settings, SlotCount};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -103,6 +104,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub settings: Settings,
     pub form_when: FormWhen,
+    /// Off unless set: see [`trace::Settings::from_env`].
+    pub trace: trace::Settings,
 }
 
 /// A setting that cannot be used; says which one and what would be right.
@@ -154,6 +157,7 @@ impl TryFrom<Args> for Config {
             data_dir: args.data_dir,
             settings,
             form_when: FormWhen { nodes, servers },
+            trace: trace::Settings::default(),
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use ringkv_placement::{Args, Config, run};
-use ringkv_telemetry::{logging, panic, settings, shutdown};
+use ringkv_telemetry::{logging, panic, settings, shutdown, trace};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
@@ -20,5 +20,7 @@ async fn main() -> anyhow::Result<ExitCode> {
 }
 
 async fn start(args: Args) -> anyhow::Result<()> {
-    run(Config::try_from(args)?, shutdown::signal()?).await
+    let mut config = Config::try_from(args)?;
+    config.trace = trace::Settings::from_env()?;
+    run(config, shutdown::signal()?).await
 }

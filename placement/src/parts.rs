@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ringkv_consensus::{
     Engine, EngineConfig, Genesis, Members, NoObserver, RocksLog, StateMachine as _,
 };
+use ringkv_telemetry::trace::Tracer;
 use ringkv_topology::{NodeId, ReplicaId};
 use ringkv_transport::{AddressBook, GrpcTransport};
 use tokio::sync::watch;
@@ -40,7 +41,7 @@ impl Parts {
     ///
     /// # Errors
     /// The directory is damaged or another replica's.
-    pub(crate) fn start(config: &Config) -> anyhow::Result<Self> {
+    pub(crate) fn start(config: &Config, tracer: &Tracer) -> anyhow::Result<Self> {
         let dir = &config.data_dir;
         let log = RocksLog::open(&dir.join("raft")).context("--data-dir: open the log")?;
         let members = config.peers.keys().copied().collect();
@@ -66,7 +67,7 @@ impl Parts {
         if is_first || config.peers.len() == 1 {
             handle.campaign(GROUP);
         }
-        let replica = Arc::new(Replica::new(handle));
+        let replica = Arc::new(Replica::new(handle, tracer.clone()));
         Ok(Self { engine, replica, state, observed: Arc::new(Observed::new()) })
     }
 

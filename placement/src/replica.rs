@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 use ringkv_consensus::{
     Completion, Done, GroupStatus, Handle, Refusal, Registration, Request, Role, Sink, Ticket,
+};
+use ringkv_telemetry::trace::{
+    Span, SpanKind, TraceState, Tracer, new_span_id, new_trace_id, sampled,
 };
 use ringkv_topology::NodeId;
 use tokio::sync::oneshot;
@@ -36,12 +39,32 @@ pub(crate) enum RequestError {
     Unknown(String),
 }
 
+impl RequestError {
+    fn slug(&self) -> &'static str {
+        match self {
+            Self::NotLeader { .. } => "not_leader",
+            Self::Busy => "busy",
+            Self::Stopping => "shutting_down",
+            Self::Unknown(_) => "unknown",
+        }
+    }
+}
+
+fn span_name(command: &Command) -> &'static str {
+    match command {
+        Command::Init { .. } => "placement.init",
+        Command::Register(_) => "placement.register",
+        Command::Form { .. } => "placement.form",
+    }
+}
+
 /// Proposes and reads through the engine.
 pub(crate) struct Replica {
     handle: Handle,
     registration: Registration,
     open: Arc<Open>,
     next: AtomicU64,
+    tracer: Tracer,
 }
 
 /// Requests without an answer yet. The engine bounds their number.
@@ -63,15 +86,28 @@ impl Sink for Open {
 }
 
 impl Replica {
-    pub(crate) fn new(handle: Handle) -> Self {
+    pub(crate) fn new(handle: Handle, tracer: Tracer) -> Self {
         let open = Arc::new(Open::default());
         let registration = handle.register(Arc::clone(&open) as Arc<dyn Sink>);
-        Self { handle, registration, open, next: AtomicU64::new(1) }
+        Self { handle, registration, open, next: AtomicU64::new(1), tracer }
     }
 
     /// Replicates and applies a command; gives its outcome.
     pub(crate) async fn propose(&self, command: &Command) -> Result<Outcome, RequestError> {
-        let command = command.encode();
+        let (trace, began) = (new_trace_id(), SystemTime::now());
+        let done = self.propose_bytes(command.encode()).await;
+        // Every change of the cluster begins a trace of its own: there are few.
+        if self.tracer.samples(trace, None) {
+            let context = sampled(trace, new_span_id(), TraceState::NONE);
+            let times = (began, SystemTime::now());
+            let error = done.as_ref().err().map(RequestError::slug);
+            let span = Span::new(span_name(command), SpanKind::Internal, context, times);
+            self.tracer.record(Span { error, ..span });
+        }
+        done
+    }
+
+    async fn propose_bytes(&self, command: Bytes) -> Result<Outcome, RequestError> {
         match self.request(|ticket| Request::Propose { group: GROUP, command, ticket }).await? {
             Done::Applied(outcome) => decode(&outcome),
             Done::ReadReady => Err(RequestError::Unknown("answered as a read".into())),

@@ -14,6 +14,7 @@ use ringkv_consensus::Handle;
 use ringkv_proto::v1::placement_server::PlacementServer;
 use ringkv_proto::{DESCRIPTORS, MESSAGE_BYTES_MAX};
 use ringkv_telemetry::health::Health;
+use ringkv_telemetry::trace::{self, KeyValue, Tracer};
 use ringkv_telemetry::{bind, build_info, http, process};
 use ringkv_topology::ClusterId;
 use ringkv_transport::raft_service;
@@ -73,8 +74,9 @@ pub async fn serve(
     let health = Health::starting([HEALTH_PART]);
     let closing = CancellationToken::new();
     let _lock = data_dir::lock(&config.data_dir)?;
-    let parts = Parts::start(&config)?;
-    let registry = registry(&parts).context("register metrics")?;
+    let tracer = tracer(&config)?;
+    let parts = Parts::start(&config, &tracer)?;
+    let registry = registry(&parts, &tracer).context("register metrics")?;
     let metrics = http::serve(listeners.metrics, registry, health.clone(), closing.clone());
     let metrics = tokio::spawn(metrics);
     let service = parts.service(&config, &closing);
@@ -110,14 +112,25 @@ pub async fn serve(
         grpc.abort();
     }
     metrics.await.context("serve metrics")?.context("serve metrics")?;
+    tracer.stop().await;
     tracing::info!("placement has stopped");
     ended
 }
 
-fn registry(parts: &Parts) -> prometheus::Result<Registry> {
+fn tracer(config: &Config) -> Result<Tracer, trace::StartError> {
+    let service = trace::Service {
+        name: "ringkv-placement",
+        instance: config.peers.get(&config.id).cloned().unwrap_or_default(),
+        attributes: vec![KeyValue::new("ringkv.replica", config.id.to_string())],
+    };
+    Tracer::start(&config.trace, service)
+}
+
+fn registry(parts: &Parts, tracer: &Tracer) -> prometheus::Result<Registry> {
     let registry = Registry::new();
     build_info::register(&registry, "placement")?;
     process::register(&registry)?;
+    tracer.register(&registry)?;
     let (replica, state) = (Arc::clone(&parts.replica), parts.state.clone());
     Metrics::register(&registry, replica, state, Arc::clone(&parts.observed))?;
     Ok(registry)

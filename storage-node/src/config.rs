@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use clap::Parser;
 use ringkv_telemetry::logging::LogFormat;
+use ringkv_telemetry::trace;
 
 /// A storage node of a ringkv cluster: keeps replicas of Raft groups on its disk and serves keys.
 ///
@@ -85,6 +86,8 @@ pub struct Config {
     pub capacity: u32,
     pub log_entries_max: u64,
     pub stop_now: StopNow,
+    /// Off unless set: see [`trace::Settings::from_env`].
+    pub trace: trace::Settings,
 }
 
 /// What `Admin.Stop{now}` does: the node is gone at once, without a flush, as in a crash.
@@ -166,6 +169,7 @@ impl TryFrom<Args> for Config {
             capacity: in_range("--capacity", args.capacity, 1, 1000)?,
             log_entries_max: in_range("--log-entries-max", args.log_entries_max, 50, 10_000_000)?,
             stop_now: StopNow::default(),
+            trace: trace::Settings::default(),
         })
     }
 }

@@ -10,6 +10,8 @@ mod inbox;
 mod open_requests;
 mod reply;
 mod session;
+mod spans;
+mod stages;
 
 use std::sync::Arc;
 
@@ -27,6 +29,7 @@ use crate::machine::Reader;
 use crate::metrics::Metrics;
 use crate::store::RocksStore;
 use session::Session;
+pub(crate) use spans::Spans;
 
 /// What all streams share.
 pub(crate) struct Context {
@@ -35,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) view: Arc<ClusterView>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) disk: DiskWatch,
+    pub(crate) spans: Spans,
     /// The store is open as long as any stream is: so long the directory is not let go.
     pub(crate) _dir: Arc<DataDir>,
     /// Ends all streams, once the engine has stopped.

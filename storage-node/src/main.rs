@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::CommandFactory as _;
 use clap::error::ErrorKind;
 use ringkv_storage_node::{Args, Config, run};
-use ringkv_telemetry::{logging, panic, settings, shutdown};
+use ringkv_telemetry::{logging, panic, settings, shutdown, trace};
 
 /// One allocator for Rust and for RocksDB: the C library's own took a tenth of the poller's time.
 #[global_allocator]
@@ -23,9 +23,10 @@ fn main() -> anyhow::Result<ExitCode> {
     let args: Args = settings::parse();
     panic::abort_on_panic();
     let _log = logging::init(args.log_format, &args.log_level)?;
-    let config = Config::try_from(args).unwrap_or_else(|invalid| {
+    let mut config = Config::try_from(args).unwrap_or_else(|invalid| {
         Args::command().error(ErrorKind::ValueValidation, invalid).exit()
     });
+    config.trace = trace::Settings::from_env()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .max_blocking_threads(BLOCKING_THREADS_MAX)

@@ -20,6 +20,7 @@ use anyhow::Context as _;
 use parking_lot::Mutex;
 use prometheus::Registry;
 use ringkv_telemetry::health::Health;
+use ringkv_telemetry::trace::{self, KeyValue, Tracer};
 use ringkv_telemetry::{bind, build_info, http, process};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +30,7 @@ use crate::config::Config;
 use crate::data_dir::{DataDir, OpenError};
 use crate::disk_watch::DiskWatch;
 use crate::identity::Identity;
-use crate::kv_service;
+use crate::kv_service::{self, Spans};
 use crate::metrics::{DiskSeries, GroupSeries, Metrics};
 use crate::placement_link::{PlacementClient, Registration};
 use open::Opened;
@@ -128,8 +129,22 @@ impl Start {
         let metrics = Arc::new(Metrics::register(&self.registry)?);
         let view = Arc::new(open::stored_view(&self.dir, identity)?);
         let opened = open::open(&self.config, &self.dir, identity, &view, &metrics).await?;
-        let node = Node { start: self, registration, placement, identity, metrics, view };
+        let tracer = self.tracer(&registration.address, identity)?;
+        let node = Node { start: self, registration, placement, identity, metrics, view, tracer };
         node.serve(opened, shutdown.child_token()).await
+    }
+}
+
+impl Start {
+    fn tracer(&self, address: &str, identity: Identity) -> anyhow::Result<Tracer> {
+        let service = trace::Service {
+            name: "ringkv-storage-node",
+            instance: address.to_owned(),
+            attributes: vec![KeyValue::new("ringkv.node", identity.node.to_string())],
+        };
+        let tracer = Tracer::start(&self.config.trace, service)?;
+        tracer.register(&self.registry)?;
+        Ok(tracer)
     }
 }
 
@@ -141,6 +156,7 @@ struct Node {
     identity: Identity,
     metrics: Arc<Metrics>,
     view: Arc<ClusterView>,
+    tracer: Tracer,
 }
 
 impl Node {
@@ -157,6 +173,7 @@ impl Node {
             view: Arc::clone(&self.view),
             metrics: Arc::clone(&self.metrics),
             disk: disk.clone(),
+            spans: Spans { tracer: self.tracer.clone(), cluster: self.identity.cluster },
             _dir: Arc::clone(&self.start.dir),
             stopped: streams_end.clone(),
         });
@@ -183,6 +200,7 @@ impl Node {
             .context("stop the engine")?;
         streams_end.cancel();
         server.stop().await;
+        self.tracer.stop().await;
         tracing::info!("stopped");
         ended
     }

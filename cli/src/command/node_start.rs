@@ -1,6 +1,7 @@
 //! `ringkv node start`: a storage node in the foreground, with the storage node's own flags.
 
 use ringkv_storage_node::Config;
+use ringkv_telemetry::trace;
 
 use crate::failure::{Exit, Failure};
 
@@ -20,7 +21,8 @@ pub(crate) async fn run(args: NodeStartArgs) -> Result<(), Failure> {
     let _log = ringkv_telemetry::logging::init(args.node.log_format, &args.node.log_level)
         .map_err(usage)?;
     ringkv_telemetry::panic::abort_on_panic();
-    let config = Config::try_from(args.node).map_err(|error| usage(error.into()))?;
+    let mut config = Config::try_from(args.node).map_err(|error| usage(error.into()))?;
+    config.trace = trace::Settings::from_env().map_err(|error| usage(error.into()))?;
     let failed = |error: anyhow::Error| {
         Failure::new(Exit::NotApplied, format!("the node failed: {error:#}"), "")
     };

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use ringkv_storage_node::StopNow;
+use ringkv_telemetry::trace;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,8 @@ pub(crate) struct Cluster {
 /// Services that stop together.
 struct Tier {
     shutdown: CancellationToken,
+    /// Each service has a tracer of its own under its own name.
+    traces: trace::Settings,
     tasks: JoinSet<(String, anyhow::Result<()>)>,
 }
 
@@ -40,16 +43,18 @@ impl Cluster {
     /// # Errors
     /// A service refuses its settings.
     pub(crate) fn start(layout: &Layout, bound: Bound, data: &Path) -> Result<Self, Failure> {
+        let traces = trace::Settings::from_env()
+            .map_err(|error| Failure::new(Exit::Usage, error.to_string(), ""))?;
         let gateway_address = bound.gateway.address();
         let placement_address = bound.placement.grpc.address().to_string();
-        let mut placement = Tier::new();
+        let mut placement = Tier::new(&traces);
         placement.start_placement(layout, bound.placement, &data.join("placement"))?;
-        let mut nodes = Tier::new();
+        let mut nodes = Tier::new(&traces);
         for (number, listeners) in (1..).zip(bound.nodes) {
             let dir = data.join(format!("node-{number}"));
             nodes.start_node(number, listeners, &placement_address, &dir)?;
         }
-        let mut gateway = Tier::new();
+        let mut gateway = Tier::new(&traces);
         gateway.start_gateway(bound.gateway, &placement_address)?;
         Ok(Self { gateway_address, tiers: vec![gateway, nodes, placement] })
     }
@@ -89,8 +94,9 @@ impl Cluster {
 }
 
 impl Tier {
-    fn new() -> Self {
-        Self { shutdown: CancellationToken::new(), tasks: JoinSet::new() }
+    fn new(traces: &trace::Settings) -> Self {
+        let (shutdown, traces) = (CancellationToken::new(), traces.clone());
+        Self { shutdown, traces, tasks: JoinSet::new() }
     }
 
     fn spawn<F>(&mut self, name: String, serve: F)
@@ -119,10 +125,11 @@ impl Tier {
             "--data-dir".as_ref(),
             data.as_os_str(),
         ]);
-        let config = args
+        let mut config = args
             .map_err(anyhow::Error::from)
             .and_then(|args| Ok(ringkv_placement::Config::try_from(args)?))
             .map_err(|error| refused("placement", &error))?;
+        config.trace = self.traces.clone();
         let listeners = ringkv_placement::Listeners {
             grpc: listeners.grpc.into_socket(),
             metrics: listeners.metrics.into_socket(),
@@ -158,6 +165,7 @@ impl Tier {
             grpc: listeners.grpc.into_socket(),
             metrics: listeners.metrics.into_socket(),
         };
+        config.trace = self.traces.clone();
         // `ringkv node stop --now` ends one node; the process is everybody's.
         let crash = CancellationToken::new();
         let crashed = crash.clone().cancelled_owned();
@@ -178,10 +186,11 @@ impl Tier {
             flag("listen", &listener.address()),
             flag("placement", &placement),
         ]);
-        let config = args
+        let mut config = args
             .map_err(anyhow::Error::from)
             .and_then(|args| Ok(ringkv_gateway::Config::try_from(args)?))
             .map_err(|error| refused("gateway", &error))?;
+        config.trace = self.traces.clone();
         let listeners = ringkv_gateway::Listeners { http: listener.into_socket() };
         let serve = ringkv_gateway::serve(config, listeners, self.shutdown.clone());
         self.spawn("gateway".to_owned(), serve);

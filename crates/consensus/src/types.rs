@@ -29,14 +29,17 @@ pub struct Ticket {
 pub struct Completion {
     pub id: u64,
     pub result: Result<Done, Refusal>,
-    /// Of the entry the command was in; all zero for what was in none.
+    /// The log entry the command was in and how many commands that had; zero for what was in none.
+    pub index: LogIndex,
+    pub commands: u32,
+    /// Of that entry; all zero for what was in none.
     pub times: EntryTimes,
 }
 
 impl Completion {
     /// The end of a request that was in no entry.
     pub fn new(id: u64, result: Result<Done, Refusal>) -> Self {
-        Self { id, result, times: EntryTimes::default() }
+        Self { id, result, index: 0, commands: 0, times: EntryTimes::default() }
     }
 
     /// The end of a request that was not done.

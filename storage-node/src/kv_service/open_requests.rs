@@ -33,9 +33,12 @@ impl<R> OpenRequests<R> {
         Self { slots: Vec::new(), free: (0..max).rev().collect(), open: 0 }
     }
 
-    /// Keeps a request until it is taken or due, and gives its ticket; `None` when full.
-    pub(super) fn insert(&mut self, request: R, deadline_ms: u64) -> Option<u64> {
-        let index = self.free.pop()?;
+    /// Keeps a request until it is taken or due, and gives its ticket.
+    ///
+    /// # Errors
+    /// The request itself, when there is no room for it.
+    pub(super) fn insert(&mut self, request: R, deadline_ms: u64) -> Result<u64, R> {
+        let Some(index) = self.free.pop() else { return Err(request) };
         let at = usize::from(index);
         // Free indices are handed out lowest first, so that the next new one is the next slot.
         if at == self.slots.len() {
@@ -45,7 +48,7 @@ impl<R> OpenRequests<R> {
         slot.uses += 1;
         slot.request = Some(Open { deadline_ms, request });
         self.open += 1;
-        Some(slot.uses << SLOT_BITS | u64::from(index))
+        Ok(slot.uses << SLOT_BITS | u64::from(index))
     }
 
     /// The request of a ticket, which is then no longer open; `None` if it was not.
@@ -91,9 +94,9 @@ mod tests {
         let mut open = OpenRequests::new(2);
         let first = open.insert("a", 10).unwrap();
         let _second = open.insert("b", 10).unwrap();
-        assert_eq!(open.insert("c", 10), None);
+        assert_eq!(open.insert("c", 10), Err("c"));
         assert_eq!(open.take(first), Some("a"));
-        assert!(open.insert("c", 10).is_some());
+        assert!(open.insert("c", 10).is_ok());
     }
 
     #[test]
@@ -119,8 +122,8 @@ mod tests {
             for (step, (kind, number)) in steps.into_iter().enumerate() {
                 match kind {
                     0 => match open.insert(step, number) {
-                        Some(ticket) => model.push((ticket, number, step)),
-                        None => prop_assert_eq!(model.len(), 8),
+                        Ok(ticket) => model.push((ticket, number, step)),
+                        Err(_) => prop_assert_eq!(model.len(), 8),
                     },
                     1 if !model.is_empty() => {
                         let at = usize::try_from(number).unwrap() % model.len();

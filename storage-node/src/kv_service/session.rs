@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use ringkv_consensus::{Completion, Done, Registration, Request, Sink, Ticket};
+use ringkv_consensus::{Completion, Done, Refusal, Registration, Request, Sink, Ticket, boot_us};
 use ringkv_proto::v1::kv_reply::Result as ReplyResult;
 use ringkv_proto::v1::{Error, ErrorCode, KvReplies, KvReply, KvRequest, KvRequests};
+use ringkv_telemetry::trace::SpanContext;
 use tokio::time::{Instant, Sleep};
 use tokio_stream::Stream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
@@ -23,6 +24,8 @@ use super::accept::{self, Accepted, Read};
 use super::inbox::Inbox;
 use super::open_requests::OpenRequests;
 use super::reply;
+use super::spans::{self, End, OpenEntry, Traced};
+use super::stages::Stages;
 use crate::convert;
 use crate::machine::ReadError;
 use crate::metrics::Op;
@@ -51,6 +54,8 @@ pub(crate) struct Session<S> {
     open: OpenRequests<Waiting>,
     /// Taken from the inbox and not replied to yet.
     completed: VecDeque<Completion>,
+    /// The log entry that traced completions were last in.
+    entry: Option<OpenEntry>,
     batch: Vec<KvReply>,
     batch_bytes: usize,
     /// Where deadlines are counted from.
@@ -68,9 +73,12 @@ struct Waiting {
     /// The client's own.
     id: u64,
     op: Op,
-    arrived: Instant,
+    /// By the engine's clock.
+    arrived_us: u64,
     /// For a get: what to read once the engine says so.
     read: Option<Read>,
+    /// Only of a traced request.
+    traced: Option<Box<Traced>>,
 }
 
 impl<S> Session<S>
@@ -88,6 +96,7 @@ where
             registration,
             open: OpenRequests::new(OPEN_MAX),
             completed: VecDeque::new(),
+            entry: None,
             batch: Vec::new(),
             batch_bytes: 0,
             began: Instant::now(),
@@ -130,22 +139,25 @@ where
     fn accept(&mut self, batch: KvRequests, requests: &mut Vec<Request>) {
         let context = Arc::clone(&self.context);
         let topology = context.view.get();
-        let (arrived, disk_full) = (Instant::now(), context.disk.is_full());
+        let (arrived_us, disk_full) = (boot_us(), context.disk.is_full());
+        let now_ms = self.elapsed_ms(Instant::now());
         for request in batch.requests {
             // A request that names no operation counts as a read: nothing was applied.
             let op = accept::op(&request).unwrap_or(Op::Get);
-            let waiting = Waiting { id: request.id, op, arrived, read: None };
+            let traced = context.spans.begin(request.trace.as_ref(), request.group);
+            let waiting = Waiting { id: request.id, op, arrived_us, read: None, traced };
             match accept::accept(&request, topology.as_deref(), disk_full) {
                 Ok(Accepted::Read { group, read }) if context.engine.may_read(group) => {
-                    let result = self.read(&read);
-                    self.reply(&waiting, result);
+                    self.read_by_lease(waiting, &read);
                 }
                 Ok(accepted) => {
-                    if let Some(request) = self.keep(&request, waiting, accepted) {
+                    if let Some(request) =
+                        self.keep(now_ms + timeout_ms(&request), waiting, accepted)
+                    {
                         requests.push(request);
                     }
                 }
-                Err(error) => self.reply(&waiting, ReplyResult::Error(error)),
+                Err(error) => self.turn_away(waiting, error),
             }
         }
     }
@@ -153,24 +165,23 @@ where
     /// Makes an accepted request an open one, for the engine to do; replies if there is no room.
     fn keep(
         &mut self,
-        request: &KvRequest,
-        waiting: Waiting,
+        deadline_ms: u64,
+        mut waiting: Waiting,
         accepted: Accepted,
     ) -> Option<Request> {
-        let timeout_ms = match u64::from(request.timeout_ms) {
-            0 => TIMEOUT_DEFAULT_MS,
-            timeout => timeout.min(TIMEOUT_MAX_MS),
+        let (group, command) = match accepted {
+            Accepted::Read { group, read } => {
+                waiting.read = Some(read);
+                (group, None)
+            }
+            Accepted::Write { group, command } => (group, Some(command)),
         };
-        let deadline_ms = self.elapsed_ms(waiting.arrived) + timeout_ms;
-        let Waiting { id, op, arrived, .. } = waiting;
-        let (read, group, command) = match accepted {
-            Accepted::Read { group, read } => (Some(read), group, None),
-            Accepted::Write { group, command } => (None, group, Some(command)),
-        };
-        let Some(ticket) = self.open.insert(Waiting { id, op, arrived, read }, deadline_ms) else {
-            let waiting = Waiting { id, op, arrived, read: None };
-            self.reply(&waiting, ReplyResult::Error(reply::too_many(OPEN_MAX)));
-            return None;
+        let ticket = match self.open.insert(waiting, deadline_ms) {
+            Ok(ticket) => ticket,
+            Err(waiting) => {
+                self.turn_away(waiting, reply::too_many(OPEN_MAX));
+                return None;
+            }
         };
         let ticket = Ticket { sink: self.registration.id(), id: ticket };
         Some(match command {
@@ -188,60 +199,109 @@ where
                         self.completed = completions.into();
                         continue;
                     }
-                    Poll::Pending => return,
+                    Poll::Pending => {
+                        self.context.spans.end_entry(&mut self.entry);
+                        return;
+                    }
                 }
             };
             // One whose deadline passed has had its reply.
             if let Some(waiting) = self.open.take(completion.id) {
-                let result = self.result_of(&waiting, completion);
-                self.reply(&waiting, result);
+                self.finish(waiting, completion);
             }
         }
     }
 
-    fn result_of(&self, waiting: &Waiting, completion: Completion) -> ReplyResult {
-        match (completion.result, &waiting.read) {
+    fn finish(&mut self, mut waiting: Waiting, completion: Completion) {
+        let (arrived_us, entry) = (waiting.arrived_us, completion.times);
+        let mut stages = Stages { arrived_us, entry, ..Stages::default() };
+        if waiting.read.is_some() && completion.result.is_ok() {
+            stages.ready_us = boot_us();
+        }
+        let entry = waiting
+            .traced
+            .as_ref()
+            .and_then(|traced| self.context.spans.join(&mut self.entry, traced, &completion));
+        let result = self.result_of(&waiting, completion.result);
+        let traced = waiting.traced.take().map(|traced| (traced, entry));
+        self.reply(&waiting, stages, traced, result);
+    }
+
+    fn result_of(&self, waiting: &Waiting, result: Result<Done, Refusal>) -> ReplyResult {
+        match (result, &waiting.read) {
             (Ok(Done::Applied(outcome)), None) => convert::write_reply(&outcome),
-            (Ok(Done::ReadReady), Some(read)) => self.read(read),
+            (Ok(Done::ReadReady), Some(read)) => self.read(read, &waiting.traced),
             (Err(refusal), _) => ReplyResult::Error(reply::refused(refusal)),
-            (Ok(done), _) => {
-                tracing::error!(?done, op = ?waiting.op, "the engine did what nobody asked for");
+            (Ok(_), _) => {
+                let (trace_id, op) = (spans::trace_id(&waiting.traced), waiting.op);
+                tracing::error!(trace_id, ?op, "the engine did what nobody asked for");
                 ReplyResult::Error(Error::new(ErrorCode::Internal, "an answer to something else"))
             }
         }
     }
 
+    /// Serves a read at once: the engine holds a lease of the group.
+    fn read_by_lease(&mut self, mut waiting: Waiting, read: &Read) {
+        let (arrived_us, ready_us) = (waiting.arrived_us, boot_us());
+        let stages = Stages { arrived_us, ready_us, by_lease: true, ..Stages::default() };
+        let result = self.read(read, &waiting.traced);
+        let traced = waiting.traced.take().map(|traced| (traced, None));
+        self.reply(&waiting, stages, traced, result);
+    }
+
     /// Looks into the local store, at or past a read point.
-    fn read(&self, read: &Read) -> ReplyResult {
+    fn read(&self, read: &Read, traced: &Option<Box<Traced>>) -> ReplyResult {
         let Read { group, slot, key, without_value } = read;
         let record = self.context.reader.get(*group, *slot, key, *without_value);
         if let Err(ReadError::Store(error)) = &record {
             let error: &dyn std::error::Error = error;
-            tracing::error!(%group, %slot, error, "a record cannot be read");
+            let trace_id = spans::trace_id(traced);
+            tracing::error!(trace_id, %group, %slot, error, "a record cannot be read");
         }
         convert::read_reply(record)
     }
 
-    /// Adds a reply to the batch.
-    fn reply(&mut self, waiting: &Waiting, mut result: ReplyResult) {
+    /// Replies to a request that the engine did not end.
+    fn turn_away(&mut self, mut waiting: Waiting, error: Error) {
+        let stages = Stages { arrived_us: waiting.arrived_us, ..Stages::default() };
+        let traced = waiting.traced.take().map(|traced| (traced, None));
+        self.reply(&waiting, stages, traced, ReplyResult::Error(error));
+    }
+
+    /// Adds a reply to the batch. What is traced comes with the span of its entry.
+    fn reply(
+        &mut self,
+        waiting: &Waiting,
+        mut stages: Stages,
+        traced: Option<(Box<Traced>, Option<SpanContext>)>,
+        mut result: ReplyResult,
+    ) {
+        stages.replied_us = boot_us();
         let is_read = waiting.op == Op::Get;
         reply::complete(&mut result, is_read, self.context.view.epoch());
+        let error = match &result {
+            ReplyResult::Error(error) => Some(error.code()),
+            ReplyResult::Found(_) | ReplyResult::Written(_) => None,
+        };
         let metrics = &self.context.metrics;
-        metrics.answered(waiting.op, waiting.arrived.elapsed());
+        let took_us = stages.replied_us.saturating_sub(stages.arrived_us);
+        metrics.answered(waiting.op, Duration::from_micros(took_us));
         if !is_read {
-            metrics.write_result(match &result {
-                ReplyResult::Error(error) => Some(error.code()),
-                ReplyResult::Found(_) | ReplyResult::Written(_) => None,
-            });
+            metrics.write_result(error);
+        }
+        if let Some((traced, entry)) = traced {
+            let (op, error) = (waiting.op, error.map(ErrorCode::slug));
+            self.context.spans.end(*traced, End { op, stages, entry, error });
         }
         self.batch_bytes += reply::weight(&result);
-        self.batch.push(KvReply { id: waiting.id, result: Some(result) });
+        let timing = stages.timing();
+        self.batch.push(KvReply { id: waiting.id, timing, result: Some(result) });
     }
 
     /// Replies to all open requests that are due by `now_ms`.
     fn give_up(&mut self, now_ms: u64, error: &Error) {
         for waiting in self.open.take_due(now_ms) {
-            self.reply(&waiting, ReplyResult::Error(error.clone()));
+            self.turn_away(waiting, error.clone());
         }
     }
 
@@ -270,6 +330,14 @@ where
     fn take_batch(&mut self) -> KvReplies {
         self.batch_bytes = 0;
         KvReplies { replies: std::mem::take(&mut self.batch) }
+    }
+}
+
+/// The time a request has, in milliseconds.
+fn timeout_ms(request: &KvRequest) -> u64 {
+    match u64::from(request.timeout_ms) {
+        0 => TIMEOUT_DEFAULT_MS,
+        timeout => timeout.min(TIMEOUT_MAX_MS),
     }
 }
 

@@ -31,6 +31,7 @@ pub(crate) fn request(topology: &Topology, key: &[u8], operation: Operation) -> 
         group: slot_owner.id.0,
         epoch: topology.epoch.0,
         timeout_ms: 10_000,
+        trace: None,
         operation: Some(operation),
     }
 }
@@ -78,7 +79,7 @@ pub(crate) async fn stream(client: &mut KvClient<Channel>, requests: Vec<KvReque
     let mut replies = client.stream(outgoing).await.unwrap().into_inner();
     let mut by_id: BTreeMap<u64, Reply> = BTreeMap::new();
     while let Some(batch) = replies.next().await {
-        for KvReply { id, result } in batch.unwrap().replies {
+        for KvReply { id, result, .. } in batch.unwrap().replies {
             let twice = by_id.insert(id, result.unwrap());
             assert!(twice.is_none(), "two replies to request {id}");
         }

@@ -78,6 +78,7 @@ pub(crate) fn config(dir: &Path, placement: SocketAddr) -> Config {
         capacity: 100,
         log_entries_max: 10_000,
         stop_now: StopNow::default(),
+        trace: ringkv_telemetry::trace::Settings::default(),
     }
 }
 

@@ -22,8 +22,12 @@ pub struct Shape {
     pub nodes: u16,
     pub gateways: u16,
     pub replication_factor: u16,
+    /// Further flags of every service.
+    pub flags: Vec<String>,
     /// Further flags of every storage node.
     pub node_flags: Vec<String>,
+    /// The environment of every service.
+    pub environment: Vec<(&'static str, String)>,
     /// Where the nodes keep their data instead of in the cluster's temporary directory.
     pub node_data: Option<PathBuf>,
 }
@@ -35,7 +39,9 @@ impl Default for Shape {
             nodes: 3,
             gateways: 2,
             replication_factor: 3,
+            flags: Vec::new(),
             node_flags: Vec::new(),
+            environment: Vec::new(),
             node_data: None,
         }
     }
@@ -147,7 +153,8 @@ impl Cluster {
         Ok(())
     }
 
-    fn services(&self) -> impl Iterator<Item = &Service> {
+    /// All services, placement first and gateways last.
+    pub fn services(&self) -> impl Iterator<Item = &Service> {
         self.placement.iter().chain(&self.nodes).chain(&self.gateways)
     }
 

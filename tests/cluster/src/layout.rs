@@ -49,7 +49,11 @@ impl Layout<'_> {
             metrics: address.clone(),
             data: PathBuf::new(),
             binary: "ringkv-gateway",
-            args: vec![format!("--listen={address}"), format!("--placement={placement}")],
+            args: [format!("--listen={address}"), format!("--placement={placement}")]
+                .into_iter()
+                .chain(self.shape.flags.iter().cloned())
+                .collect(),
+            environment: self.shape.environment.clone(),
             log: self.dir.join(format!("{name}.log")),
             process: None,
             name,
@@ -65,11 +69,15 @@ impl Layout<'_> {
     ) -> anyhow::Result<Service> {
         let metrics = loopback()?;
         Ok(Service {
-            args: vec![
+            args: [
                 format!("--listen={address}"),
                 format!("--advertise={address}"),
                 format!("--metrics-listen={metrics}"),
-            ],
+            ]
+            .into_iter()
+            .chain(self.shape.flags.iter().cloned())
+            .collect(),
+            environment: self.shape.environment.clone(),
             data: PathBuf::new(),
             log: self.dir.join(format!("{name}.log")),
             process: None,

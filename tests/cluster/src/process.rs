@@ -62,6 +62,28 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }
 
+    /// As [`Process::start`], but standard error is a pipe that is never read.
+    ///
+    /// # Errors
+    /// As [`Process::start`].
+    pub(crate) fn start_unread(
+        name: &str,
+        binary: &str,
+        args: &[String],
+        log: &Path,
+    ) -> anyhow::Result<Self> {
+        let path = binaries::path(binary)?;
+        let child = Command::new(&path)
+            .args(args)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("start {}", path.display()))?;
+        Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
+    }
+
     /// The name it goes by in messages.
     pub fn name(&self) -> &str {
         &self.name

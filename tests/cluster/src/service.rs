@@ -2,6 +2,7 @@
 //!
 //! A service keeps its name, addresses, directory and log over any number of starts.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub struct Service {
     pub data: PathBuf,
     pub(crate) binary: &'static str,
     pub(crate) args: Vec<String>,
+    pub(crate) environment: Vec<(&'static str, String)>,
     pub(crate) log: PathBuf,
     pub(crate) process: Option<Process>,
 }
@@ -45,7 +47,20 @@ impl Service {
         ensure!(self.process.is_none(), "{} runs already", self.name);
         let command = command.iter().map(|word| (*word).to_owned());
         let args: Vec<String> = command.chain(self.args.iter().cloned()).collect();
-        self.process = Some(Process::start(&self.name, binary, &args, &self.log)?);
+        let environment: Vec<(&str, &OsStr)> =
+            self.environment.iter().map(|(name, value)| (*name, OsStr::new(value))).collect();
+        let started = Process::start_with(&self.name, binary, &args, &environment, &self.log)?;
+        self.process = Some(started);
+        Ok(())
+    }
+
+    /// Starts it with a pipe for its log that nobody ever reads.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub fn start_unread(&mut self) -> anyhow::Result<()> {
+        ensure!(self.process.is_none(), "{} runs already", self.name);
+        self.process = Some(Process::start_unread(&self.name, self.binary, &self.args, &self.log)?);
         Ok(())
     }
 

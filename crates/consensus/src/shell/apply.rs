@@ -144,7 +144,13 @@ fn complete(
             }
             for (ticket, outcome) in entry.tickets.iter().zip(of_entry) {
                 let result = Ok(Done::Applied(outcome));
-                let completion = Completion { id: ticket.id, result, times: entry.times };
+                let completion = Completion {
+                    id: ticket.id,
+                    result,
+                    index: entry.index,
+                    commands: u32::try_from(entry.tickets.len()).unwrap_or(u32::MAX),
+                    times: entry.times,
+                };
                 match by_sink.iter_mut().find(|(sink, _)| *sink == ticket.sink) {
                     Some((_, completions)) => completions.push(completion),
                     None => by_sink.push((ticket.sink, vec![completion])),

@@ -6,3 +6,4 @@
 mod availability;
 mod command_line;
 mod correctness;
+mod observability;

@@ -1,0 +1,5 @@
+//! What a cluster tells of itself while it works, and that telling never gets in its way.
+
+mod logs;
+mod trace_sink;
+mod traces;
