@@ -5,17 +5,22 @@
 
 mod disk;
 mod groups;
+mod rocks;
+mod stages;
 
 use std::time::Duration;
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    Counter, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry,
 };
-use ringkv_consensus::Observer;
+use ringkv_consensus::{EntryTimes, Observer};
 use ringkv_proto::v1::ErrorCode;
 
 pub(crate) use disk::{DiskSeries, bytes_under};
 pub(crate) use groups::GroupSeries;
+pub(crate) use rocks::{Figures, RocksSeries};
+use stages::StageSeries;
 
 /// From 50 µs, doubling, to 6.5 s: a request that is answered sooner or later than that is out of
 /// the ordinary either way.
@@ -42,6 +47,15 @@ pub(crate) struct Metrics {
     snapshots_built: IntCounter,
     snapshots_received: IntCounter,
     streams: IntGauge,
+    pub(crate) stages: StageSeries,
+    apply: Histogram,
+    entries: IntCounter,
+    commands: IntCounter,
+    poller_busy: Counter,
+    snapshot_bytes_built: IntCounter,
+    snapshot_bytes_received: IntCounter,
+    records_damaged: IntCounter,
+    frames_damaged: IntCounter,
 }
 
 impl Metrics {
@@ -78,6 +92,26 @@ impl Metrics {
         };
         let streams = IntGauge::new("ringkv_kv_streams", "Open Kv streams.")?;
         registry.register(Box::new(streams.clone()))?;
+        let poller_busy = Counter::new(
+            "ringkv_raft_poller_busy_seconds_total",
+            "Time the poller thread spent on its turns, in seconds; 1 a second is all it has.",
+        )?;
+        registry.register(Box::new(poller_busy.clone()))?;
+        let by = |label: &str, name: &str, help: &str| -> prometheus::Result<IntCounterVec> {
+            let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
+        let snapshot_bytes = by(
+            "direction",
+            "ringkv_snapshot_bytes_total",
+            "Bytes of snapshots, built or received.",
+        )?;
+        let damaged = by(
+            "what",
+            "ringkv_checksum_mismatch_total",
+            "Stored records and peers' frames whose checksum was wrong; they are refused.",
+        )?;
         Ok(Self {
             latency: ["get", "put", "delete"].map(|op| latency.with_label_values(&[op])),
             writes_applied: writes_by_result.with_label_values(&["applied"]),
@@ -108,6 +142,24 @@ impl Metrics {
                 "Snapshots that arrived here whole.",
             )?,
             streams,
+            stages: StageSeries::register(registry)?,
+            apply: histogram(
+                "ringkv_storage_apply_seconds",
+                "Time to apply one batch of committed entries, in seconds.",
+            )?,
+            entries: counter(
+                "ringkv_raft_entries_total",
+                "Log entries applied here, as leader or follower.",
+            )?,
+            commands: counter(
+                "ringkv_raft_commands_total",
+                "Writes in the log entries applied here.",
+            )?,
+            poller_busy,
+            snapshot_bytes_built: snapshot_bytes.with_label_values(&["built"]),
+            snapshot_bytes_received: snapshot_bytes.with_label_values(&["received"]),
+            records_damaged: damaged.with_label_values(&["record"]),
+            frames_damaged: damaged.with_label_values(&["frame"]),
         })
     }
 
@@ -124,6 +176,16 @@ impl Metrics {
         }
     }
 
+    /// A stored record was damaged.
+    pub(crate) fn record_damaged(&self) {
+        self.records_damaged.inc();
+    }
+
+    /// For who knows of damaged frames: the engine counts them itself.
+    pub(crate) fn frames_damaged(&self) -> IntCounter {
+        self.frames_damaged.clone()
+    }
+
     /// A Kv stream was opened (1) or closed (-1).
     pub(crate) fn stream(&self, change: i64) {
         self.streams.add(change);
@@ -134,6 +196,20 @@ impl Observer for Metrics {
     fn fsync(&self, took: Duration, bytes: usize) {
         self.fsync.observe(took.as_secs_f64());
         self.fsync_bytes.inc_by(bytes as u64);
+    }
+
+    fn applied(&self, entries: usize, commands: usize, took: Duration) {
+        self.apply.observe(took.as_secs_f64());
+        self.entries.inc_by(entries as u64);
+        self.commands.inc_by(commands as u64);
+    }
+
+    fn entry(&self, times: &EntryTimes) {
+        self.stages.entry(times);
+    }
+
+    fn turn(&self, _inputs: usize, took: Duration) {
+        self.poller_busy.inc_by(took.as_secs_f64());
     }
 
     fn frame_dropped(&self, _bytes: usize) {
@@ -148,12 +224,14 @@ impl Observer for Metrics {
         self.flush.observe(took.as_secs_f64());
     }
 
-    fn snapshot_built(&self, _group: ringkv_topology::GroupId, _bytes: u64, _took: Duration) {
+    fn snapshot_built(&self, _group: ringkv_topology::GroupId, bytes: u64, _took: Duration) {
         self.snapshots_built.inc();
+        self.snapshot_bytes_built.inc_by(bytes);
     }
 
-    fn snapshot_received(&self, _group: ringkv_topology::GroupId, _bytes: u64) {
+    fn snapshot_received(&self, _group: ringkv_topology::GroupId, bytes: u64) {
         self.snapshots_received.inc();
+        self.snapshot_bytes_received.inc_by(bytes);
     }
 }
 

@@ -31,7 +31,7 @@ use crate::data_dir::{DataDir, OpenError};
 use crate::disk_watch::DiskWatch;
 use crate::identity::Identity;
 use crate::kv_service::{self, Spans};
-use crate::metrics::{DiskSeries, GroupSeries, Metrics};
+use crate::metrics::{DiskSeries, GroupSeries, Metrics, RocksSeries};
 use crate::placement_link::{PlacementClient, Registration};
 use open::Opened;
 use reconcile::Reconciler;
@@ -74,7 +74,6 @@ pub async fn serve(
     let registry = Registry::new();
     build_info::register(&registry, "storage-node")?;
     process::register(&registry)?;
-    DiskSeries::register(&registry, &config.data_dir)?;
     let health = Health::starting(["identity", "groups"]);
     let dir = Arc::new(take_directory(&config.data_dir).await?);
     let metrics_end = CancellationToken::new();
@@ -161,12 +160,15 @@ struct Node {
 
 impl Node {
     async fn serve(self, opened: Opened, stop: CancellationToken) -> anyhow::Result<()> {
-        let Opened { engine, reader } = opened;
+        let Opened { engine, reader, raft_figures, data_figures } = opened;
         let peers = Arc::new(Mutex::default());
         let (registry, handle) = (&self.start.registry, engine.handle());
-        GroupSeries::register(registry, handle, Arc::clone(&self.view), Arc::clone(&peers))?;
+        let (view, damaged) = (Arc::clone(&self.view), self.metrics.frames_damaged());
+        GroupSeries::register(registry, handle, view, Arc::clone(&peers), damaged)?;
+        RocksSeries::register(registry, raft_figures, data_figures)?;
         let streams_end = CancellationToken::new();
         let disk = DiskWatch::default();
+        DiskSeries::register(registry, &self.start.config.data_dir, disk.clone())?;
         let kv = Arc::new(kv_service::Context {
             engine: engine.handle(),
             reader,

@@ -42,6 +42,15 @@ impl RocksLog {
         Ok(log)
     }
 
+    /// RocksDB's numeric properties by name, 0 for one it does not know. Does not keep the log open.
+    pub fn figures(&self) -> impl Fn(&str) -> u64 + Send + Sync + use<> {
+        let db = Arc::downgrade(&self.db);
+        move |property| {
+            let value = db.upgrade().and_then(|db| db.property_value(property).ok()?);
+            value.and_then(|value| value.parse().ok()).unwrap_or(0)
+        }
+    }
+
     /// Refuses a log of another format; marks a new one.
     fn check_format(&self) -> Result<(), LogError> {
         let key = layout::format_key();

@@ -29,6 +29,7 @@ use super::stages::Stages;
 use crate::convert;
 use crate::machine::ReadError;
 use crate::metrics::Op;
+use crate::store::StoreError;
 
 /// Requests open on one stream; a gateway has many streams' worth of clients behind one of these,
 /// and more than this in the queue is more than a node does in 100 ms.
@@ -217,6 +218,8 @@ where
         let mut stages = Stages { arrived_us, entry, ..Stages::default() };
         if waiting.read.is_some() && completion.result.is_ok() {
             stages.ready_us = boot_us();
+            let took_us = stages.ready_us.saturating_sub(arrived_us);
+            self.context.metrics.stages.read_by_index(took_us);
         }
         let entry = waiting
             .traced
@@ -244,6 +247,7 @@ where
     fn read_by_lease(&mut self, mut waiting: Waiting, read: &Read) {
         let (arrived_us, ready_us) = (waiting.arrived_us, boot_us());
         let stages = Stages { arrived_us, ready_us, by_lease: true, ..Stages::default() };
+        self.context.metrics.stages.read_by_lease();
         let result = self.read(read, &waiting.traced);
         let traced = waiting.traced.take().map(|traced| (traced, None));
         self.reply(&waiting, stages, traced, result);
@@ -254,6 +258,9 @@ where
         let Read { group, slot, key, without_value } = read;
         let record = self.context.reader.get(*group, *slot, key, *without_value);
         if let Err(ReadError::Store(error)) = &record {
+            if matches!(error, StoreError::Damaged { .. }) {
+                self.context.metrics.record_damaged();
+            }
             let error: &dyn std::error::Error = error;
             let trace_id = spans::trace_id(traced);
             tracing::error!(trace_id, %group, %slot, error, "a record cannot be read");

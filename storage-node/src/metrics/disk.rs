@@ -5,20 +5,28 @@ use std::path::{Path, PathBuf};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGaugeVec, Opts, Registry};
+use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
+
+use crate::disk_watch::DiskWatch;
 
 /// The collector; walks three small directories at each scrape.
 pub(crate) struct DiskSeries {
     bytes: IntGaugeVec,
+    full: IntGauge,
     data_dir: PathBuf,
+    watch: DiskWatch,
 }
 
 impl DiskSeries {
-    /// Adds `ringkv_disk_bytes{kind}` to the registry.
+    /// Adds `ringkv_disk_bytes{kind}` and `ringkv_disk_full` to the registry.
     ///
     /// # Errors
-    /// The name is taken in this registry.
-    pub(crate) fn register(registry: &Registry, data_dir: &Path) -> prometheus::Result<()> {
+    /// A name is taken in this registry.
+    pub(crate) fn register(
+        registry: &Registry,
+        data_dir: &Path,
+        watch: DiskWatch,
+    ) -> prometheus::Result<()> {
         let bytes = IntGaugeVec::new(
             Opts::new(
                 "ringkv_disk_bytes",
@@ -27,10 +35,15 @@ impl DiskSeries {
             ),
             &["kind"],
         )?;
-        registry.register(Box::new(Self { bytes, data_dir: data_dir.to_owned() }))
+        let full = IntGauge::new(
+            "ringkv_disk_full",
+            "Whether puts are refused because the disk is nearly full: 1 yes, 0 no.",
+        )?;
+        registry.register(Box::new(Self { bytes, full, data_dir: data_dir.to_owned(), watch }))
     }
 
     fn refresh(&self) {
+        self.full.set(self.watch.is_full().into());
         for kind in ["raft", "data", "snapshots"] {
             self.set(kind, bytes_under(&self.data_dir.join(kind)).unwrap_or(0));
         }
@@ -47,12 +60,12 @@ impl DiskSeries {
 
 impl Collector for DiskSeries {
     fn desc(&self) -> Vec<&Desc> {
-        self.bytes.desc()
+        [self.bytes.desc(), self.full.desc()].concat()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         self.refresh();
-        self.bytes.collect()
+        [self.bytes.collect(), self.full.collect()].concat()
     }
 }
 

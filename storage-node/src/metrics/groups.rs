@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
-use ringkv_consensus::{GroupStatus, Handle, Role};
+use ringkv_consensus::{Counters, GroupStatus, Handle, Role};
 
 use crate::cluster_view::ClusterView;
 use crate::peer_health::PeerHealth;
@@ -32,9 +32,12 @@ pub(crate) struct GroupSeries {
     log_size: IntGaugeVec,
     committed: IntGaugeVec,
     epoch: GaugeVec,
-    groups: IntGauge,
+    groups: IntGaugeVec,
+    without_leader: IntGauge,
+    under_replicated: IntGauge,
+    apply_lag: IntGauge,
     leaders: IntGauge,
-    elections: IntCounter,
+    counted: [(IntCounter, fn(&Counters) -> u64); 5],
 }
 
 impl GroupSeries {
@@ -47,9 +50,13 @@ impl GroupSeries {
         engine: Handle,
         view: Arc<ClusterView>,
         peers: Arc<Mutex<PeerHealth>>,
+        frames_damaged: IntCounter,
     ) -> prometheus::Result<()> {
         let by = |labels: &[&str], name: &str, help: &str| {
             IntGaugeVec::new(Opts::new(name, help), labels)
+        };
+        let count = |name: &str, help: &str, read: fn(&Counters) -> u64| {
+            Ok::<_, prometheus::Error>((IntCounter::new(name, help)?, read))
         };
         registry.register(Box::new(Self {
             scrape: Mutex::new(()),
@@ -62,7 +69,7 @@ impl GroupSeries {
                 "Log entries a peer node's replica is behind the leader here.",
             )?,
             lag_max: IntGauge::new(
-                "ringkv_raft_replication_lag_max",
+                "ringkv_raft_log_lag_entries",
                 "Largest raft_replication_lag over all groups led here, in log entries.",
             )?,
             health: by(
@@ -86,12 +93,47 @@ impl GroupSeries {
                 Opts::new("ringkv_ring_epoch", "Epoch of the newest topology known."),
                 &["component"],
             )?,
-            groups: IntGauge::new("ringkv_raft_groups", "Groups with a replica here.")?,
-            leaders: IntGauge::new("ringkv_raft_leaders", "Groups led here.")?,
-            elections: IntCounter::new(
-                "ringkv_raft_elections_total",
-                "Elections that replicas here have stood for.",
+            groups: by(
+                &["state"],
+                "ringkv_raft_groups",
+                "Groups with a replica here, by its role: follower, candidate or leader.",
             )?,
+            without_leader: IntGauge::new(
+                "ringkv_raft_groups_without_leader",
+                "Groups with a replica here that knows of no leader.",
+            )?,
+            under_replicated: IntGauge::new(
+                "ringkv_raft_groups_under_replicated",
+                "Groups led here with a voter that has not answered lately.",
+            )?,
+            apply_lag: IntGauge::new(
+                "ringkv_raft_apply_lag_entries",
+                "Largest number of committed log entries not applied yet, over all groups here.",
+            )?,
+            leaders: IntGauge::new("ringkv_raft_leaders", "Groups led here.")?,
+            counted: [
+                count(
+                    "ringkv_raft_elections_total",
+                    "Elections that replicas here have stood for.",
+                    |counters| counters.elections,
+                )?,
+                count(
+                    "ringkv_raft_leader_changes_total",
+                    "Times that a replica here has learnt of another leader than before.",
+                    |counters| counters.leader_changes,
+                )?,
+                count(
+                    "ringkv_raft_compactions_total",
+                    "Times that the log of a group here was cut behind what is flushed.",
+                    |counters| counters.compactions,
+                )?,
+                count(
+                    "ringkv_raft_messages_dropped_total",
+                    "Raft messages dropped: for replicas that are not here, or no room for them.",
+                    |counters| counters.messages_dropped,
+                )?,
+                (frames_damaged, |counters| counters.frames_damaged),
+            ],
         }))
     }
 
@@ -109,12 +151,27 @@ impl GroupSeries {
         }
         let lags = status.iter().flat_map(|group| &group.peers).map(|peer| peer.lag_entries);
         self.lag_max.set(gauge(lags.max().unwrap_or(0)));
-        self.groups.set(gauge(status.len() as u64));
+        for (state, role) in
+            [("follower", Role::Follower), ("candidate", Role::Candidate), ("leader", Role::Leader)]
+        {
+            let groups = status.iter().filter(|group| group.role == role).count();
+            self.groups.with_label_values(&[state]).set(gauge(groups as u64));
+        }
+        let without = status.iter().filter(|group| group.leader.is_none()).count();
+        self.without_leader.set(gauge(without as u64));
+        let silent = |group: &&GroupStatus| {
+            group.peers.iter().any(|peer| peer.voter && !peer.recently_active)
+        };
+        self.under_replicated.set(gauge(status.iter().filter(silent).count() as u64));
+        let behind = |group: &GroupStatus| group.commit_index.saturating_sub(group.applied_index);
+        self.apply_lag.set(gauge(status.iter().map(behind).max().unwrap_or(0)));
         let leaders = status.iter().filter(|group| group.role == Role::Leader).count();
         self.leaders.set(gauge(leaders as u64));
         self.epoch.with_label_values(&["storage-node"]).set(self.view.epoch() as f64);
-        let elections = self.engine.counters().elections;
-        self.elections.inc_by(elections.saturating_sub(self.elections.get()));
+        let counters = self.engine.counters();
+        for (counter, read) in &self.counted {
+            counter.inc_by(read(&counters).saturating_sub(counter.get()));
+        }
     }
 
     fn show(&self, status: &GroupStatus) {
@@ -130,8 +187,10 @@ impl GroupSeries {
         }
     }
 
-    fn collectors(&self) -> [&dyn Collector; 11] {
-        [
+    fn collectors(&self) -> Vec<&dyn Collector> {
+        // The last counter is another collector's.
+        let counted = self.counted.iter().take(self.counted.len() - 1);
+        let gauges: [&dyn Collector; 13] = [
             &self.lag,
             &self.lag_max,
             &self.health,
@@ -142,8 +201,12 @@ impl GroupSeries {
             &self.epoch,
             &self.groups,
             &self.leaders,
-            &self.elections,
-        ]
+            &self.without_leader,
+            &self.under_replicated,
+            &self.apply_lag,
+        ];
+        let counters = counted.map(|(counter, _)| counter as &dyn Collector);
+        gauges.into_iter().chain(counters).collect()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::data_dir::DataDir;
 use crate::identity::Identity;
 use crate::machine::{KvMachine, Reader};
-use crate::metrics::Metrics;
+use crate::metrics::{Figures, Metrics};
 use crate::store::{RocksSettings, RocksStore};
 use crate::topology_file;
 
@@ -20,6 +20,8 @@ use crate::topology_file;
 pub(super) struct Opened {
     pub(super) engine: Engine,
     pub(super) reader: Reader<RocksStore>,
+    pub(super) raft_figures: Figures,
+    pub(super) data_figures: Figures,
 }
 
 /// The view that the directory's last topology gives; empty for a node that never had one.
@@ -71,6 +73,8 @@ pub(super) async fn open(
         let log = RocksLog::open(&dir.raft()).context("open the Raft log")?;
         let store = RocksStore::open(&dir.data(), &RocksSettings::default())
             .context("open the data store")?;
+        let raft_figures: Figures = Box::new(log.figures());
+        let data_figures: Figures = Box::new(store.figures());
         let machine = KvMachine::new(store).context("load the state machine")?;
         let reader = machine.reader();
         let mut settings = EngineConfig::new(identity.node, rand::random(), dir.path());
@@ -82,7 +86,7 @@ pub(super) async fn open(
             GrpcTransport::new(cluster, node, view as Arc<dyn AddressBook>, handle, runtime)
         })
         .context("start the engine")?;
-        Ok(Opened { engine, reader })
+        Ok(Opened { engine, reader, raft_figures, data_figures })
     };
     tokio::task::spawn_blocking(open).await.context("join the opening thread")?
 }

@@ -40,6 +40,21 @@ impl RocksStore {
         Ok(Self { inner: Arc::new(Inner { db, options }) })
     }
 
+    /// RocksDB's numeric properties by name, 0 for one it does not know. Does not keep the store
+    /// open.
+    pub(crate) fn figures(&self) -> impl Fn(&str) -> u64 + Send + Sync + use<> {
+        let inner = Arc::downgrade(&self.inner);
+        move |property| {
+            let inner = inner.upgrade();
+            inner.and_then(|inner| Self { inner }.figure(property)).unwrap_or(0)
+        }
+    }
+
+    /// A numeric property of RocksDB, if it knows it.
+    pub(crate) fn figure(&self, property: &str) -> Option<u64> {
+        self.inner.db.property_value(property).ok()??.parse().ok()
+    }
+
     /// Makes everything written so far durable. Blocks; writes go on beside it.
     ///
     /// # Errors

@@ -76,6 +76,7 @@ pub(crate) struct Group {
     /// The log batch that makes the replica's creation durable, until it is.
     creation: Option<u64>,
     seen: (Role, Term),
+    seen_leader: u64,
     /// Nodes of replicas that wrote to us and are not members as we know them.
     strangers: BTreeMap<ReplicaId, NodeId>,
 
@@ -131,6 +132,7 @@ impl Group {
             promised_ticks: 0,
             creation: None,
             seen: (Role::Follower, stored.hard_state.term),
+            seen_leader: 0,
             strangers: BTreeMap::new(),
             received: None,
             installing: None,
@@ -337,6 +339,11 @@ impl Group {
 
     /// Ends what cannot go on after a change of role or term.
     fn note_role(&mut self, out: &mut Out) {
+        let leader = self.raw.raft.leader_id;
+        if leader != 0 && leader != self.seen_leader {
+            self.seen_leader = leader;
+            out.counters.leader_changes += 1;
+        }
         let now = (self.role(), self.raw.raft.term);
         if now == self.seen {
             return;

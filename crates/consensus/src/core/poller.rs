@@ -42,6 +42,8 @@ pub enum StartError {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
     pub elections: u64,
+    /// A replica here has learnt of another leader than before.
+    pub leader_changes: u64,
     pub compactions: u64,
     pub snapshots_installed: u64,
     /// Messages for unknown groups, older replica ids or unknown nodes, and appends while too

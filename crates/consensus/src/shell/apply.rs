@@ -105,7 +105,8 @@ impl<M: StateMachine> Worker<M> {
         let outcomes = self.machine.apply(&batches).unwrap_or_else(|e| fatal(&e));
         let applied_us = boot_us();
         let observer = &self.handle.shared.observer;
-        observer.applied(commands, Duration::from_micros(applied_us - began_us));
+        let entries = batches.iter().map(|batch| batch.entries.len()).sum();
+        observer.applied(entries, commands, Duration::from_micros(applied_us - began_us));
         for times in batches.iter_mut().flat_map(|b| &mut b.entries).map(|entry| &mut entry.times) {
             if times.proposed_us > 0 {
                 (times.apply_began_us, times.applied_us) = (began_us, applied_us);

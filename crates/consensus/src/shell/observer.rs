@@ -11,8 +11,8 @@ pub trait Observer: Send + Sync + 'static {
     /// The log was written and synced; `bytes` of entries were in the batch.
     fn fsync(&self, _took: Duration, _bytes: usize) {}
 
-    /// The state machine took one write of so many commands.
-    fn applied(&self, _commands: usize, _took: Duration) {}
+    /// The state machine took one write of so many entries with so many commands.
+    fn applied(&self, _entries: usize, _commands: usize, _took: Duration) {}
 
     /// An entry that was proposed here is applied.
     fn entry(&self, _times: &EntryTimes) {}
