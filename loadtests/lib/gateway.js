@@ -26,7 +26,7 @@ const SHOWN_MAX = 2;
 
 /** Certainly without effect: 4xx, 503, 507. */
 const notApplied = new Counter('errors_not_applied');
-/** A write that may have applied: 504, or no answer at all. */
+/** Without a word on the outcome, so that a write may have applied: 504, or no answer at all. */
 const unknown = new Counter('errors_unknown');
 /** Wall clock at each answer; its span is the time that rates are counted over. */
 const clock = new Gauge('clock_ms');
