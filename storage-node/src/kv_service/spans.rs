@@ -76,15 +76,12 @@ impl Spans {
     /// Records a request and its stages.
     pub(super) fn end(&self, traced: Traced, end: End) {
         let wall = Wall::now();
-        let mut attributes = vec![
+        let attributes = vec![
             KeyValue::new("rpc.system", "grpc"),
             KeyValue::new("rpc.service", "ringkv.v1.Kv"),
             KeyValue::new("rpc.method", end.op.name()),
             KeyValue::new("ringkv.group", signed(traced.group)),
         ];
-        attributes.extend(
-            end.stages.timing().is_none().then(|| KeyValue::new("ringkv.reached_engine", false)),
-        );
         let times = wall.times(end.stages.arrived_us, end.stages.replied_us);
         let span = Span {
             parent: traced.parent,

@@ -1,11 +1,13 @@
 //! `ringkv dev`: ready line, temporary and kept data, taken ports, signals.
 
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ringkv_cluster_tests::{Gateway, Process, free_port, until_ok};
+use ringkv_cluster_tests::{Collector, Gateway, Process, free_port, until_ok};
 
 const READY: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(20);
@@ -19,12 +21,22 @@ struct Dev {
 impl Dev {
     /// Starts it with its files below `dir` and waits for its ready line.
     async fn start(dir: &Path, args: &[&str]) -> anyhow::Result<Self> {
+        Self::start_in(dir, args, &[]).await
+    }
+
+    /// As [`Dev::start`], with an environment.
+    async fn start_in(
+        dir: &Path,
+        args: &[&str],
+        environment: &[(&str, String)],
+    ) -> anyhow::Result<Self> {
         let args: Vec<String> = ["dev"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
         // A log of its own for every start, so that an old ready line is not taken for a new one.
         let number = std::fs::read_dir(dir)?.count();
         let log = dir.join(format!("dev-{number}.log"));
-        let tmp = [("TMPDIR", dir.as_os_str())];
-        let process = Process::start_with("dev", "ringkv", &args, &tmp, &log)?;
+        let mut variables = vec![("TMPDIR", dir.as_os_str())];
+        variables.extend(environment.iter().map(|(name, value)| (*name, OsStr::new(value))));
+        let process = Process::start_with("dev", "ringkv", &args, &variables, &log)?;
         let ready = until_ok("the ready line", READY, async || {
             let output = process.output()?;
             let line = output.strip_suffix('\n').with_context(|| {
@@ -119,5 +131,21 @@ async fn single_node_cluster_works() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let dev = Dev::start(dir.path(), &["--nodes=1", &listen()?]).await?;
     dev.gateway.put(b"key", "value").await?.expect(201)?;
+    dev.stop().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_service_of_one_process_traces_under_its_own_name() -> anyhow::Result<()> {
+    let (dir, collector) = (tempfile::tempdir()?, Collector::start()?);
+    let dev = Dev::start_in(dir.path(), &[&listen()?], &collector.environment()).await?;
+    dev.gateway.put(b"greeting", "hello").await?.expect(201)?;
+    until_ok("spans of each service", Duration::from_secs(10), async || {
+        let spans = collector.spans();
+        let services: BTreeSet<_> = spans.iter().map(|span| span.service.as_str()).collect();
+        let expected = ["ringkv-gateway", "ringkv-placement", "ringkv-storage-node"];
+        ensure!(services == BTreeSet::from(expected), "so far: {services:?}");
+        Ok(())
+    })
+    .await?;
     dev.stop().await
 }
