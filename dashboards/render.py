@@ -15,6 +15,7 @@ or, with a Prometheus that is there already:
 """
 
 import argparse
+import io
 import json
 import math
 import pathlib
@@ -29,6 +30,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.patches import FancyBboxPatch
+from PIL import Image
 
 HERE = pathlib.Path(__file__).parent
 OUT = HERE.parent / "docs" / "dashboards"
@@ -158,8 +160,13 @@ class Board:
                           fontsize=9.5, weight="bold")
             else:
                 self.panel(panel, *box)
-        self.figure.savefig(path, facecolor=PAGE, dpi=100)
+        whole = io.BytesIO()
+        self.figure.savefig(whole, facecolor=PAGE, dpi=100)
         plt.close(self.figure)
+        # 256 colours do for lines and text at half the bytes. Maximum coverage keeps the rare ones:
+        # a threshold is a few pixels.
+        palette = Image.open(whole).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE)
+        palette.save(path, optimize=True)
 
     def panel(self, panel, left, top, width, height):
         x, y, w, h = left + GAP / 2, top + GAP / 2, width - GAP, height - GAP

@@ -306,6 +306,15 @@ fn cluster() -> Row {
             )
             .bad(5.0)
             .see(GATEWAY),
+            question(
+                "Does somebody use an old map?",
+                Unit::Count,
+                "Epochs between the newest and the oldest topology in use. Requests then go to the \
+                 wrong node first.",
+            )
+            .query("max(ringkv_ring_epoch) - min(ringkv_ring_epoch)", "epochs apart")
+            .bad(1.0)
+            .see(PLACEMENT),
         ],
     }
 }
@@ -343,15 +352,6 @@ fn behind() -> Row {
             )
             .bad(50e6)
             .see(RAFT),
-            question(
-                "Does somebody use an old map?",
-                Unit::Count,
-                "Epochs between the newest and the oldest topology in use. Requests then go to the \
-                 wrong node first.",
-            )
-            .query("max(ringkv_ring_epoch) - min(ringkv_ring_epoch)", "epochs apart")
-            .bad(1.0)
-            .see(PLACEMENT),
         ],
     }
 }

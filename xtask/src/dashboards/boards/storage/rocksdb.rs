@@ -16,7 +16,8 @@ pub(super) fn stalls() -> Row {
                 "max by (instance, db) (ringkv_rocksdb_write_stopped{instance=~\"$node\"})",
                 "{{instance}} {{db}}",
             )
-            .bad(1.0),
+            .bad(1.0)
+            .wide(6),
             Panel::new(
                 Shape::Time,
                 "Writes slowed to",
@@ -27,7 +28,8 @@ pub(super) fn stalls() -> Row {
                 "max by (instance, db) (ringkv_rocksdb_delayed_write_rate_bytes{\
                      instance=~\"$node\"})",
                 "{{instance}} {{db}}",
-            ),
+            )
+            .wide(6),
             Panel::new(
                 Shape::Time,
                 "Bytes that wait for compaction",
@@ -40,7 +42,8 @@ pub(super) fn stalls() -> Row {
                 "{{instance}} {{db}}",
             )
             .warn(4e9)
-            .bad(32e9),
+            .bad(32e9)
+            .wide(6),
             Panel::new(
                 Shape::Time,
                 "Files in level 0",
@@ -53,7 +56,8 @@ pub(super) fn stalls() -> Row {
                 "{{instance}} {{db}}",
             )
             .warn(20.0)
-            .bad(36.0),
+            .bad(36.0)
+            .wide(6),
         ],
     }
 }
@@ -100,7 +104,8 @@ pub(super) fn contents() -> Row {
                 .query(
                     "max by (instance, db) (ringkv_rocksdb_memtable_bytes{instance=~\"$node\"})",
                     "{{instance}} {{db}}",
-                ),
+                )
+                .wide(12),
             Panel::new(
                 Shape::Time,
                 "Keys, estimated",
@@ -112,7 +117,8 @@ pub(super) fn contents() -> Row {
                 "sum by (instance) (ringkv_rocksdb_estimated_keys{db=\"data\", \
                      instance=~\"$node\"})",
                 "{{instance}}",
-            ),
+            )
+            .wide(12),
         ],
     }
 }
