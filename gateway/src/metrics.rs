@@ -130,8 +130,7 @@ impl Metrics {
         Ok(Self {
             requests,
             cells: (0..cells).map(|_| OnceLock::new()).collect(),
-            seconds: METHODS
-                .map(|method| pages.exemplars.of(seconds.with_label_values(&[method]))),
+            seconds: METHODS.map(|method| pages.exemplars.of(seconds.with_label_values(&[method]))),
             retries: RetryReason::ALL.map(|reason| retries.with_label_values(&[reason.slug()])),
             shed: SHEDS.map(|reason| shed.with_label_values(&[reason])),
             outcomes: OUTCOMES.map(|outcome| outcomes.with_label_values(&[outcome.slug()])),
@@ -143,7 +142,10 @@ impl Metrics {
                 "ringkv_gateway_response_bytes_total",
                 "Bytes of values given out.",
             )?,
-            in_flight: gauge("ringkv_gateway_in_flight", "Key requests that wait for their answer.")?,
+            in_flight: gauge(
+                "ringkv_gateway_in_flight",
+                "Key requests that wait for their answer.",
+            )?,
             connections: gauge("ringkv_gateway_connections", "Open client connections.")?,
             epoch: epoch.with_label_values(&["gateway"]),
         })

@@ -115,9 +115,10 @@ impl Metrics {
             self.nodes.with_label_values(&[name]).inc();
         }
         // A replaced node is never heard of again.
-        let lacking = topology.groups.values().filter(|group| {
-            group.replicas.iter().any(|replica| !alive.contains(&replica.node))
-        });
+        let lacking = topology
+            .groups
+            .values()
+            .filter(|group| group.replicas.iter().any(|replica| !alive.contains(&replica.node)));
         self.under_replicated.set(signed(lacking.count() as u64));
     }
 

@@ -69,7 +69,8 @@ impl Exemplars {
     pub(crate) fn get(&self, family: &str, labels: &[LabelPair]) -> Vec<Option<Exemplar>> {
         let series = self.series.lock();
         let found = series.iter().find(|one| one.family == family && one.labels == labels);
-        found.map_or_else(Vec::new, |one| one.buckets.last.iter().map(|last| *last.lock()).collect())
+        found
+            .map_or_else(Vec::new, |one| one.buckets.last.iter().map(|last| *last.lock()).collect())
     }
 }
 

@@ -37,7 +37,8 @@ pub(super) async fn put(
     let user_named_it = options.request_id.is_some();
     let max = service.value_bytes_max();
     let mut share = service.bodies.share();
-    let value = body::read(incoming, max, limits.body_timeout, &mut share, &service.metrics).await?;
+    let value =
+        body::read(incoming, max, limits.body_timeout, &mut share, &service.metrics).await?;
     let written = service.client.put(target.key.clone(), value, options).await;
     trace.timed(timing(&written));
     let written = written.map_err(|error| Problem::from_client(error, user_named_it))?;

@@ -92,7 +92,8 @@ async fn the_metrics_tell_which_nodes_there_is_no_connection_to() {
         }
     };
     let shown = tokio::time::timeout(PATIENCE, shown).await.expect("the new node is shown");
-    let node = |node: u8, value: u8| format!("ringkv_gateway_node_connected{{node=\"{node}\"}} {value}");
+    let node =
+        |node: u8, value: u8| format!("ringkv_gateway_node_connected{{node=\"{node}\"}} {value}");
     assert_eq!(shown, [node(1, 1), node(2, 0)]);
 }
 

@@ -25,9 +25,8 @@ pub(super) struct RingSeries {
 
 impl RingSeries {
     pub(super) fn new() -> prometheus::Result<Self> {
-        let by = |label: &str, name: &str, help: &str| {
-            IntGaugeVec::new(Opts::new(name, help), &[label])
-        };
+        let by =
+            |label: &str, name: &str, help: &str| IntGaugeVec::new(Opts::new(name, help), &[label]);
         let share = Opts::new(
             "ringkv_ring_share_ratio",
             "Share of all slots' replicas that a storage node holds, 0 to 1.",
@@ -91,14 +90,7 @@ impl RingSeries {
     }
 
     pub(super) fn families(&self) -> [&dyn Collector; 6] {
-        [
-            &self.epoch,
-            &self.formed,
-            &self.groups,
-            &self.slots,
-            &self.share,
-            &self.zone_replicas,
-        ]
+        [&self.epoch, &self.formed, &self.groups, &self.slots, &self.share, &self.zone_replicas]
     }
 }
 

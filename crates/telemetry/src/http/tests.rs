@@ -46,7 +46,8 @@ async fn readiness_follows_the_health_and_names_the_reason() {
 #[tokio::test]
 async fn a_scraper_gets_the_format_it_asks_for() {
     let (address, ..) = started(&Health::default());
-    let asked = "GET /metrics HTTP/1.1\r\naccept: application/openmetrics-text;version=1.0.0,*/*;q=0.1";
+    let asked =
+        "GET /metrics HTTP/1.1\r\naccept: application/openmetrics-text;version=1.0.0,*/*;q=0.1";
     let page = raw(address, asked).await;
     assert!(page.contains("content-type: application/openmetrics-text; version=1.0.0;"), "{page}");
     assert!(page.ends_with("\n# EOF\n"), "{page}");

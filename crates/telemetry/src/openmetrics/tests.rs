@@ -28,9 +28,11 @@ fn every_kind_of_series_is_read_back() {
     gauge.set(-7);
     let requests = requests();
     requests.with_label_values(&["GET"]).observe(0.7);
-    for collector in
-        [Box::new(counters) as Box<dyn prometheus::core::Collector>, Box::new(gauge), Box::new(requests)]
-    {
+    for collector in [
+        Box::new(counters) as Box<dyn prometheus::core::Collector>,
+        Box::new(gauge),
+        Box::new(requests),
+    ] {
         registry.register(collector).unwrap();
     }
     let families = page(&registry, &Exemplars::default());

@@ -189,7 +189,10 @@ impl Family {
             let sum = samples.next().filter(|one| one.ending == "_sum");
             sum.ok_or("a histogram without its sum")?;
             let count = samples.next().filter(|one| one.ending == "_count");
-            check(count.is_some_and(|count| count.value == below), "the count is not that of +Inf")?;
+            check(
+                count.is_some_and(|count| count.value == below),
+                "the count is not that of +Inf",
+            )?;
         }
         Ok(())
     }

@@ -120,9 +120,10 @@ async fn figures_are_right(cluster: &Cluster) -> anyhow::Result<()> {
 }
 
 async fn exemplars_lead_to_the_trace(cluster: &Cluster) -> anyhow::Result<()> {
-    for (component, metric) in
-        [("gateway", "ringkv_gateway_request_seconds"), ("storage-node", "raft_request_latency_seconds")]
-    {
+    for (component, metric) in [
+        ("gateway", "ringkv_gateway_request_seconds"),
+        ("storage-node", "raft_request_latency_seconds"),
+    ] {
         let pages = pages(cluster, component, "application/openmetrics-text").await?;
         ensure!(pages.iter().all(|page| page.ends_with("\n# EOF\n")), "no end: {pages:?}");
         let exemplar = format!(" # {{trace_id=\"{TRACE}\"}} ");
