@@ -1,8 +1,9 @@
 //! A traced call: what its node is told of the trace, and what its owner hears of its attempts.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use ringkv_client::fake::{FakeCluster, Step, TIMING};
 use ringkv_client::{
     Attempt, CallTrace, Client, ClientConfig, GetOptions, Observer, PutOptions, RetryReason, Timing,
@@ -14,13 +15,13 @@ struct Heard(Mutex<Vec<Attempt>>);
 
 impl Observer for Heard {
     fn attempt(&self, attempt: &Attempt) {
-        self.0.lock().unwrap().push(attempt.clone());
+        self.0.lock().push(attempt.clone());
     }
 }
 
 impl Heard {
     fn attempts(&self) -> Vec<Attempt> {
-        self.0.lock().unwrap().clone()
+        self.0.lock().clone()
     }
 }
 
@@ -35,7 +36,7 @@ async fn cluster() -> (FakeCluster, Client, Arc<Heard>) {
     let mut config = ClientConfig::new(fake.placement());
     config.observer = Arc::clone(&heard) as _;
     let client = Client::connect(config);
-    client.ready(Duration::from_secs(5)).await.unwrap();
+    client.ready(Duration::from_secs(5)).await.expect("the fake cluster is formed");
     (fake, client, heard)
 }
 

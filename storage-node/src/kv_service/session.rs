@@ -219,7 +219,7 @@ where
         if waiting.read.is_some() && completion.result.is_ok() {
             stages.ready_us = boot_us();
             let took_us = stages.ready_us.saturating_sub(arrived_us);
-            self.context.metrics.stages.read_by_index(took_us);
+            self.context.metrics.engine.stages.read_by_index(took_us);
         }
         let entry = waiting
             .traced
@@ -247,7 +247,7 @@ where
     fn read_by_lease(&mut self, mut waiting: Waiting, read: &Read) {
         let (arrived_us, ready_us) = (waiting.arrived_us, boot_us());
         let stages = Stages { arrived_us, ready_us, by_lease: true, ..Stages::default() };
-        self.context.metrics.stages.read_by_lease();
+        self.context.metrics.engine.stages.read_by_lease();
         let result = self.read(read, &waiting.traced);
         let traced = waiting.traced.take().map(|traced| (traced, None));
         self.reply(&waiting, stages, traced, result);

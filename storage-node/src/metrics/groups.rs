@@ -7,8 +7,8 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
-use ringkv_consensus::{Counters, GroupStatus, Handle, Role};
+use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts, Registry};
+use ringkv_consensus::{GroupStatus, Handle, Role};
 use ringkv_raft_metrics::RaftSeries;
 
 use crate::cluster_view::ClusterView;
@@ -30,7 +30,6 @@ pub(crate) struct GroupSeries {
     under_replicated: IntGauge,
     apply_lag: IntGauge,
     leaders: IntGauge,
-    counted: [(IntCounter, fn(&Counters) -> u64); 5],
 }
 
 impl GroupSeries {
@@ -43,13 +42,9 @@ impl GroupSeries {
         engine: Handle,
         view: Arc<ClusterView>,
         peers: Arc<Mutex<PeerHealth>>,
-        frames_damaged: IntCounter,
     ) -> prometheus::Result<()> {
         let by = |labels: &[&str], name: &str, help: &str| {
             IntGaugeVec::new(Opts::new(name, help), labels)
-        };
-        let count = |name: &str, help: &str, read: fn(&Counters) -> u64| {
-            Ok::<_, prometheus::Error>((IntCounter::new(name, help)?, read))
         };
         registry.register(Box::new(Self {
             scrape: Mutex::new(()),
@@ -88,29 +83,6 @@ impl GroupSeries {
                 "Largest number of committed log entries not applied yet, over all groups here.",
             )?,
             leaders: IntGauge::new("ringkv_raft_leaders", "Groups led here.")?,
-            counted: [
-                count(
-                    "ringkv_raft_elections_total",
-                    "Elections that replicas here have stood for.",
-                    |counters| counters.elections,
-                )?,
-                count(
-                    "ringkv_raft_leader_changes_total",
-                    "Times that a replica here has learnt of another leader than before.",
-                    |counters| counters.leader_changes,
-                )?,
-                count(
-                    "ringkv_raft_compactions_total",
-                    "Times that the log of a group here was cut behind what is flushed.",
-                    |counters| counters.compactions,
-                )?,
-                count(
-                    "ringkv_raft_messages_dropped_total",
-                    "Raft messages dropped: for replicas that are not here, or no room for them.",
-                    |counters| counters.messages_dropped,
-                )?,
-                (frames_damaged, |counters| counters.frames_damaged),
-            ],
         }))
     }
 
@@ -139,16 +111,10 @@ impl GroupSeries {
         let leaders = status.iter().filter(|group| group.role == Role::Leader).count();
         self.leaders.set(gauge(leaders as u64));
         self.epoch.with_label_values(&["storage-node"]).set(self.view.epoch() as f64);
-        let counters = self.engine.counters();
-        for (counter, read) in &self.counted {
-            counter.inc_by(read(&counters).saturating_sub(counter.get()));
-        }
     }
 
-    fn collectors(&self) -> Vec<&dyn Collector> {
-        // The last counter is another collector's.
-        let counted = self.counted.iter().take(self.counted.len() - 1);
-        let gauges: [&dyn Collector; 9] = [
+    fn collectors(&self) -> [&dyn Collector; 9] {
+        [
             &self.of_groups,
             &self.lag_max,
             &self.health,
@@ -158,9 +124,7 @@ impl GroupSeries {
             &self.without_leader,
             &self.under_replicated,
             &self.apply_lag,
-        ];
-        let counters = counted.map(|(counter, _)| counter as &dyn Collector);
-        gauges.into_iter().chain(counters).collect()
+        ]
     }
 }
 

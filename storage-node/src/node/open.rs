@@ -66,7 +66,8 @@ pub(super) async fn open(
     view: &Arc<ClusterView>,
     metrics: &Arc<Metrics>,
 ) -> anyhow::Result<Opened> {
-    let (dir, view, metrics) = (Arc::clone(dir), Arc::clone(view), Arc::clone(metrics));
+    let (dir, view) = (Arc::clone(dir), Arc::clone(view));
+    let observer = Arc::clone(&metrics.engine);
     let log_entries_max = config.log_entries_max;
     let runtime = tokio::runtime::Handle::current();
     let open = move || {
@@ -82,7 +83,7 @@ pub(super) async fn open(
         settings.poller.log_entries_max = log_entries_max;
         settings.poller.log_entries_kept = settings.poller.log_entries_kept.min(log_entries_max);
         let Identity { cluster, node } = identity;
-        let engine = Engine::start(settings, log, machine, metrics, |handle| {
+        let engine = Engine::start(settings, log, machine, observer, |handle| {
             GrpcTransport::new(cluster, node, view as Arc<dyn AddressBook>, handle, runtime)
         })
         .context("start the engine")?;

@@ -86,16 +86,18 @@ async fn one_trace_leads_from_the_client_through_every_stage() -> anyhow::Result
     let collector = Collector::start()?;
     run(shape(&collector), async |cluster| {
         let gateway = &cluster.clients()?[0];
+        // The gateway learns who leads: a first attempt may be turned away.
+        traced(gateway, "PUT", CANARY, "00").await?.1.expect(201)?;
         let (trace, answer) = traced(gateway, "PUT", CANARY, "01").await?;
         ensure!(answer.header("kv-trace-id") == trace, "{:?}", answer.headers);
         ensure!(answer.header("traceparent").contains(&trace), "{:?}", answer.headers);
         for stage in ["raft;dur=", "apply;dur=", "total;dur="] {
             ensure!(answer.header("server-timing").contains(stage), "{:?}", answer.headers);
         }
-        answer.expect(201)?;
+        answer.expect(204)?;
         let spans = spans_of(&collector, &trace, |spans| {
-            spans.iter().any(|s| s.name == "apply")
-                && spans.iter().any(|s| s.name == "PUT /kv/{key}")
+            let of = |name: &str| spans.iter().filter(|span| span.name == name).count();
+            of("apply") == 1 && of("PUT /kv/{key}") == 1 && of("ringkv.v1.Kv/Put") == 2
         })
         .await?;
         let mut stages = check_path(&spans, "PUT", "ringkv.v1.Kv/Put")?;
@@ -128,7 +130,8 @@ async fn one_trace_leads_from_the_client_through_every_stage() -> anyhow::Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_of_one_entry_link_to_it_and_it_to_them() -> anyhow::Result<()> {
-    const WRITES: usize = 200;
+    // A span takes 128 links at most (OTEL_SPAN_LINK_COUNT_LIMIT).
+    const WRITES: usize = 100;
     let collector = Collector::start()?;
     run(shape(&collector), async |cluster| {
         let gateway = &cluster.clients()?[0];
