@@ -35,14 +35,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use prometheus::Registry;
 use ringkv_client::{Client, ClientConfig};
 use ringkv_telemetry::health::Health;
+use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::{self as traces, Tracer};
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Args, Config, InvalidConfig};
 
+use limits::Allowance;
 use metrics::Metrics;
 use observer::ClientObserver;
 use service::{Parts, Service};
@@ -77,15 +78,13 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     tracing::info!(?config, "gateway starts");
-    let registry = Registry::new();
-    let metrics = Arc::new(Metrics::register(&registry).context("register the metrics")?);
-    ringkv_telemetry::build_info::register(&registry, "gateway")?;
-    ringkv_telemetry::process::register(&registry)?;
+    let health = Health::starting([TOPOLOGY]);
+    let pages = OperatorPages::new("gateway", health.clone()).context("register the metrics")?;
+    let metrics = Arc::new(Metrics::register(&pages).context("register the metrics")?);
     let instance = traces::instance(&listeners.http);
     let service = traces::Service { name: "ringkv-gateway", instance, attributes: Vec::new() };
     let tracer = Tracer::start(&config.trace, service)?;
-    tracer.register(&registry)?;
-    let health = Health::starting([TOPOLOGY]);
+    tracer.register(&pages.registry)?;
     let client = Client::connect(ClientConfig {
         timeout: config.limits.timeout_default,
         in_flight_max: config.limits.requests_max,
@@ -97,8 +96,10 @@ pub async fn serve(
         ..ClientConfig::new(config.placement.clone())
     });
     let watching = tokio::spawn(ready_once_formed(client.clone(), health.clone()));
-    let parts = Parts { client, metrics, tracer: tracer.clone() };
-    let service = Arc::new(Service::new(&config, parts, registry, health.clone()));
+    let bodies = Arc::new(Allowance::new(config.limits.body_bytes_in_all_max));
+    metrics::register_scraped(&pages.registry, &config.limits, &bodies, &client)?;
+    let parts = Parts { client, metrics, tracer: tracer.clone(), bodies };
+    let service = Arc::new(Service::new(&config, parts, pages));
     let served = server::serve(listeners.http, service, &config, &shutdown, || {
         health.unready(SHUTDOWN, "stopping");
     })

@@ -1,17 +1,24 @@
 //! The gateway's own series, resolved before the first request.
 //!
-//! A request costs two atomic additions here: no label is looked up or formatted on its way.
+//! A request costs some atomic additions here: no label is looked up or formatted on its way. What
+//! is known anyway is read when a scrape asks (`metrics/scraped`).
+
+mod scraped;
 
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::StatusCode;
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
 };
-use ringkv_client::{Observer, RetryReason};
+use ringkv_client::{Observer, Outcome, RetryReason};
+use ringkv_telemetry::exemplars::ExemplarHistogram;
+use ringkv_telemetry::pages::OperatorPages;
+use ringkv_telemetry::trace::TraceId;
 use ringkv_topology::Epoch;
+
+pub(crate) use scraped::register as register_scraped;
 
 /// Bounds of the request-time buckets, in seconds: a quarter of a millisecond to the longest
 /// deadline.
@@ -42,60 +49,104 @@ pub(crate) enum Method {
     Other,
 }
 
+/// What a request was refused for before anything was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shed {
+    Requests,
+    BodyBytes,
+    Connections,
+}
+
 const ROUTES: [&str; 3] = ["kv", "page", "unknown"];
 const METHODS: [&str; 5] = ["GET", "HEAD", "PUT", "DELETE", "other"];
+const SHEDS: [&str; 3] = ["requests", "body_bytes", "connections"];
+const OUTCOMES: [Outcome; 3] = [Outcome::Applied, Outcome::NotApplied, Outcome::Unknown];
 
 pub(crate) struct Metrics {
     requests: IntCounterVec,
     /// The counters of `requests` met so far, by route, method and status.
     cells: Vec<OnceLock<IntCounter>>,
-    seconds: [Histogram; METHODS.len()],
+    seconds: [ExemplarHistogram; METHODS.len()],
     retries: [IntCounter; RetryReason::ALL.len()],
+    shed: [IntCounter; SHEDS.len()],
+    outcomes: [IntCounter; OUTCOMES.len()],
+    request_bytes: IntCounter,
+    response_bytes: IntCounter,
     pub(crate) in_flight: IntGauge,
     pub(crate) connections: IntGauge,
     epoch: IntGauge,
 }
 
 impl Metrics {
-    /// Creates and registers all series.
-    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let requests = IntCounterVec::new(
-            Opts::new("ringkv_gateway_requests_total", "Requests answered."),
+    /// Makes the series and adds them to the pages.
+    ///
+    /// # Errors
+    /// A name is taken in this registry.
+    pub(crate) fn register(pages: &OperatorPages) -> prometheus::Result<Self> {
+        let registry = &pages.registry;
+        let counters = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<_> {
+            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            Ok(counters)
+        };
+        let counter = |name: &str, help: &str| -> prometheus::Result<_> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let gauge = |name: &str, help: &str| -> prometheus::Result<_> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let requests = counters(
+            "ringkv_gateway_requests_total",
+            "Requests answered, by route, method and status.",
             &["route", "method", "code"],
         )?;
-        let seconds = HistogramVec::new(
-            HistogramOpts::new(
-                "ringkv_gateway_request_seconds",
-                "Time from a key request's head to its answer's head, in seconds.",
-            )
-            .buckets(BUCKETS.to_vec()),
-            &["method"],
-        )?;
-        let retries = IntCounterVec::new(
-            Opts::new("ringkv_gateway_retries_total", "Attempts that were followed by another."),
+        let retries = counters(
+            "ringkv_gateway_retries_total",
+            "Attempts that were followed by another.",
             &["reason"],
         )?;
-        let in_flight =
-            IntGauge::new("ringkv_gateway_in_flight", "Key requests that wait for their answer.")?;
-        let connections = IntGauge::new("ringkv_gateway_connections", "Open client connections.")?;
+        let shed = counters(
+            "ringkv_gateway_shed_total",
+            "Requests and connections refused because a bound of this gateway was reached.",
+            &["reason"],
+        )?;
+        let outcomes = counters(
+            "ringkv_gateway_outcomes_total",
+            "Writes answered, by whether they applied as far as the answer could say.",
+            &["outcome"],
+        )?;
+        let seconds = seconds()?;
+        registry.register(Box::new(seconds.clone()))?;
         let epoch = IntGaugeVec::new(
             Opts::new("ringkv_ring_epoch", "Epoch of the topology in use."),
             &["component"],
         )?;
-        registry.register(Box::new(requests.clone()))?;
-        registry.register(Box::new(seconds.clone()))?;
-        registry.register(Box::new(retries.clone()))?;
-        registry.register(Box::new(in_flight.clone()))?;
-        registry.register(Box::new(connections.clone()))?;
         registry.register(Box::new(epoch.clone()))?;
         let cells = ROUTES.len() * METHODS.len() * STATUSES.len();
         Ok(Self {
             requests,
             cells: (0..cells).map(|_| OnceLock::new()).collect(),
-            seconds: METHODS.map(|method| seconds.with_label_values(&[method])),
+            seconds: METHODS.map(|method| pages.exemplars.of(seconds.with_label_values(&[method]))),
             retries: RetryReason::ALL.map(|reason| retries.with_label_values(&[reason.slug()])),
-            in_flight,
-            connections,
+            shed: SHEDS.map(|reason| shed.with_label_values(&[reason])),
+            outcomes: OUTCOMES.map(|outcome| outcomes.with_label_values(&[outcome.slug()])),
+            request_bytes: counter(
+                "ringkv_gateway_request_bytes_total",
+                "Bytes of values taken in.",
+            )?,
+            response_bytes: counter(
+                "ringkv_gateway_response_bytes_total",
+                "Bytes of values given out.",
+            )?,
+            in_flight: gauge(
+                "ringkv_gateway_in_flight",
+                "Key requests that wait for their answer.",
+            )?,
+            connections: gauge("ringkv_gateway_connections", "Open client connections.")?,
             epoch: epoch.with_label_values(&["gateway"]),
         })
     }
@@ -113,10 +164,38 @@ impl Metrics {
             .inc();
     }
 
-    /// Notes how long a key request took.
-    pub(crate) fn took(&self, method: Method, time: Duration) {
-        self.seconds[method as usize].observe(time.as_secs_f64());
+    /// Notes how long a key request took; `trace` only of a traced one.
+    pub(crate) fn took(&self, method: Method, time: Duration, trace: Option<TraceId>) {
+        self.seconds[method as usize].observe(time.as_secs_f64(), trace);
     }
+
+    /// Refused for want of room.
+    pub(crate) fn shed(&self, what: Shed) {
+        self.shed[what as usize].inc();
+    }
+
+    /// Counts what became of a write.
+    pub(crate) fn outcome(&self, outcome: Outcome) {
+        self.outcomes[outcome as usize].inc();
+    }
+
+    /// A value came in whole.
+    pub(crate) fn value_in(&self, bytes: usize) {
+        self.request_bytes.inc_by(bytes as u64);
+    }
+
+    /// A value goes out.
+    pub(crate) fn value_out(&self, bytes: usize) {
+        self.response_bytes.inc_by(bytes as u64);
+    }
+}
+
+fn seconds() -> prometheus::Result<HistogramVec> {
+    let options = HistogramOpts::new(
+        "ringkv_gateway_request_seconds",
+        "Time from a key request's head to its answer's head, in seconds.",
+    );
+    HistogramVec::new(options.buckets(BUCKETS.to_vec()), &["method"])
 }
 
 fn code_of(status: StatusCode) -> usize {
@@ -174,8 +253,7 @@ mod tests {
 
     #[test]
     fn an_answer_counts_under_its_own_labels_and_an_odd_status_under_its_class() {
-        let registry = Registry::new();
-        let metrics = Metrics::register(&registry).unwrap();
+        let metrics = Metrics::register(&OperatorPages::default()).unwrap();
         metrics.answered(Route::Kv, Method::Put, StatusCode::CREATED);
         metrics.answered(Route::Kv, Method::Put, StatusCode::CREATED);
         metrics.answered(Route::Page, Method::Other, StatusCode::IM_A_TEAPOT);
@@ -186,9 +264,12 @@ mod tests {
     }
 
     #[test]
-    fn every_retry_reason_has_its_place() {
+    fn every_retry_reason_and_outcome_has_its_place() {
         for (place, reason) in RetryReason::ALL.into_iter().enumerate() {
             assert_eq!(place, reason as usize);
+        }
+        for (place, outcome) in OUTCOMES.into_iter().enumerate() {
+            assert_eq!(place, outcome as usize);
         }
     }
 }

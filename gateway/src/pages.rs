@@ -11,10 +11,9 @@ use axum::error_handling::HandleErrorLayer;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
-use http::{HeaderValue, StatusCode, Uri, header};
-use prometheus::Registry;
+use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use ringkv_client::Client;
-use ringkv_telemetry::health::Health;
+use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::TraceId;
 use serde_json::json;
 use tower::{BoxError, ServiceBuilder};
@@ -34,8 +33,7 @@ pub(crate) const METHODS: &str = "GET, HEAD";
 pub(crate) struct Pages {
     pub(crate) client: Client,
     pub(crate) limits: Limits,
-    pub(crate) registry: Registry,
-    pub(crate) health: Health,
+    pub(crate) operator: OperatorPages,
 }
 
 type Shown = State<Arc<Pages>>;
@@ -88,7 +86,7 @@ async fn limits(State(pages): Shown) -> Response {
 }
 
 async fn live(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response {
-    match pages.health.live() {
+    match pages.operator.health.live() {
         Ok(()) => "ok\n".into_response(),
         Err(reason) => {
             Problem::new(Kind::NotReady, reason).into_reply(uri.path(), id).into_response()
@@ -97,7 +95,7 @@ async fn live(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response 
 }
 
 async fn ready(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response {
-    match pages.health.readiness() {
+    match pages.operator.health.readiness() {
         Ok(()) => "ok\n".into_response(),
         Err(reasons) => {
             let detail = reasons.join("; ");
@@ -106,8 +104,13 @@ async fn ready(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response
     }
 }
 
-async fn metrics(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response {
-    match ringkv_telemetry::http::answer(uri.path(), &pages.registry, &pages.health) {
+async fn metrics(
+    State(pages): Shown,
+    Extension(id): Traced,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Response {
+    match pages.operator.answer(uri.path(), &headers) {
         Some(answer) => answer.map(axum::body::Body::from),
         None => Problem::route().into_reply(uri.path(), id).into_response(),
     }

@@ -202,6 +202,11 @@ impl Problem {
         self.kind
     }
 
+    /// Whether the request applied all the same.
+    pub(crate) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
     /// The detail, for the log.
     pub(crate) fn detail(&self) -> &str {
         &self.detail

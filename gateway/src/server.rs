@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::metrics::Shed;
 use crate::service::Service;
 use io::GuardedIo;
 
@@ -122,6 +123,7 @@ async fn accept(
             }
         };
         let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            connections.service.metrics.shed(Shed::Connections);
             refuse(&stream);
             continue;
         };

@@ -9,16 +9,16 @@ use std::sync::Arc;
 use http::{HeaderMap, Request};
 use http_body_util::Either;
 use hyper::body::Incoming;
-use prometheus::{IntGauge, Registry};
-use ringkv_client::Client;
-use ringkv_telemetry::health::Health;
+use prometheus::IntGauge;
+use ringkv_client::{Client, Outcome};
+use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::{TraceId, Tracer};
 use tower::ServiceExt as _;
 
 use crate::config::Config;
 use crate::kv;
 use crate::limits::{Allowance, Limits};
-use crate::metrics::{Method, Metrics, Route};
+use crate::metrics::{Method, Metrics, Route, Shed};
 use crate::pages::{self, Pages};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
@@ -33,7 +33,7 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
     /// Bytes of request bodies held.
-    pub(crate) bodies: Allowance,
+    pub(crate) bodies: Arc<Allowance>,
     tracer: Tracer,
     requests: Allowance,
     pages: axum::Router,
@@ -44,16 +44,17 @@ pub(crate) struct Parts {
     pub(crate) client: Client,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tracer: Tracer,
+    pub(crate) bodies: Arc<Allowance>,
 }
 
 impl Service {
-    pub(crate) fn new(config: &Config, parts: Parts, registry: Registry, health: Health) -> Self {
-        let Parts { client, metrics, tracer } = parts;
+    pub(crate) fn new(config: &Config, parts: Parts, operator: OperatorPages) -> Self {
+        let Parts { client, metrics, tracer, bodies } = parts;
         let limits = config.limits.clone();
-        let pages = Pages { client: client.clone(), limits: limits.clone(), registry, health };
+        let pages = Pages { client: client.clone(), limits: limits.clone(), operator };
         Self {
             client,
-            bodies: Allowance::new(limits.body_bytes_in_all_max),
+            bodies,
             requests: Allowance::new(limits.requests_max),
             limits,
             metrics,
@@ -86,13 +87,17 @@ impl Service {
             Ok(_share) => kv::handle(self, place, request, &mut trace).await,
             Err(problem) => Err(problem),
         };
-        let id = trace.id();
+        if matches!(method, Method::Put | Method::Delete) {
+            let outcome = answered.as_ref().map_or_else(Problem::outcome, |_| Outcome::Applied);
+            self.metrics.outcome(outcome);
+        }
+        let (id, sampled) = (trace.id(), trace.sampled_id());
         let mut reply = answered.unwrap_or_else(|problem| {
             log(&problem, id);
             problem.into_reply(instance(uri.path()), id)
         });
         let took = trace.finish(&mut reply);
-        self.metrics.took(method, took);
+        self.metrics.took(method, took, sampled);
         tracing::debug!(?method, status = reply.status().as_u16(), ?took, trace_id = %id, "key");
         reply
     }
@@ -100,6 +105,7 @@ impl Service {
     fn admit(&self, headers: &HeaderMap) -> Result<crate::limits::Share<'_>, Problem> {
         check_size(headers, &self.limits)?;
         self.requests.take(1).ok_or_else(|| {
+            self.metrics.shed(Shed::Requests);
             Problem::new(Kind::Overloaded, "too many requests are open at this gateway")
         })
     }

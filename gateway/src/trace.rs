@@ -76,6 +76,11 @@ impl<'a> RequestTrace<'a> {
         self.id
     }
 
+    /// The id, of a request whose spans are recorded.
+    pub(crate) fn sampled_id(&self) -> Option<TraceId> {
+        self.span.as_ref().map(|_| self.id)
+    }
+
     /// What the client is told, for a traced request.
     pub(crate) fn call(&self) -> Option<CallTrace> {
         let context = &self.span.as_ref()?.context;

@@ -24,6 +24,7 @@ mod parts;
 mod reconcile_loop;
 mod replica;
 mod service;
+mod watches;
 
 pub use config::{Args, Config, InvalidSetting};
 pub use server::{Listeners, run, serve};

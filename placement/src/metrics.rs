@@ -1,34 +1,46 @@
 //! A placement replica's metrics, read from where they are kept when a scrape asks.
 
+mod ring;
+
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
-use ringkv_consensus::{GroupStatus, Role};
-use ringkv_topology::NodeState;
+use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
+use ringkv_consensus::Role;
+use ringkv_raft_metrics::RaftSeries;
+use ringkv_topology::{NodeState, Topology};
 use tokio::sync::watch;
 
 use crate::observed::Observed;
 use crate::replica::Replica;
 use crate::state::State;
+use crate::watches::Watches;
+
+use ring::RingSeries;
+
+/// Where the figures are kept.
+pub(crate) struct Sources {
+    pub(crate) replica: Arc<Replica>,
+    pub(crate) state: watch::Receiver<Arc<State>>,
+    pub(crate) observed: Arc<Observed>,
+    pub(crate) watches: Watches,
+}
 
 /// The collector.
 pub(crate) struct Metrics {
     /// Held over a scrape, so that another one does not read half of it.
     scrape: Mutex<()>,
-    replica: Arc<Replica>,
-    state: watch::Receiver<Arc<State>>,
-    observed: Arc<Observed>,
-    epoch: IntGauge,
-    nodes: IntGaugeVec,
+    sources: Sources,
     is_leader: IntGauge,
-    term: IntGaugeVec,
-    role: IntGaugeVec,
-    log_size: IntGaugeVec,
-    committed: IntGaugeVec,
-    lag: IntGaugeVec,
+    has_leader: IntGauge,
+    nodes: IntGaugeVec,
+    under_replicated: IntGauge,
+    heartbeats: IntCounter,
+    watchers: IntGauge,
+    ring: RingSeries,
+    raft: RaftSeries,
 }
 
 impl Metrics {
@@ -36,69 +48,61 @@ impl Metrics {
     ///
     /// # Errors
     /// A name is taken in this registry.
-    pub(crate) fn register(
-        registry: &Registry,
-        replica: Arc<Replica>,
-        state: watch::Receiver<Arc<State>>,
-        observed: Arc<Observed>,
-    ) -> prometheus::Result<()> {
-        let by = |labels: &[&str], name: &str, help: &str| {
-            IntGaugeVec::new(Opts::new(name, help), labels)
-        };
+    pub(crate) fn register(registry: &Registry, sources: Sources) -> prometheus::Result<()> {
+        let nodes = Opts::new(
+            "ringkv_placement_nodes",
+            "Storage nodes by state: alive, silent (for 5 s) or replaced. Leader only.",
+        );
         registry.register(Box::new(Self {
             scrape: Mutex::new(()),
-            replica,
-            state,
-            observed,
-            epoch: IntGauge::new("ringkv_ring_epoch", "Epoch of the topology known here.")?,
-            nodes: by(
-                &["state"],
-                "ringkv_placement_nodes",
-                "Storage nodes by state: alive, silent (for 5 s) or replaced. Leader only.",
-            )?,
+            sources,
             is_leader: IntGauge::new(
                 "ringkv_placement_is_leader",
-                "Whether this placement replica leads (1) or not (0).",
+                "Whether this placement replica leads: 1 yes, 0 no.",
             )?,
-            term: by(&["group"], "raft_term", "Raft term of the replica here.")?,
-            role: by(
-                &["group"],
-                "raft_state",
-                "Role of the replica here: 0 follower, 1 candidate, 2 leader.",
+            has_leader: IntGauge::new(
+                "ringkv_placement_has_leader",
+                "Whether this placement replica knows a leader, itself or another: 1 yes, 0 no.",
             )?,
-            log_size: by(&["group"], "raft_log_size", "Entries in the log of the replica here.")?,
-            committed: by(
-                &["group"],
-                "raft_committed_index",
-                "Highest log index known here to be committed.",
+            nodes: IntGaugeVec::new(nodes, &["state"])?,
+            under_replicated: IntGauge::new(
+                "ringkv_placement_groups_under_replicated",
+                "Groups with a replica on a silent or replaced node; 0 unless this replica leads.",
             )?,
-            lag: by(
-                &["group", "peer"],
-                "raft_replication_lag",
-                "Log entries a peer's replica is behind the leader here.",
+            heartbeats: IntCounter::new(
+                "ringkv_placement_heartbeats_total",
+                "Heartbeats of storage nodes taken here; only a leader takes any.",
             )?,
+            watchers: IntGauge::new(
+                "ringkv_placement_watchers",
+                "Open watches of the topology here, by gateways, nodes and other replicas.",
+            )?,
+            ring: RingSeries::new()?,
+            raft: RaftSeries::new()?,
         }))
     }
 
     fn refresh(&self) {
-        let status = self.replica.status();
+        let Sources { replica, state, observed, watches } = &self.sources;
+        let status = replica.status();
         let leads = status.as_ref().is_some_and(|status| status.role == Role::Leader);
-        self.is_leader.set(i64::from(leads));
-        self.refresh_nodes(leads);
-        for series in [&self.term, &self.role, &self.log_size, &self.committed, &self.lag] {
-            series.reset();
-        }
-        if let Some(status) = status {
-            self.refresh_group(&status);
-        }
+        self.is_leader.set(leads.into());
+        let leader = status.as_ref().and_then(|status| status.leader);
+        self.has_leader.set(leader.is_some().into());
+        self.raft.show(status.as_slice());
+        self.heartbeats.inc_by(observed.heartbeats().saturating_sub(self.heartbeats.get()));
+        self.watchers.set(signed(watches.open() as u64));
+        let state = Arc::clone(&state.borrow());
+        self.ring.show(state.topology());
+        self.show_nodes(state.topology().filter(|_| leads));
     }
 
-    fn refresh_nodes(&self, leads: bool) {
-        let state = Arc::clone(&self.state.borrow());
-        self.epoch.set(signed(state.epoch().0));
+    /// Shows which nodes are heard of and what hangs on them; `None` unless this replica leads.
+    fn show_nodes(&self, topology: Option<&Topology>) {
         self.nodes.reset();
-        let Some(topology) = state.topology().filter(|_| leads) else { return };
-        let alive = self.observed.alive();
+        self.under_replicated.set(0);
+        let Some(topology) = topology else { return };
+        let alive = self.sources.observed.alive();
         for name in ["alive", "silent", "replaced"] {
             self.nodes.with_label_values(&[name]).set(0);
         }
@@ -110,43 +114,37 @@ impl Metrics {
             };
             self.nodes.with_label_values(&[name]).inc();
         }
+        // A replaced node is never heard of again.
+        let lacking = topology
+            .groups
+            .values()
+            .filter(|group| group.replicas.iter().any(|replica| !alive.contains(&replica.node)));
+        self.under_replicated.set(signed(lacking.count() as u64));
     }
 
-    fn refresh_group(&self, status: &GroupStatus) {
-        let group = status.group.to_string();
-        self.term.with_label_values(&[&group]).set(signed(status.term));
-        self.role.with_label_values(&[&group]).set(status.role.number().into());
-        self.log_size.with_label_values(&[&group]).set(signed(status.log_entries()));
-        self.committed.with_label_values(&[&group]).set(signed(status.commit_index));
-        for peer in &status.peers {
-            let node = peer.node.to_string();
-            self.lag.with_label_values(&[&group, &node]).set(signed(peer.lag_entries));
-        }
-    }
-
-    fn families(&self) -> [&dyn Collector; 8] {
-        [
-            &self.epoch,
-            &self.nodes,
+    fn families(&self) -> impl Iterator<Item = &dyn Collector> {
+        let own: [&dyn Collector; 7] = [
             &self.is_leader,
-            &self.term,
-            &self.role,
-            &self.log_size,
-            &self.committed,
-            &self.lag,
-        ]
+            &self.has_leader,
+            &self.nodes,
+            &self.under_replicated,
+            &self.heartbeats,
+            &self.watchers,
+            &self.raft,
+        ];
+        own.into_iter().chain(self.ring.families())
     }
 }
 
 impl Collector for Metrics {
     fn desc(&self) -> Vec<&Desc> {
-        self.families().into_iter().flat_map(Collector::desc).collect()
+        self.families().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let _one_at_a_time = self.scrape.lock();
         self.refresh();
-        self.families().into_iter().flat_map(Collector::collect).collect()
+        self.families().flat_map(Collector::collect).collect()
     }
 }
 

@@ -1,6 +1,7 @@
 //! The process's copy of the observations, with its clock.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
@@ -13,12 +14,18 @@ use crate::observations::{GroupReport, Observations};
 pub(crate) struct Observed {
     began: Instant,
     observations: Mutex<Observations>,
+    heartbeats: AtomicU64,
     news: Notify,
 }
 
 impl Observed {
     pub(crate) fn new() -> Self {
-        Self { began: Instant::now(), observations: Mutex::default(), news: Notify::new() }
+        Self {
+            began: Instant::now(),
+            observations: Mutex::default(),
+            heartbeats: AtomicU64::new(0),
+            news: Notify::new(),
+        }
     }
 
     pub(crate) fn heard(&self, node: NodeId) {
@@ -26,9 +33,16 @@ impl Observed {
         self.news.notify_one();
     }
 
+    /// A node's heartbeat.
     pub(crate) fn reported(&self, node: NodeId, reports: &[GroupReport]) {
+        self.heartbeats.fetch_add(1, Ordering::Relaxed);
         self.observations.lock().reported(self.now_ms(), node, reports);
         self.news.notify_one();
+    }
+
+    /// Heartbeats heard so far.
+    pub(crate) fn heartbeats(&self) -> u64 {
+        self.heartbeats.load(Ordering::Relaxed)
     }
 
     pub(crate) fn alive(&self) -> BTreeSet<NodeId> {

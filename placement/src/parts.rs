@@ -24,6 +24,7 @@ use crate::observed::Observed;
 use crate::replica::Replica;
 use crate::service::Service;
 use crate::state::State;
+use crate::watches::Watches;
 
 /// Cluster ids fit the integers of JSON as every reader has them.
 const CLUSTER_ID_BITS: u32 = 53;
@@ -34,6 +35,7 @@ pub(crate) struct Parts {
     pub(crate) replica: Arc<Replica>,
     pub(crate) state: watch::Receiver<Arc<State>>,
     pub(crate) observed: Arc<Observed>,
+    pub(crate) watches: Watches,
 }
 
 impl Parts {
@@ -68,7 +70,8 @@ impl Parts {
             handle.campaign(GROUP);
         }
         let replica = Arc::new(Replica::new(handle, tracer.clone()));
-        Ok(Self { engine, replica, state, observed: Arc::new(Observed::new()) })
+        let (observed, watches) = (Arc::new(Observed::new()), Watches::new());
+        Ok(Self { engine, replica, state, observed, watches })
     }
 
     /// The gRPC service on top, with its feed; both end with `closing`.
@@ -89,7 +92,7 @@ impl Parts {
             observed: Arc::clone(&self.observed),
             updates,
             peers,
-            watches: Service::watches(),
+            watches: self.watches.clone(),
             stopping: closing.clone(),
         }
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use prometheus::Registry;
 use ringkv_consensus::Handle;
 use ringkv_proto::v1::placement_server::PlacementServer;
 use ringkv_proto::{DESCRIPTORS, MESSAGE_BYTES_MAX};
 use ringkv_telemetry::health::Health;
+use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::{self, KeyValue, Tracer};
-use ringkv_telemetry::{bind, build_info, http, process};
+use ringkv_telemetry::{bind, http};
 use ringkv_topology::ClusterId;
 use ringkv_transport::raft_service;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use tonic::transport::server::TcpIncoming;
 
 use crate::config::Config;
 use crate::data_dir;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sources};
 use crate::parts::{Parts, random_id};
 use crate::reconcile_loop::{HEALTH_PART, ReconcileLoop};
 use crate::reconciler::Wanted;
@@ -76,13 +76,13 @@ pub async fn serve(
     let _lock = data_dir::lock(&config.data_dir)?;
     let tracer = tracer(&config)?;
     let parts = Parts::start(&config, &tracer)?;
-    let registry = registry(&parts, &tracer).context("register metrics")?;
-    let metrics = http::serve(listeners.metrics, registry, health.clone(), closing.clone());
+    let pages = pages(&parts, &tracer, health.clone()).context("register metrics")?;
+    let metrics = http::serve(listeners.metrics, pages, closing.clone());
     let metrics = tokio::spawn(metrics);
     let service = parts.service(&config, &closing);
     let grpc = serve_grpc(&config, listeners.grpc, parts.engine.handle(), service, closing.clone());
     let mut grpc = tokio::spawn(grpc);
-    let Parts { engine, replica, state, observed } = parts;
+    let Parts { engine, replica, state, observed, .. } = parts;
     let reconcile = ReconcileLoop {
         replica,
         state,
@@ -126,14 +126,17 @@ fn tracer(config: &Config) -> Result<Tracer, trace::StartError> {
     Tracer::start(&config.trace, service)
 }
 
-fn registry(parts: &Parts, tracer: &Tracer) -> prometheus::Result<Registry> {
-    let registry = Registry::new();
-    build_info::register(&registry, "placement")?;
-    process::register(&registry)?;
-    tracer.register(&registry)?;
-    let (replica, state) = (Arc::clone(&parts.replica), parts.state.clone());
-    Metrics::register(&registry, replica, state, Arc::clone(&parts.observed))?;
-    Ok(registry)
+fn pages(parts: &Parts, tracer: &Tracer, health: Health) -> prometheus::Result<OperatorPages> {
+    let pages = OperatorPages::new("placement", health)?;
+    tracer.register(&pages.registry)?;
+    let sources = Sources {
+        replica: Arc::clone(&parts.replica),
+        state: parts.state.clone(),
+        observed: Arc::clone(&parts.observed),
+        watches: parts.watches.clone(),
+    };
+    Metrics::register(&pages.registry, sources)?;
+    Ok(pages)
 }
 
 fn serve_grpc(

@@ -18,7 +18,7 @@ use ringkv_proto::v1::{
     TopologyUpdate, WatchRequest,
 };
 use ringkv_topology::{ClusterId, NodeId};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -29,11 +29,9 @@ use crate::hints::RELAY_METADATA;
 use crate::observed::Observed;
 use crate::replica::Replica;
 use crate::state::State;
+use crate::watches::{WATCHES_MAX, Watches};
 
 use answers::{not_leader, refused, unanswered, unexpected};
-
-/// Watches served at once: every node and gateway has one on some replica.
-const WATCHES_MAX: usize = 10_000;
 
 /// Serves the Placement service.
 pub(crate) struct Service {
@@ -43,17 +41,12 @@ pub(crate) struct Service {
     pub(crate) updates: Updates,
     /// `host:port` of every placement replica.
     pub(crate) peers: Arc<BTreeMap<NodeId, String>>,
-    pub(crate) watches: Arc<Semaphore>,
+    pub(crate) watches: Watches,
     /// Ends all watches.
     pub(crate) stopping: CancellationToken,
 }
 
 impl Service {
-    /// How many watches there may be.
-    pub(crate) fn watches() -> Arc<Semaphore> {
-        Arc::new(Semaphore::new(WATCHES_MAX))
-    }
-
     fn current(&self) -> Arc<State> {
         Arc::clone(&self.state.borrow())
     }
@@ -133,14 +126,14 @@ impl Placement for Service {
         if request.metadata().contains_key(RELAY_METADATA) && !self.replica.leads() {
             return Err(not_leader(self.replica.leader(), &self.peers));
         }
-        let permit = Arc::clone(&self.watches).try_acquire_owned().map_err(|_| {
+        let place = self.watches.enter().ok_or_else(|| {
             Status::resource_exhausted(format!("{WATCHES_MAX} watches are open here already"))
         })?;
         let stopping = self.stopping.clone().cancelled_owned();
         let updates = WatchStream::new(self.updates.clone()).take_until(stopping);
         let updates = updates.filter_map(move |update| {
-            // The permit lives as long as the stream.
-            let _held = &permit;
+            // The place is held as long as the stream lives.
+            let _held = &place;
             std::future::ready(update.map(|update| Ok(TopologyUpdate::clone(&update))))
         });
         Ok(Response::new(Box::pin(updates)))

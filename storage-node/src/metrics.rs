@@ -17,6 +17,9 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
 };
 use ringkv_proto::v1::ErrorCode;
+use ringkv_telemetry::exemplars::ExemplarHistogram;
+use ringkv_telemetry::pages::OperatorPages;
+use ringkv_telemetry::trace::TraceId;
 
 pub(crate) use counters::CounterSeries;
 pub(crate) use disk::{DiskSeries, bytes_under};
@@ -38,7 +41,7 @@ pub(crate) enum Op {
 
 /// The series that are counted as things happen.
 pub(crate) struct Metrics {
-    latency: [Histogram; 3],
+    latency: [ExemplarHistogram; 3],
     writes_applied: IntCounter,
     writes_by_result: IntCounterVec,
     streams: IntGauge,
@@ -48,11 +51,12 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    /// Makes the series and adds them to the registry.
+    /// Makes the series and adds them to the pages.
     ///
     /// # Errors
     /// A name is taken in this registry.
-    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+    pub(crate) fn register(pages: &OperatorPages) -> prometheus::Result<Self> {
+        let registry = &pages.registry;
         let latency = HistogramVec::new(
             seconds(
                 "raft_request_latency_seconds",
@@ -75,7 +79,8 @@ impl Metrics {
             "Stored records and peers' frames whose checksum was wrong; they are refused.",
         )?;
         Ok(Self {
-            latency: ["get", "put", "delete"].map(|op| latency.with_label_values(&[op])),
+            latency: ["get", "put", "delete"]
+                .map(|op| pages.exemplars.of(latency.with_label_values(&[op]))),
             writes_applied: writes_by_result.with_label_values(&["applied"]),
             writes_by_result,
             streams,
@@ -85,9 +90,9 @@ impl Metrics {
         })
     }
 
-    /// A request was answered.
-    pub(crate) fn answered(&self, op: Op, took: Duration) {
-        self.latency[op as usize].observe(took.as_secs_f64());
+    /// A request was answered; `trace` only of a traced one.
+    pub(crate) fn answered(&self, op: Op, took: Duration, trace: Option<TraceId>) {
+        self.latency[op as usize].observe(took.as_secs_f64(), trace);
     }
 
     /// A write was answered with success, or with the code.

@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use prometheus::Registry;
 use ringkv_telemetry::health::Health;
+use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::{self, KeyValue, Tracer};
-use ringkv_telemetry::{bind, build_info, http, process};
+use ringkv_telemetry::{bind, build_info, http};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin_service::AdminService;
@@ -71,17 +71,13 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     tracing::info!(?config, version = build_info::VERSION, "storage node starts");
-    let registry = Registry::new();
-    build_info::register(&registry, "storage-node")?;
-    process::register(&registry)?;
-    let health = Health::starting(["identity", "groups"]);
+    let pages = OperatorPages::new("storage-node", Health::starting(["identity", "groups"]))?;
     let dir = Arc::new(take_directory(&config.data_dir).await?);
     let metrics_end = CancellationToken::new();
     let metrics_guard = metrics_end.clone().drop_guard();
-    let (metrics, pages) = (listeners.metrics, (registry.clone(), health.clone()));
-    let metrics_server = tokio::spawn(http::serve(metrics, pages.0, pages.1, metrics_end));
+    let metrics_server = tokio::spawn(http::serve(listeners.metrics, pages.clone(), metrics_end));
 
-    let start = Start { config, registry, health, dir, grpc: listeners.grpc };
+    let start = Start { config, pages, dir, grpc: listeners.grpc };
     let ended = start.live(shutdown).await;
 
     drop(metrics_guard);
@@ -105,8 +101,7 @@ async fn take_directory(path: &Path) -> Result<DataDir, OpenError> {
 /// A node that has its directory and sockets, and nothing else yet.
 struct Start {
     config: Config,
-    registry: Registry,
-    health: Health,
+    pages: OperatorPages,
     dir: Arc<DataDir>,
     grpc: TcpListener,
 }
@@ -124,8 +119,8 @@ impl Start {
             identity = identify::identify(&self.dir, &placement, &registration) => identity?,
             () = shutdown.cancelled() => return Ok(()),
         };
-        self.health.ready("identity");
-        let metrics = Arc::new(Metrics::register(&self.registry)?);
+        self.pages.health.ready("identity");
+        let metrics = Arc::new(Metrics::register(&self.pages)?);
         let view = Arc::new(open::stored_view(&self.dir, identity)?);
         let opened = open::open(&self.config, &self.dir, identity, &view, &metrics).await?;
         let tracer = self.tracer(&registration.address, identity)?;
@@ -142,7 +137,7 @@ impl Start {
             attributes: vec![KeyValue::new("ringkv.node", identity.node.to_string())],
         };
         let tracer = Tracer::start(&self.config.trace, service)?;
-        tracer.register(&self.registry)?;
+        tracer.register(&self.pages.registry)?;
         Ok(tracer)
     }
 }
@@ -162,7 +157,7 @@ impl Node {
     async fn serve(self, opened: Opened, stop: CancellationToken) -> anyhow::Result<()> {
         let Opened { engine, reader, raft_figures, data_figures } = opened;
         let peers = Arc::new(Mutex::default());
-        let (registry, handle) = (&self.start.registry, engine.handle());
+        let (registry, handle) = (&self.start.pages.registry, engine.handle());
         CounterSeries::register(registry, engine.handle(), self.metrics.damaged())?;
         GroupSeries::register(registry, handle, Arc::clone(&self.view), Arc::clone(&peers))?;
         RocksSeries::register(registry, raft_figures, data_figures)?;
@@ -195,7 +190,7 @@ impl Node {
             () = stop.cancelled() => Ok(()),
         };
         tracing::info!("handing leadership over and draining");
-        self.start.health.unready("shutdown", "stopping");
+        self.start.pages.health.unready("shutdown", "stopping");
         health.not_serving().await;
         tokio::task::spawn_blocking(move || engine.stop(DRAIN_TIMEOUT))
             .await

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{self, kv_reply};
-use ringkv_topology::{Epoch, Topology};
+use ringkv_topology::{Epoch, NodeId, Topology};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::budget::Budget;
@@ -135,6 +135,17 @@ impl Client {
     /// The largest value the cluster takes, in bytes; `None` before the first topology.
     pub fn value_bytes_max(&self) -> Option<u64> {
         self.inner.cluster.value_bytes_max()
+    }
+
+    /// How long no placement replica has been heard; zero while one is watched: it is asked for a
+    /// sign of life every second.
+    pub fn topology_age(&self) -> Duration {
+        self.inner.cluster.topology_age()
+    }
+
+    /// Every active node of the topology, ascending, and whether there is a connection to it.
+    pub fn connected(&self) -> Vec<(NodeId, bool)> {
+        self.inner.cluster.links.connected()
     }
 
     /// Whether calls can be routed: a topology of a formed cluster is there.

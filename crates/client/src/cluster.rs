@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use ringkv_topology::{Epoch, GroupId, NodeId, Topology};
 use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Observer;
@@ -34,6 +36,8 @@ pub(crate) struct Cluster {
     updates: watch::Sender<Epoch>,
     /// A call met a newer topology than this one.
     pub(crate) refresh: Notify,
+    /// Since when no placement replica is watched; `None` while one is.
+    unwatched: Mutex<Option<Instant>>,
 }
 
 impl Cluster {
@@ -50,7 +54,19 @@ impl Cluster {
             view: ArcSwapOption::empty(),
             updates: watch::Sender::new(Epoch(0)),
             refresh: Notify::new(),
+            unwatched: Mutex::new(Some(Instant::now())),
         }
+    }
+
+    /// A watch of a placement replica has begun or ended.
+    pub(crate) fn watching(&self, watching: bool) {
+        let mut unwatched = self.unwatched.lock();
+        *unwatched = if watching { None } else { unwatched.or_else(|| Some(Instant::now())) };
+    }
+
+    /// How long no placement replica has been watched; zero while one is.
+    pub(crate) fn topology_age(&self) -> Duration {
+        self.unwatched.lock().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Takes what placement sent, unless it is older than what is used.
@@ -82,5 +98,31 @@ impl Cluster {
     /// Sees the next update from now on.
     pub(crate) fn updates(&self) -> watch::Receiver<Epoch> {
         self.updates.subscribe()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Deaf;
+
+    impl Observer for Deaf {}
+
+    #[tokio::test(start_paused = true)]
+    async fn the_topology_ages_only_while_nobody_is_watched() {
+        let cluster = Cluster::new(Arc::new(Deaf), CancellationToken::new());
+        let age_after = async |seconds| {
+            tokio::time::advance(Duration::from_secs(seconds)).await;
+            cluster.topology_age().as_secs()
+        };
+        assert_eq!(age_after(5).await, 5);
+        cluster.watching(true);
+        assert_eq!(age_after(60).await, 0);
+        cluster.watching(false);
+        assert_eq!(age_after(3).await, 3);
+        // The next replica cannot be reached either.
+        cluster.watching(false);
+        assert_eq!(age_after(3).await, 6);
     }
 }

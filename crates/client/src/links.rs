@@ -89,6 +89,12 @@ impl Links {
         });
         Some(Arc::clone(large))
     }
+
+    /// Every node of the topology, ascending, and whether a stream to it is up.
+    pub(crate) fn connected(&self) -> Vec<(NodeId, bool)> {
+        let nodes = self.nodes.load();
+        nodes.iter().map(|(node, links)| (*node, links.small.is_connected())).collect()
+    }
 }
 
 fn spawn(

@@ -33,6 +33,7 @@ pub(crate) async fn follow(cluster: Arc<Cluster>, addresses: Vec<String>) {
         if let Err(error) = follow_one(&cluster, address).await {
             tracing::debug!(%address, %error, "watch of a placement replica ended");
         }
+        cluster.watching(false);
         if began.elapsed() > RECONNECT_LONGEST {
             backoff.reset();
         }
@@ -49,6 +50,7 @@ async fn follow_one(cluster: &Cluster, address: &str) -> Result<(), Failure> {
         let mut updates = client.watch(v1::WatchRequest {}).await?.into_inner();
         if let Some(update) = updates.message().await? {
             apply(cluster, update);
+            cluster.watching(true);
         }
         Ok::<_, Failure>((client, updates))
     })

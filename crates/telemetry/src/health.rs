@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use prometheus::{PullingGauge, Registry};
 
 /// The health of one service; clones share it.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +29,19 @@ impl Health {
         let health = Self::default();
         parts.into_iter().for_each(|part| health.unready(part, "starting"));
         health
+    }
+
+    /// Adds `ringkv_ready` to the registry.
+    ///
+    /// # Errors
+    /// The name is taken in this registry.
+    pub fn register(&self, registry: &Registry) -> prometheus::Result<()> {
+        let health = self.clone();
+        registry.register(Box::new(PullingGauge::new(
+            "ringkv_ready",
+            "Whether clients may be sent here, as /readyz says: 1 yes, 0 no.",
+            Box::new(move || if health.readiness().is_ok() { 1.0 } else { 0.0 }),
+        )?))
     }
 
     /// `part` has nothing against clients being sent here.

@@ -1,4 +1,4 @@
-//! The operator's port: /metrics, /livez, /readyz and /healthz.
+//! The operator's port, for its [`OperatorPages`].
 //!
 //! Owns a small HTTP/1.1 server apart from the service's own port, so that a service that is out
 //! of capacity still says so. Connections are few and short: their number, the time to send a
@@ -15,12 +15,11 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use prometheus::{Registry, TEXT_FORMAT, TextEncoder};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::health::Health;
+use crate::pages::{OperatorPages, plain};
 
 /// Connections served at once; a scraper and a few health checks need a handful.
 const CONNECTIONS_MAX: usize = 64;
@@ -37,8 +36,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// The socket cannot be handed to the runtime. A failed accept is logged and tried again.
 pub async fn serve(
     listener: std::net::TcpListener,
-    registry: Registry,
-    health: Health,
+    pages: OperatorPages,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     listener.set_nonblocking(true)?;
@@ -62,23 +60,17 @@ pub async fn serve(
                 continue;
             }
         };
-        let (registry, health, shutdown) = (registry.clone(), health.clone(), shutdown.clone());
+        let (pages, shutdown) = (pages.clone(), shutdown.clone());
         tokio::spawn(async move {
-            connection(stream, &registry, &health, shutdown).await;
+            connection(stream, &pages, shutdown).await;
             drop(permit);
         });
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    registry: &Registry,
-    health: &Health,
-    shutdown: CancellationToken,
-) {
+async fn connection(stream: TcpStream, pages: &OperatorPages, shutdown: CancellationToken) {
     let service = service_fn(|request: Request<Incoming>| {
-        let response = respond(request.method(), request.uri().path(), registry, health);
-        std::future::ready(Ok::<_, Infallible>(response.map(Full::new)))
+        std::future::ready(Ok::<_, Infallible>(respond(&request, pages).map(Full::new)))
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -102,8 +94,9 @@ async fn connection(
     }
 }
 
-fn respond(method: &Method, path: &str, registry: &Registry, health: &Health) -> Response<Bytes> {
-    match answer(path, registry, health) {
+fn respond<B>(request: &Request<B>, pages: &OperatorPages) -> Response<Bytes> {
+    let method = request.method();
+    match pages.answer(request.uri().path(), request.headers()) {
         None => plain(StatusCode::NOT_FOUND, "not found\n"),
         Some(_) if method != Method::GET && method != Method::HEAD => {
             let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "GET or HEAD only\n");
@@ -112,50 +105,6 @@ fn respond(method: &Method, path: &str, registry: &Registry, health: &Health) ->
         }
         Some(response) => response,
     }
-}
-
-/// The answer to a GET of `path`, for a service that shows these pages on a port of its own;
-/// `None` when the path is none of them.
-pub fn answer(path: &str, registry: &Registry, health: &Health) -> Option<Response<Bytes>> {
-    match path {
-        "/metrics" => Some(metrics(registry)),
-        "/livez" | "/healthz" => Some(match health.live() {
-            Ok(()) => plain(StatusCode::OK, "ok\n"),
-            Err(reason) => plain(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
-        }),
-        "/readyz" => Some(match health.readiness() {
-            Ok(()) => plain(StatusCode::OK, "ok\n"),
-            Err(reasons) => plain(StatusCode::SERVICE_UNAVAILABLE, reasons.join("\n") + "\n"),
-        }),
-        _ => None,
-    }
-}
-
-fn metrics(registry: &Registry) -> Response<Bytes> {
-    match TextEncoder::new().encode_to_string(&registry.gather()) {
-        Ok(text) => with_type(StatusCode::OK, TEXT_FORMAT, text),
-        Err(error) => {
-            tracing::error!(%error, "cannot encode the metrics");
-            plain(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be encoded\n")
-        }
-    }
-}
-
-fn plain(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
-    with_type(status, "text/plain; charset=utf-8", body)
-}
-
-fn with_type(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Bytes> {
-    let mut response = Response::new(body.into());
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@
 
 pub mod bind;
 pub mod build_info;
+pub mod exemplars;
 pub mod health;
 pub mod http;
 pub mod logging;
+mod openmetrics;
+pub mod pages;
 pub mod panic;
 pub mod process;
 pub mod settings;

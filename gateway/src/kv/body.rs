@@ -9,6 +9,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 
 use crate::limits::Share;
+use crate::metrics::{Metrics, Shed};
 use crate::problem::{Kind, Problem};
 
 /// What is still read of a refused body, so that its sender, who may not look at the answer
@@ -22,20 +23,24 @@ pub(super) async fn read(
     max: u64,
     timeout: Duration,
     share: &mut Share<'_>,
+    metrics: &Metrics,
 ) -> Result<Bytes, Problem> {
     let declared = body.size_hint().lower();
     let refused = if declared > max {
         too_large(max)
     } else if !share.grow(usize::try_from(declared).unwrap_or(usize::MAX)) {
-        overloaded()
+        overloaded(metrics)
     } else {
         let collected = collect(&mut body, declared, max, share);
         match tokio::time::timeout(timeout, collected).await {
-            Ok(Ok(value)) => return Ok(value),
+            Ok(Ok(value)) => {
+                metrics.value_in(value.len());
+                return Ok(value);
+            }
             Ok(Err(Cut::Ended)) => return Err(incomplete()),
             Err(_) => return Err(too_slow(timeout)),
             Ok(Err(Cut::TooLarge)) => too_large(max),
-            Ok(Err(Cut::NoRoom)) => overloaded(),
+            Ok(Err(Cut::NoRoom)) => overloaded(metrics),
         }
     };
     tokio::spawn(tokio::time::timeout(DRAIN_TIMEOUT, drain(body)));
@@ -96,7 +101,8 @@ fn too_large(max: u64) -> Problem {
     Problem::new(Kind::ValueTooLarge, detail).with_limit(max)
 }
 
-fn overloaded() -> Problem {
+fn overloaded(metrics: &Metrics) -> Problem {
+    metrics.shed(Shed::BodyBytes);
     Problem::new(Kind::Overloaded, "the bodies of all open requests take up the room there is")
 }
 

@@ -20,13 +20,13 @@ pub(super) async fn get(
 ) -> Result<Reply, Problem> {
     let target = target::parse(request.uri(), place, Use::Read)?;
     let found = find(service, &target, request.headers(), false, trace).await?;
-    Ok(match found {
-        Found::Known(record) => record::not_modified(&record),
-        Found::New(record) if headers::wants_json(request.headers()) => {
-            record::envelope(&target.key, &record)
-        }
-        Found::New(record) => record::raw(record),
-    })
+    let record = match found {
+        Found::Known(record) => return Ok(record::not_modified(&record)),
+        Found::New(record) => record,
+    };
+    service.metrics.value_out(record.value.len());
+    let json = headers::wants_json(request.headers());
+    Ok(if json { record::envelope(&target.key, &record) } else { record::raw(record) })
 }
 
 pub(super) async fn head(

@@ -37,13 +37,14 @@ pub(super) async fn put(
     let user_named_it = options.request_id.is_some();
     let max = service.value_bytes_max();
     let mut share = service.bodies.share();
-    let value = body::read(incoming, max, limits.body_timeout, &mut share).await?;
+    let value =
+        body::read(incoming, max, limits.body_timeout, &mut share, &service.metrics).await?;
     let written = service.client.put(target.key.clone(), value, options).await;
     trace.timed(timing(&written));
     let written = written.map_err(|error| Problem::from_client(error, user_named_it))?;
     let status = if written.existed { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
     let json = headers::wants_json(&head.headers);
-    Ok(answer(&target.key, written, status, json))
+    Ok(answer(service, &target.key, written, status, json))
 }
 
 pub(super) async fn delete(
@@ -66,7 +67,7 @@ pub(super) async fn delete(
     trace.timed(timing(&deleted));
     let deleted = deleted.map_err(|error| Problem::from_client(error, user_named_it))?;
     let json = headers::wants_json(sent);
-    Ok(answer(&target.key, deleted, StatusCode::NO_CONTENT, json))
+    Ok(answer(service, &target.key, deleted, StatusCode::NO_CONTENT, json))
 }
 
 fn timing(written: &Result<Written, Error>) -> Timing {
@@ -75,10 +76,17 @@ fn timing(written: &Result<Written, Error>) -> Timing {
 
 /// With the previous record (asked for and there): 200 and that record as the body, under the
 /// revision of this write. Else `status` without a body.
-fn answer(key: &[u8], written: Written, status: StatusCode, json: bool) -> Reply {
+fn answer(
+    service: &Service,
+    key: &[u8],
+    written: Written,
+    status: StatusCode,
+    json: bool,
+) -> Reply {
     let mut reply = match written.previous {
         None => reply::bytes(status, Bytes::new()),
         Some(previous) => {
+            service.metrics.value_out(previous.value.len());
             let revision = HeaderValue::from(previous.revision);
             let mut reply =
                 if json { record::envelope(key, &previous) } else { record::raw(previous) };

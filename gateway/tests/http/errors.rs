@@ -133,6 +133,8 @@ async fn an_unknown_outcome_may_be_sent_again_only_under_the_users_own_id() {
         (&named.json()["retryable"], named.header("retry-after")),
         (&true.into(), Some("1"))
     );
+    let unknown = gateway.metric("ringkv_gateway_outcomes_total{outcome=\"unknown\"}").await;
+    assert_eq!(unknown, "2");
 }
 
 #[tokio::test]
@@ -141,6 +143,9 @@ async fn without_a_cluster_keys_are_unavailable_and_the_gateway_is_alive_but_not
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let placement = nobody.local_addr().unwrap().to_string();
     let gateway = Gateway::with_placement(&placement, fake, &[]);
+    let age = "ringkv_gateway_topology_age_seconds";
+    assert_ne!(gateway.metric(age).await, "0");
+    assert_eq!(gateway.metric("ringkv_ready").await, "0");
     let reply = gateway.send("PUT", "/kv/a", &[("KV-Timeout-Ms", "30")], b"x").await;
     expect(&reply, (503, "not_ready", "not_applied"));
     expect(&gateway.get("/readyz").await, (503, "not_ready", "not_applied"));
@@ -164,4 +169,5 @@ async fn requests_beyond_the_limit_are_shed_and_pages_are_still_served() {
     expect(&reply, (503, "overloaded", "not_applied"));
     assert_eq!(reply.header("retry-after"), Some("1"));
     assert_eq!(gateway.get("/readyz").await.status, 200);
+    assert_eq!(gateway.metric("ringkv_gateway_shed_total{reason=\"requests\"}").await, "1");
 }

@@ -167,6 +167,11 @@ async fn one_connection_too_many_is_told_so() {
     let reply = read_reply(&mut second).await;
     assert_eq!(reply.status, 503);
     assert_eq!(reply.json()["outcome"], "not_applied");
+    let request = b"GET /metrics HTTP/1.1\r\nHost: t\r\nConnection: close\r\n\r\n";
+    first.write_all(request).await.unwrap();
+    let mut rest = String::new();
+    first.read_to_string(&mut rest).await.unwrap();
+    assert!(rest.contains("ringkv_gateway_shed_total{reason=\"connections\"} 1\n"), "{rest}");
 }
 
 #[tokio::test]
@@ -208,6 +213,8 @@ async fn bodies_of_all_requests_together_are_bounded() {
     };
     let reply = tokio::time::timeout(PATIENCE, refused).await.unwrap();
     assert_eq!(reply.problem(), (503, "overloaded".into(), "not_applied".into()));
+    assert_eq!(gateway.metric("ringkv_gateway_shed_total{reason=\"body_bytes\"}").await, "1");
+    assert_eq!(gateway.metric("ringkv_gateway_body_bytes").await, "1000000");
     drop(open);
     let served = async { while gateway.put("/kv/b", &[0; 100_000]).await.status == 503 {} };
     tokio::time::timeout(PATIENCE, served).await.expect("the room comes back");

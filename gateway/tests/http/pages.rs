@@ -1,8 +1,11 @@
 //! Pages: limits, topology, health, metrics, and the description that must match the routes.
 
+use std::time::Duration;
+
+use ringkv_topology::{Node, NodeId};
 use serde_json::Value;
 
-use crate::support::Gateway;
+use crate::support::{Gateway, PATIENCE};
 
 #[tokio::test]
 async fn the_limits_are_those_that_are_enforced() {
@@ -26,7 +29,8 @@ async fn the_topology_names_nodes_groups_and_slots() {
 #[tokio::test]
 async fn the_metrics_count_what_was_answered() {
     let gateway = Gateway::start(&[]).await;
-    gateway.put("/kv/a", b"x").await;
+    gateway.put("/kv/a", b"xyz").await;
+    gateway.put("/kv/%zz", b"").await;
     gateway.get("/kv/a").await;
     gateway.get("/kv/%zz").await;
     gateway.get("/nothing").await;
@@ -40,6 +44,17 @@ async fn the_metrics_count_what_was_answered() {
         r#"ringkv_gateway_retries_total{reason="not_leader"} 0"#,
         r#"ringkv_ring_epoch{component="gateway"} 1"#,
         "ringkv_gateway_in_flight 0",
+        "ringkv_gateway_in_flight_limit 8192",
+        "ringkv_gateway_body_bytes 0",
+        "ringkv_gateway_body_bytes_limit 268435456",
+        r#"ringkv_gateway_outcomes_total{outcome="applied"} 1"#,
+        r#"ringkv_gateway_outcomes_total{outcome="not_applied"} 1"#,
+        r#"ringkv_gateway_outcomes_total{outcome="unknown"} 0"#,
+        r#"ringkv_gateway_shed_total{reason="requests"} 0"#,
+        "ringkv_gateway_request_bytes_total 3",
+        "ringkv_gateway_response_bytes_total 3",
+        "ringkv_gateway_topology_age_seconds 0",
+        "ringkv_ready 1",
     ];
     for line in lines {
         assert!(text.lines().any(|found| found == line), "{line} in\n{text}");
@@ -51,6 +66,35 @@ async fn the_metrics_count_what_was_answered() {
         let family = family.trim_end_matches("_count");
         assert!(text.contains(&format!("# HELP {family} ")), "{name} has no HELP");
     }
+}
+
+#[tokio::test]
+async fn the_metrics_tell_which_nodes_there_is_no_connection_to() {
+    let gateway = Gateway::start(&[]).await;
+    gateway.put("/kv/a", b"x").await;
+    // A bound port nobody accepts on.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = closed.local_addr().unwrap().to_string();
+    gateway.fake.change(|topology| {
+        let node = Node { id: NodeId(2), address, ..topology.nodes[&NodeId(1)].clone() };
+        topology.nodes.insert(node.id, node);
+        topology.epoch.0 += 1;
+    });
+    let shown = async {
+        loop {
+            let text = String::from_utf8(gateway.get("/metrics").await.body).unwrap();
+            let nodes = text.lines().filter(|l| l.starts_with("ringkv_gateway_node_connected{"));
+            let nodes: Vec<_> = nodes.map(str::to_owned).collect();
+            if nodes.len() == 2 {
+                return nodes;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let shown = tokio::time::timeout(PATIENCE, shown).await.expect("the new node is shown");
+    let node =
+        |node: u8, value: u8| format!("ringkv_gateway_node_connected{{node=\"{node}\"}} {value}");
+    assert_eq!(shown, [node(1, 1), node(2, 0)]);
 }
 
 /// Every path of the description with a value in place of its parameter, and its methods.

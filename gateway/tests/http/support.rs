@@ -72,6 +72,13 @@ impl Gateway {
         self.send("PUT", target, &[], value).await
     }
 
+    /// The value of a series on /metrics.
+    pub(crate) async fn metric(&self, series: &str) -> String {
+        let page = String::from_utf8(self.get("/metrics").await.body).expect("the page is text");
+        let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        value.unwrap_or_else(|| panic!("no {series} in\n{page}")).to_owned()
+    }
+
     /// One request on a connection of its own.
     pub(crate) async fn send(
         &self,

@@ -292,7 +292,8 @@ where
         };
         let metrics = &self.context.metrics;
         let took_us = stages.replied_us.saturating_sub(stages.arrived_us);
-        metrics.answered(waiting.op, Duration::from_micros(took_us));
+        let trace = traced.as_ref().map(|(traced, _)| traced.context.trace_id());
+        metrics.answered(waiting.op, Duration::from_micros(took_us), trace);
         if !is_read {
             metrics.write_result(error);
         }

@@ -1,7 +1,6 @@
 //! Series of the Raft groups, made from the engine's status when a scrape asks.
 //!
-//! Per-group series are bounded: groups beyond the first [`GROUPS_MAX`] by id count only in the
-//! sums. A group that has left this node leaves the page with it.
+//! What there is per group, `ringkv-raft-metrics` shows, bounded; here are the sums over all of them.
 
 use std::sync::Arc;
 
@@ -10,12 +9,10 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts, Registry};
 use ringkv_consensus::{GroupStatus, Handle, Role};
+use ringkv_raft_metrics::RaftSeries;
 
 use crate::cluster_view::ClusterView;
 use crate::peer_health::PeerHealth;
-
-/// Groups with series of their own: some 2,500 series at three replicas.
-const GROUPS_MAX: usize = 256;
 
 /// The collector.
 pub(crate) struct GroupSeries {
@@ -24,13 +21,9 @@ pub(crate) struct GroupSeries {
     engine: Handle,
     view: Arc<ClusterView>,
     peers: Arc<Mutex<PeerHealth>>,
-    lag: IntGaugeVec,
+    of_groups: RaftSeries,
     lag_max: IntGauge,
     health: IntGaugeVec,
-    term: IntGaugeVec,
-    state: IntGaugeVec,
-    log_size: IntGaugeVec,
-    committed: IntGaugeVec,
     epoch: GaugeVec,
     groups: IntGaugeVec,
     without_leader: IntGauge,
@@ -58,11 +51,7 @@ impl GroupSeries {
             engine,
             view,
             peers,
-            lag: by(
-                &["group", "peer"],
-                "raft_replication_lag",
-                "Log entries a peer node's replica is behind the leader here.",
-            )?,
+            of_groups: RaftSeries::new()?,
             lag_max: IntGauge::new(
                 "ringkv_raft_log_lag_entries",
                 "Largest raft_replication_lag over all groups led here, in log entries.",
@@ -71,18 +60,6 @@ impl GroupSeries {
                 &["peer"],
                 "raft_node_health",
                 "Whether a peer node answers the replicas here: 1 yes, 0 no.",
-            )?,
-            term: by(&["group"], "raft_term", "Current term of the replica here.")?,
-            state: by(
-                &["group"],
-                "raft_state",
-                "Role of the replica here: 0 follower, 1 candidate, 2 leader.",
-            )?,
-            log_size: by(&["group"], "raft_log_size", "Entries in the log of the replica here.")?,
-            committed: by(
-                &["group"],
-                "raft_committed_index",
-                "Index of the last entry known to be committed.",
             )?,
             epoch: GaugeVec::new(
                 Opts::new("ringkv_ring_epoch", "Epoch of the newest topology known."),
@@ -99,7 +76,7 @@ impl GroupSeries {
             )?,
             under_replicated: IntGauge::new(
                 "ringkv_raft_groups_under_replicated",
-                "Groups led here with a voter that has not answered lately.",
+                "Groups led here with a voter on a node that does not answer.",
             )?,
             apply_lag: IntGauge::new(
                 "ringkv_raft_apply_lag_entries",
@@ -111,16 +88,14 @@ impl GroupSeries {
 
     fn refresh(&self) {
         let status = self.engine.status();
-        for vec in [&self.lag, &self.health, &self.term, &self.state, &self.log_size] {
-            vec.reset();
-        }
-        self.committed.reset();
-        for group in status.iter().take(GROUPS_MAX) {
-            self.show(group);
-        }
-        for (node, alive) in self.peers.lock().judged() {
+        self.of_groups.show(&status);
+        self.health.reset();
+        let peers = self.peers.lock();
+        for (node, alive) in peers.judged() {
             self.health.with_label_values(&[&node.to_string()]).set(i64::from(alive));
         }
+        self.under_replicated.set(gauge(under_replicated(&status, &peers)));
+        drop(peers);
         let lags = status.iter().flat_map(|group| &group.peers).map(|peer| peer.lag_entries);
         self.lag_max.set(gauge(lags.max().unwrap_or(0)));
         for (state, role) in
@@ -131,10 +106,6 @@ impl GroupSeries {
         }
         let without = status.iter().filter(|group| group.leader.is_none()).count();
         self.without_leader.set(gauge(without as u64));
-        let silent = |group: &&GroupStatus| {
-            group.peers.iter().any(|peer| peer.voter && !peer.recently_active)
-        };
-        self.under_replicated.set(gauge(status.iter().filter(silent).count() as u64));
         let behind = |group: &GroupStatus| group.commit_index.saturating_sub(group.applied_index);
         self.apply_lag.set(gauge(status.iter().map(behind).max().unwrap_or(0)));
         let leaders = status.iter().filter(|group| group.role == Role::Leader).count();
@@ -142,28 +113,11 @@ impl GroupSeries {
         self.epoch.with_label_values(&["storage-node"]).set(self.view.epoch() as f64);
     }
 
-    fn show(&self, status: &GroupStatus) {
-        let id = status.group.to_string();
-        let group = [id.as_str()];
-        self.state.with_label_values(&group).set(status.role.number().into());
-        self.term.with_label_values(&group).set(gauge(status.term));
-        self.committed.with_label_values(&group).set(gauge(status.commit_index));
-        self.log_size.with_label_values(&group).set(gauge(status.log_entries()));
-        for peer in &status.peers {
-            let labels = [id.as_str(), &peer.node.to_string()];
-            self.lag.with_label_values(&labels).set(gauge(peer.lag_entries));
-        }
-    }
-
-    fn collectors(&self) -> [&dyn Collector; 13] {
+    fn collectors(&self) -> [&dyn Collector; 9] {
         [
-            &self.lag,
+            &self.of_groups,
             &self.lag_max,
             &self.health,
-            &self.term,
-            &self.state,
-            &self.log_size,
-            &self.committed,
             &self.epoch,
             &self.groups,
             &self.leaders,
@@ -186,6 +140,47 @@ impl Collector for GroupSeries {
     }
 }
 
+/// Groups led here with a voter on a node that does not answer.
+fn under_replicated(groups: &[GroupStatus], peers: &PeerHealth) -> u64 {
+    let lacks =
+        |group: &&GroupStatus| group.peers.iter().any(|p| p.voter && !peers.answers(p.node));
+    groups.iter().filter(lacks).count() as u64
+}
+
 fn gauge(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ringkv_consensus::PeerStatus;
+    use ringkv_topology::{NodeId, ReplicaId};
+
+    use super::*;
+    use crate::test_topology::status;
+
+    fn led(group: u64, recently_active: bool) -> GroupStatus {
+        let peer = |node, voter| PeerStatus {
+            node: NodeId(node),
+            replica: ReplicaId(10 * group + node),
+            matched: 1,
+            lag_entries: 0,
+            recently_active,
+            voter,
+        };
+        GroupStatus { peers: vec![peer(2, true), peer(9, false)], ..status(group, 1, Some(1)) }
+    }
+
+    #[test]
+    fn a_group_lacks_a_voter_only_once_its_node_has_been_silent_for_long() {
+        let mut peers = PeerHealth::default();
+        peers.look(NodeId(1), &[led(1, true)]);
+        // Raft forgets what it has heard at every check of its quorum.
+        let forgotten = [led(1, false), led(2, false), status(3, 1, Some(2))];
+        assert_eq!(under_replicated(&forgotten, &peers), 0);
+        for _ in 0..100 {
+            peers.look(NodeId(1), &forgotten[..2]);
+        }
+        assert_eq!(under_replicated(&forgotten, &peers), 2);
+    }
 }

@@ -156,8 +156,8 @@ impl<'a> Reconciler<'a> {
                 self.grpc_health.set(ready).await;
             }
             match reason {
-                Some(reason) => self.node.start.health.unready("groups", reason),
-                None => self.node.start.health.ready("groups"),
+                Some(reason) => self.node.start.pages.health.unready("groups", reason),
+                None => self.node.start.pages.health.ready("groups"),
             }
             tokio::time::sleep(if ready { READY_INTERVAL } else { UNREADY_INTERVAL }).await;
         }

@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ringkv-consensus", &["ringkv-topology"]),
     ("ringkv-transport", &["ringkv-consensus", "ringkv-proto", "ringkv-topology"]),
     ("ringkv-client", &["ringkv-proto", "ringkv-topology"]),
+    ("ringkv-raft-metrics", &["ringkv-consensus"]),
     ("ringkv-placement", SERVICE),
     ("ringkv-storage-node", SERVICE),
     ("ringkv-gateway", &["ringkv-client", "ringkv-topology", "ringkv-telemetry"]),
@@ -36,6 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const SERVICE: &[&str] = &[
     "ringkv-consensus",
     "ringkv-proto",
+    "ringkv-raft-metrics",
     "ringkv-telemetry",
     "ringkv-topology",
     "ringkv-transport",

@@ -52,6 +52,7 @@ pub(crate) async fn run(
                 .await
             {
                 Ok(Ok(replies)) => {
+                    link.connected();
                     connected();
                     backoff.reset();
                     let ended = read(&link, replies).await;

@@ -27,6 +27,8 @@ pub(crate) struct Link {
 struct State {
     /// Whether requests are taken: false while the node is known to be unreachable.
     open: bool,
+    /// Whether there is a stream.
+    connected: bool,
     /// Numbers the streams; a stream of an older number takes nothing more.
     generation: u64,
     next_id: u64,
@@ -85,10 +87,21 @@ impl Link {
         state.generation
     }
 
+    /// The stream is up.
+    pub(super) fn connected(&self) {
+        self.state.lock().connected = true;
+    }
+
+    /// Whether a stream is up.
+    pub(crate) fn is_connected(&self) -> bool {
+        self.state.lock().connected
+    }
+
     /// Ends the current stream and every request on it; takes none until [`Link::begin`].
     pub(super) fn end(&self) {
         let mut state = self.state.lock();
         state.open = false;
+        state.connected = false;
         state.generation += 1;
         let queue = std::mem::take(&mut state.queue);
         let waiting = std::mem::take(&mut state.waiting);

@@ -3,10 +3,16 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::*;
+use crate::health::Health;
 
-async fn page(address: SocketAddr, request_line: &str) -> String {
+async fn page(address: SocketAddr, request: &str) -> String {
+    raw(address, &format!("{request} HTTP/1.1")).await
+}
+
+/// Sends a request's first lines, without the end of the last.
+async fn raw(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let request = format!("{request_line} HTTP/1.1\r\nhost: test\r\nconnection: close\r\n\r\n");
+    let request = format!("{request}\r\nhost: test\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -14,14 +20,12 @@ async fn page(address: SocketAddr, request_line: &str) -> String {
 }
 
 fn started(health: &Health) -> (SocketAddr, CancellationToken, tokio::task::JoinHandle<()>) {
-    let registry = Registry::new();
-    crate::build_info::register(&registry, "test").unwrap();
-    crate::process::register(&registry).unwrap();
+    let pages = OperatorPages::new("test", health.clone()).unwrap();
     let listener = crate::bind::tcp("--metrics-listen", "127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let (shutdown, health) = (CancellationToken::new(), health.clone());
+    let shutdown = CancellationToken::new();
     let token = shutdown.clone();
-    let task = tokio::spawn(async move { serve(listener, registry, health, token).await.unwrap() });
+    let task = tokio::spawn(async move { serve(listener, pages, token).await.unwrap() });
     (address, shutdown, task)
 }
 
@@ -40,6 +44,18 @@ async fn readiness_follows_the_health_and_names_the_reason() {
 }
 
 #[tokio::test]
+async fn a_scraper_gets_the_format_it_asks_for() {
+    let (address, ..) = started(&Health::default());
+    let asked =
+        "GET /metrics HTTP/1.1\r\naccept: application/openmetrics-text;version=1.0.0,*/*;q=0.1";
+    let page = raw(address, asked).await;
+    assert!(page.contains("content-type: application/openmetrics-text; version=1.0.0;"), "{page}");
+    assert!(page.ends_with("\n# EOF\n"), "{page}");
+    let plain = self::page(address, "GET /metrics").await;
+    assert!(plain.contains("content-type: text/plain; version=0.0.4"), "{plain}");
+}
+
+#[tokio::test]
 async fn metrics_carry_help_and_process_series() {
     let (address, ..) = started(&Health::default());
     let text = page(address, "GET /metrics").await;
@@ -47,6 +63,7 @@ async fn metrics_carry_help_and_process_series() {
         "# HELP ringkv_build_info ",
         "# TYPE process_cpu_seconds_total counter",
         "process_resident_memory_bytes ",
+        "ringkv_ready 1",
     ] {
         assert!(text.contains(line), "no {line:?} in {text}");
     }

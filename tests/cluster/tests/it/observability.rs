@@ -1,5 +1,6 @@
 //! What a cluster tells of itself while it works, and that telling never gets in its way.
 
 mod logs;
+mod metrics;
 mod trace_sink;
 mod traces;
