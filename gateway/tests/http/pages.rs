@@ -40,7 +40,7 @@ async fn the_metrics_count_what_was_answered() {
         r#"ringkv_gateway_requests_total{code="200",method="GET",route="kv"} 1"#,
         r#"ringkv_gateway_requests_total{code="400",method="GET",route="kv"} 1"#,
         r#"ringkv_gateway_requests_total{code="404",method="GET",route="unknown"} 1"#,
-        r#"ringkv_gateway_request_seconds_count{method="PUT"} 1"#,
+        r#"ringkv_gateway_request_seconds_count{method="PUT"} 2"#,
         r#"ringkv_gateway_retries_total{reason="not_leader"} 0"#,
         r#"ringkv_ring_epoch{component="gateway"} 1"#,
         "ringkv_gateway_in_flight 0",

@@ -1,6 +1,6 @@
 //! What every service exports is what docs/metrics.md says, in both formats.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -56,11 +56,12 @@ async fn pages(cluster: &Cluster, component: &str, accept: &str) -> anyhow::Resu
     Ok(pages)
 }
 
-/// The sum of the samples of a series on pages, by the beginning of its line.
-fn sum(pages: &[String], series: &str) -> f64 {
+/// The sum of a metric on pages, or of its series with the labels in the name.
+fn sum(pages: &[String], name: &str) -> f64 {
     let lines = pages.iter().flat_map(|page| page.lines());
-    let values = lines.filter_map(|line| line.strip_prefix(series)?.rsplit_once(' '));
-    values.filter_map(|(_, value)| value.parse::<f64>().ok()).sum()
+    let rests = lines.filter_map(|line| line.strip_prefix(name));
+    let rests = rests.filter(|rest| rest.starts_with([' ', '{']));
+    rests.filter_map(|rest| rest.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
 }
 
 async fn every_name_is_listed(cluster: &Cluster) -> anyhow::Result<()> {
@@ -88,28 +89,30 @@ async fn figures_are_right(cluster: &Cluster) -> anyhow::Result<()> {
         let pages = pages(cluster, "placement", "text/plain").await?;
         ensure!(sum(&pages, "ringkv_placement_nodes{state=\"alive\"}") == 3.0, "nodes: {pages:?}");
         ensure!(sum(&pages, "ringkv_placement_heartbeats_total") > 3.0, "heartbeats: {pages:?}");
-        // Three nodes and a gateway.
-        ensure!(sum(&pages, "ringkv_placement_watchers") == 4.0, "watchers: {pages:?}");
+        // Three nodes, a gateway, and the two replicas that follow.
+        ensure!(sum(&pages, "ringkv_placement_watchers") == 6.0, "watchers: {pages:?}");
         Ok(pages)
     })
     .await?;
-    let groups = sum(&of_placement, "ringkv_placement_groups ");
-    let expected = BTreeMap::from([
-        ("ringkv_placement_formed", 1.0),
-        ("ringkv_placement_has_leader", 1.0),
-        ("ringkv_ready", 1.0),
+    let replicas = of_placement.len() as f64;
+    let groups = sum(&of_placement, "ringkv_placement_groups") / replicas;
+    for (series, value) in [
+        ("ringkv_placement_is_leader", 1.0),
         ("ringkv_placement_groups_under_replicated", 0.0),
-        ("ringkv_ring_slots", 4096.0),
-        ("ringkv_placement_zone_replicas{zone=\"none\"}", 3.0 * groups),
-    ]);
-    for (series, value) in expected {
+        ("ringkv_placement_formed", replicas),
+        ("ringkv_placement_has_leader", replicas),
+        ("ringkv_ready", replicas),
+        ("ringkv_ring_slots", replicas * 4096.0),
+        ("ringkv_placement_zone_replicas{zone=\"none\"}", replicas * 3.0 * groups),
+    ] {
         let found = sum(&of_placement, series);
         ensure!(found == value, "{series} is {found}, not {value}");
     }
-    ensure!((sum(&of_placement, "ringkv_ring_share_ratio{") - 1.0).abs() < 1e-9, "shares");
+    let shares = sum(&of_placement, "ringkv_ring_share_ratio");
+    ensure!((shares - replicas).abs() < 1e-9, "the shares of a replica are together {shares}");
     until_ok("a figure of the nodes", SHOWN_WITHIN, async || {
         let of_nodes = pages(cluster, "storage-node", "text/plain").await?;
-        let led = sum(&of_nodes, "ringkv_raft_leaders ");
+        let led = sum(&of_nodes, "ringkv_raft_leaders");
         ensure!(led == groups, "{led} of {groups} groups are led");
         for series in ["ringkv_raft_groups_under_replicated", "ringkv_raft_groups_without_leader"] {
             ensure!(sum(&of_nodes, series) == 0.0, "{series} in health");
@@ -137,7 +140,8 @@ async fn exemplars_lead_to_the_trace(cluster: &Cluster) -> anyhow::Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_exported_is_what_the_page_says() -> anyhow::Result<()> {
     let collector = Collector::start()?;
-    let shape = Shape { environment: collector.environment(), gateways: 1, ..Shape::default() };
+    let environment = collector.environment();
+    let shape = Shape { placement: 3, gateways: 1, environment, ..Shape::default() };
     run(shape, async |cluster| {
         let gateway = &cluster.clients()?[0];
         let traced = gateway
