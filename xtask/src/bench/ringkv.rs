@@ -45,6 +45,14 @@ pub(crate) struct Ringkv {
 
 impl Ringkv {
     pub(crate) fn start(folder: TempDir) -> anyhow::Result<Self> {
+        Self::start_with(folder, &[])
+    }
+
+    /// Starts it with these variables in the environment of every process.
+    pub(crate) fn start_with(
+        folder: TempDir,
+        environment: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let at = folder.path();
         let placement = free_address()?;
         let gateway = free_address()?;
@@ -57,7 +65,7 @@ impl Ringkv {
 
         let mut command = program("ringkv-placement", at, "placement", &mut metrics)?;
         command.args(["--id", "1", "--listen", &placement.to_string()]);
-        command.args(["--advertise", &placement.to_string()]);
+        command.args(["--advertise", &placement.to_string()]).envs(environment.to_vec());
         servers.push(Server::start("placement", command, at)?);
 
         for index in 1..=NODES {
@@ -65,12 +73,14 @@ impl Ringkv {
             let address = free_address()?.to_string();
             let mut command = program("ringkv-storage-node", at, &name, &mut metrics)?;
             command.args(["--listen", &address, "--advertise", &address]);
-            command.args(["--placement", &placement.to_string()]);
+            command.args(["--placement", &placement.to_string()]).envs(environment.to_vec());
             let shown = metrics.last().expect("just pushed").address;
             nodes.push(Node { server: servers.len(), address, metrics: shown });
             servers.push(Server::start(&name, command, at)?);
         }
-        servers.push(Server::start("gateway", gateway_program(gateway, placement)?, at)?);
+        let mut command = gateway_program(gateway, placement)?;
+        command.envs(environment.to_vec());
+        servers.push(Server::start("gateway", command, at)?);
 
         wait_until("ringkv", START_LIMIT, || {
             for server in &mut servers {

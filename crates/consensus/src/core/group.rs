@@ -199,7 +199,9 @@ impl Group {
         let append = kind == MessageType::MsgAppend && !message.entries.is_empty();
         let stand = kind == MessageType::MsgTimeoutNow && !self.may_stand();
         let vote = matches!(kind, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
-        let promised = vote && self.promised_ticks > 0;
+        // Who offers leadership has given its lease up, and the offer is void in any later term.
+        let offered = message.context == raft::CAMPAIGN_TRANSFER;
+        let promised = vote && !offered && self.promised_ticks > 0;
         let promise = kind == MessageType::MsgHeartbeat && self.creation.is_some();
         let early = stand || promised || promise;
         if kind == MessageType::MsgSnapshot || (append && over) || early {
