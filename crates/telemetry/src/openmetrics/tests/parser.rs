@@ -17,7 +17,7 @@ pub(super) struct Family {
 pub(super) struct Sample {
     /// The part of its name behind that of the family.
     ending: String,
-    labels: Vec<(String, String)>,
+    labels: Labels,
     pub(super) value: f64,
     /// Trace and value.
     pub(super) exemplar: Option<(String, f64)>,
@@ -78,9 +78,12 @@ fn sample(line: &str, family: &Family) -> Result<Sample, String> {
     Ok(Sample { ending: ending.to_owned(), labels, value: number(value)?, exemplar })
 }
 
+/// Names and values.
+type Labels = Vec<(String, String)>;
+
 /// The labels up to the closing brace, and what follows it.
-fn labels(mut rest: &str) -> Result<(Vec<(String, String)>, &str), String> {
-    let mut labels: Vec<(String, String)> = Vec::new();
+fn labels(mut rest: &str) -> Result<(Labels, &str), String> {
+    let mut labels = Labels::new();
     loop {
         let (name, after) = rest.split_once("=\"").ok_or("a label without a value")?;
         check(!name.is_empty() && name.chars().all(is_name), format!("{name:?} is no name"))?;
