@@ -71,7 +71,9 @@ pub(crate) struct Group {
     lease: Lease,
     /// As last told to the shell.
     lease_told_us: u64,
-    /// Ticks left in which no candidate gets a vote here.
+    /// Ticks left in which no candidate gets a vote here: an election timeout after each heartbeat,
+    /// and after a restart. raft-rs promises the same, but forgets it with the leader's name, which
+    /// any message of a later term makes it do.
     promised_ticks: usize,
     /// The log batch that makes the replica's creation durable, until it is.
     creation: Option<u64>,
@@ -214,7 +216,11 @@ impl Group {
         }
         // An error says that the sender is not known or the message is not for us: both are
         // ordinary after a membership change.
+        let leader = message.from;
         let _ = self.raw.step(message);
+        if kind == MessageType::MsgHeartbeat && self.raw.raft.leader_id == leader {
+            self.promised_ticks = out.config.election_ticks;
+        }
         self.settle_timeout(&out.config);
     }
 

@@ -1,10 +1,11 @@
 //! Until when a leader may serve reads without asking anybody (Raft thesis §6.4.1).
 //!
 //! A read-index round that began at `t` and was confirmed proves that a quorum heard of this leader
-//! after `t`. Each of them turns candidates away for an election timeout from then on, and so does
-//! a replica in its first election timeout after a restart (`Group::restarted`), since it may have
-//! promised that in the life before. So nobody else leads before `t + lease_us`, as long as no two
-//! clocks drift apart by more than the difference between the lease and the timeout.
+//! after `t`. Each of them turns candidates away for an election timeout from then on
+//! (`Group::step`), and so does a replica in its first election timeout after a restart
+//! (`Group::restarted`), since it may have promised that in the life before. So nobody else leads
+//! before `t + lease_us`, as long as no two clocks drift apart by more than the difference between
+//! the lease and the timeout.
 //!
 //! Three things break the promise, and each ends the lease before it can matter: a change of
 //! members (other quorums), a hand-over (its candidate is never turned away; the lease stays off

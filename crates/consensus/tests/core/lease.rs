@@ -94,9 +94,7 @@ fn a_change_of_members_takes_the_lease_back() {
 fn a_restarted_replica_gives_no_vote_for_an_election_timeout() {
     let (mut lab, leader, [forgetful, challenger]) = leased();
     cut_off(&mut lab, leader);
-    while lab.status(challenger, GROUP).is_some_and(|status| status.role == Role::Follower) {
-        lab.input(challenger, Input::Tick);
-    }
+    tick_until_it_stands(&mut lab, challenger);
     let stopped = lab.crash(forgetful);
     lab.restart(forgetful, stopped);
     for _ in 0..9 {
@@ -146,4 +144,63 @@ fn the_only_voter_leads_at_once_after_a_restart() {
     lab.restart(1, stopped);
     lab.run(1);
     assert_eq!(lab.leaders(GROUP), [1]);
+}
+
+/// raft-rs turns candidates away while it knows a leader. A stray message of a later term makes it
+/// forget the leader, but not what it has promised.
+#[test]
+fn a_promise_outlives_what_makes_a_follower_forget_its_leader() {
+    let (mut lab, leader, [follower, challenger]) = leased();
+    cut_off(&mut lab, leader);
+    // The follower asks for a pre-vote, which is under way for long.
+    tick_until_it_stands(&mut lab, follower);
+    let frame = |(from, to, frame): &(NodeId, NodeId, Bytes)| {
+        (from.0 == follower && to.0 == challenger).then(|| frame.clone())
+    };
+    let stray = lab.wire.iter().find_map(frame).expect("a request for a pre-vote");
+    lab.wire.clear();
+    // The challenger gets one and goes over to the next term; nobody hears that.
+    tick_until_it_stands(&mut lab, challenger);
+    for _ in 0..2 {
+        let (from, to, frame) =
+            lab.wire.iter().find(|(_, to, _)| to.0 != leader).cloned().expect("sent");
+        lab.wire.clear();
+        lab.input(to.0, Input::Frame { from, frame });
+    }
+    lab.wire.clear();
+    let term = |lab: &Lab, node| lab.status(node, GROUP).expect("has the group").term;
+    assert_eq!(term(&lab, challenger), term(&lab, leader) + 1);
+    // The follower hears its leader again, and a lease counts on it.
+    lab.cut.remove(&(leader, follower));
+    lab.cut.remove(&(follower, leader));
+    lab.boot_us += 1;
+    lab.input(leader, Input::Tick);
+    lab.input(leader, Input::Tick);
+    lab.settle();
+    let read = lab.read(leader, GROUP);
+    lab.settle();
+    assert_eq!(lab.result(leader, read), Some(Ok(Done::ReadReady)));
+    let heard = lab.status(follower, GROUP).and_then(|status| status.leader);
+    assert_eq!(heard, Some(NodeId(leader)));
+    // The answer to the stray request is of the challenger's term.
+    lab.input(challenger, Input::Frame { from: NodeId(follower), frame: stray });
+    lab.settle();
+    assert_eq!(lab.status(follower, GROUP).and_then(|status| status.leader), None);
+    for _ in 0..40 {
+        lab.input(challenger, Input::Tick);
+        lab.settle();
+    }
+    assert_eq!(lab.leaders(GROUP), [leader]);
+    for _ in 0..40 {
+        lab.input(follower, Input::Tick);
+        lab.input(challenger, Input::Tick);
+        lab.settle();
+    }
+    assert_ne!(lab.leaders(GROUP), [leader], "after its time the promise holds nobody up");
+}
+
+fn tick_until_it_stands(lab: &mut Lab, node: u64) {
+    while lab.status(node, GROUP).is_some_and(|status| status.role != Role::Candidate) {
+        lab.input(node, Input::Tick);
+    }
 }
