@@ -9,12 +9,11 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use http::StatusCode;
-use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-};
+use prometheus::{HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts};
 use ringkv_client::{Observer, Outcome, RetryReason};
 use ringkv_telemetry::exemplars::ExemplarHistogram;
 use ringkv_telemetry::pages::OperatorPages;
+use ringkv_telemetry::series::Series;
 use ringkv_telemetry::trace::TraceId;
 use ringkv_topology::Epoch;
 
@@ -83,49 +82,32 @@ impl Metrics {
     /// # Errors
     /// A name is taken in this registry.
     pub(crate) fn register(pages: &OperatorPages) -> prometheus::Result<Self> {
-        let registry = &pages.registry;
-        let counters = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<_> {
-            let counters = IntCounterVec::new(Opts::new(name, help), labels)?;
-            registry.register(Box::new(counters.clone()))?;
-            Ok(counters)
-        };
-        let counter = |name: &str, help: &str| -> prometheus::Result<_> {
-            let counter = IntCounter::new(name, help)?;
-            registry.register(Box::new(counter.clone()))?;
-            Ok(counter)
-        };
-        let gauge = |name: &str, help: &str| -> prometheus::Result<_> {
-            let gauge = IntGauge::new(name, help)?;
-            registry.register(Box::new(gauge.clone()))?;
-            Ok(gauge)
-        };
-        let requests = counters(
+        let series = Series::of(&pages.registry);
+        let requests = series.counters(
+            &["route", "method", "code"],
             "ringkv_gateway_requests_total",
             "Requests answered, by route, method and status.",
-            &["route", "method", "code"],
         )?;
-        let retries = counters(
+        let retries = series.counters(
+            &["reason"],
             "ringkv_gateway_retries_total",
             "Attempts that were followed by another.",
-            &["reason"],
         )?;
-        let shed = counters(
+        let shed = series.counters(
+            &["reason"],
             "ringkv_gateway_shed_total",
             "Requests and connections refused because a bound of this gateway was reached.",
-            &["reason"],
         )?;
-        let outcomes = counters(
+        let outcomes = series.counters(
+            &["outcome"],
             "ringkv_gateway_outcomes_total",
             "Writes answered, by whether they applied as far as the answer could say.",
-            &["outcome"],
         )?;
-        let seconds = seconds()?;
-        registry.register(Box::new(seconds.clone()))?;
-        let epoch = IntGaugeVec::new(
+        let seconds = series.histograms(&["method"], seconds())?;
+        let epoch = series.add(IntGaugeVec::new(
             Opts::new("ringkv_ring_epoch", "Epoch of the topology in use."),
             &["component"],
-        )?;
-        registry.register(Box::new(epoch.clone()))?;
+        )?)?;
         let cells = ROUTES.len() * METHODS.len() * STATUSES.len();
         Ok(Self {
             requests,
@@ -134,19 +116,13 @@ impl Metrics {
             retries: RetryReason::ALL.map(|reason| retries.with_label_values(&[reason.slug()])),
             shed: SHEDS.map(|reason| shed.with_label_values(&[reason])),
             outcomes: OUTCOMES.map(|outcome| outcomes.with_label_values(&[outcome.slug()])),
-            request_bytes: counter(
-                "ringkv_gateway_request_bytes_total",
-                "Bytes of values taken in.",
-            )?,
-            response_bytes: counter(
-                "ringkv_gateway_response_bytes_total",
-                "Bytes of values given out.",
-            )?,
-            in_flight: gauge(
-                "ringkv_gateway_in_flight",
-                "Key requests that wait for their answer.",
-            )?,
-            connections: gauge("ringkv_gateway_connections", "Open client connections.")?,
+            request_bytes: series
+                .counter("ringkv_gateway_request_bytes_total", "Bytes of values taken in.")?,
+            response_bytes: series
+                .counter("ringkv_gateway_response_bytes_total", "Bytes of values given out.")?,
+            in_flight: series
+                .gauge("ringkv_gateway_in_flight", "Key requests that wait for their answer.")?,
+            connections: series.gauge("ringkv_gateway_connections", "Open client connections.")?,
             epoch: epoch.with_label_values(&["gateway"]),
         })
     }
@@ -190,12 +166,12 @@ impl Metrics {
     }
 }
 
-fn seconds() -> prometheus::Result<HistogramVec> {
+fn seconds() -> HistogramOpts {
     let options = HistogramOpts::new(
         "ringkv_gateway_request_seconds",
         "Time from a key request's head to its answer's head, in seconds.",
     );
-    HistogramVec::new(options.buckets(BUCKETS.to_vec()), &["method"])
+    options.buckets(BUCKETS.to_vec())
 }
 
 fn code_of(status: StatusCode) -> usize {

@@ -13,12 +13,11 @@ mod stages;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-};
+use prometheus::{HistogramOpts, IntCounter, IntCounterVec, IntGauge};
 use ringkv_proto::v1::ErrorCode;
 use ringkv_telemetry::exemplars::ExemplarHistogram;
 use ringkv_telemetry::pages::OperatorPages;
+use ringkv_telemetry::series::Series;
 use ringkv_telemetry::trace::TraceId;
 
 pub(crate) use counters::CounterSeries;
@@ -56,25 +55,22 @@ impl Metrics {
     /// # Errors
     /// A name is taken in this registry.
     pub(crate) fn register(pages: &OperatorPages) -> prometheus::Result<Self> {
-        let registry = &pages.registry;
-        let latency = HistogramVec::new(
+        let series = Series::of(&pages.registry);
+        let latency = series.histograms(
+            &["op"],
             seconds(
                 "raft_request_latency_seconds",
                 "Time from a request's arrival at this node to its reply, in seconds.",
             )?,
-            &["op"],
         )?;
-        registry.register(Box::new(latency.clone()))?;
-        let series = Series { registry };
         let writes_by_result = series.counters(
-            "result",
+            &["result"],
             "ringkv_raft_proposals_total",
             "Writes answered, by result: applied, or the code of the error.",
         )?;
-        let streams = IntGauge::new("ringkv_kv_streams", "Open Kv streams.")?;
-        registry.register(Box::new(streams.clone()))?;
+        let streams = series.gauge("ringkv_kv_streams", "Open Kv streams.")?;
         let damaged = series.counters(
-            "what",
+            &["what"],
             "ringkv_checksum_mismatch_total",
             "Stored records and peers' frames whose checksum was wrong; they are refused.",
         )?;
@@ -86,7 +82,7 @@ impl Metrics {
             streams,
             records_damaged: damaged.with_label_values(&["record"]),
             damaged,
-            engine: Arc::new(EngineSeries::register(registry)?),
+            engine: Arc::new(EngineSeries::register(series)?),
         })
     }
 
@@ -116,31 +112,6 @@ impl Metrics {
     /// A Kv stream was opened (1) or closed (-1).
     pub(crate) fn stream(&self, change: i64) {
         self.streams.add(change);
-    }
-}
-
-/// Makes series and adds them to a registry.
-struct Series<'a> {
-    registry: &'a Registry,
-}
-
-impl Series<'_> {
-    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
-        let counter = IntCounter::new(name, help)?;
-        self.registry.register(Box::new(counter.clone()))?;
-        Ok(counter)
-    }
-
-    fn counters(&self, label: &str, name: &str, help: &str) -> prometheus::Result<IntCounterVec> {
-        let counters = IntCounterVec::new(Opts::new(name, help), &[label])?;
-        self.registry.register(Box::new(counters.clone()))?;
-        Ok(counters)
-    }
-
-    fn histogram(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
-        let histogram = Histogram::with_opts(seconds(name, help)?)?;
-        self.registry.register(Box::new(histogram.clone()))?;
-        Ok(histogram)
     }
 }
 

@@ -45,7 +45,7 @@ pub use shell::{
     Engine, EngineConfig, EngineError, Handle, NoObserver, Observer, Registration, Sink, boot_us,
 };
 pub use snapshot_dir::{ReceiveError, SnapshotReceiver};
-pub use times::{EntryTimes, Now};
+pub use times::{EntryTimes, Now, Stage};
 pub use transport::Transport;
 pub use types::{
     Completion, Done, GroupStatus, LogIndex, PeerStatus, Refusal, Request, Role, SinkId, Term,

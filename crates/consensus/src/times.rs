@@ -32,3 +32,82 @@ pub struct EntryTimes {
     /// The state machine had it.
     pub applied_us: u64,
 }
+
+/// A part of an entry's way. `Fsync` and `Replicate` run side by side, the others one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    ProposeWait,
+    Fsync,
+    Replicate,
+    ApplyWait,
+    Apply,
+}
+
+impl Stage {
+    /// All of them, in the order in which they begin.
+    pub const ALL: [Self; 5] =
+        [Self::ProposeWait, Self::Fsync, Self::Replicate, Self::ApplyWait, Self::Apply];
+
+    /// Its name in metrics and traces.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ProposeWait => "propose_wait",
+            Self::Fsync => "fsync",
+            Self::Replicate => "replicate",
+            Self::ApplyWait => "apply_wait",
+            Self::Apply => "apply",
+        }
+    }
+}
+
+impl EntryTimes {
+    /// The stages that were passed and seen, each with its beginning and end.
+    pub fn stages(&self) -> impl Iterator<Item = (Stage, u64, u64)> + use<> {
+        let Self { queued_us, proposed_us, persisted_us, committed_us, apply_began_us, applied_us } =
+            *self;
+        let stages = [
+            (Stage::ProposeWait, queued_us, proposed_us),
+            (Stage::Fsync, proposed_us, persisted_us),
+            (Stage::Replicate, proposed_us, committed_us),
+            (Stage::ApplyWait, committed_us, apply_began_us),
+            (Stage::Apply, apply_began_us, applied_us),
+        ];
+        stages.into_iter().filter(|(_, from_us, to_us)| *from_us > 0 && to_us >= from_us)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stages_that_were_not_seen_are_left_out() {
+        // It committed by the disks of others, before this one had it.
+        let times = EntryTimes {
+            queued_us: 10,
+            proposed_us: 30,
+            persisted_us: 0,
+            committed_us: 1_030,
+            apply_began_us: 1_040,
+            applied_us: 1_090,
+        };
+        let passed: Vec<_> = times.stages().collect();
+        assert_eq!(
+            passed,
+            [
+                (Stage::ProposeWait, 10, 30),
+                (Stage::Replicate, 30, 1_030),
+                (Stage::ApplyWait, 1_030, 1_040),
+                (Stage::Apply, 1_040, 1_090),
+            ]
+        );
+        assert_eq!(EntryTimes::default().stages().count(), 0);
+    }
+
+    #[test]
+    fn every_stage_has_its_place() {
+        for (place, stage) in Stage::ALL.into_iter().enumerate() {
+            assert_eq!(place, stage as usize);
+        }
+    }
+}

@@ -15,6 +15,7 @@ mod openmetrics;
 pub mod pages;
 pub mod panic;
 pub mod process;
+pub mod series;
 pub mod settings;
 pub mod shutdown;
 pub mod trace;

@@ -22,22 +22,13 @@ pub(super) type Stage = (&'static str, u64, u64);
 impl Stages {
     /// The stages passed, each with its beginning and end. `fsync` and `replicate` run side by side.
     pub(super) fn passed(&self) -> impl Iterator<Item = Stage> + use<> {
-        let EntryTimes {
-            proposed_us, persisted_us, committed_us, apply_began_us, applied_us, ..
-        } = self.entry;
         let Self { arrived_us, ready_us, replied_us, .. } = *self;
+        // This request's own wait, in place of that of the first one in its entry.
+        let entry = EntryTimes { queued_us: arrived_us, ..self.entry };
+        let of_entry = entry.stages().map(|(stage, from, to)| (stage.name(), from, to));
         let certain = if self.by_lease { "read_lease" } else { "read_index" };
-        [
-            ("propose_wait", arrived_us, proposed_us),
-            ("fsync", proposed_us, persisted_us),
-            ("replicate", proposed_us, committed_us),
-            ("apply_wait", committed_us, apply_began_us),
-            ("apply", apply_began_us, applied_us),
-            (certain, arrived_us, ready_us),
-            ("store_read", ready_us, replied_us),
-        ]
-        .into_iter()
-        .filter(|(_, from, to)| *from > 0 && *to > 0)
+        let of_read = [(certain, arrived_us, ready_us), ("store_read", ready_us, replied_us)];
+        of_entry.chain(of_read.into_iter().filter(|(_, from, to)| *from > 0 && *to > 0))
     }
 
     /// What the client is told; nothing of a request that never reached the engine.

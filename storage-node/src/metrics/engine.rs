@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use prometheus::{Counter, Histogram, IntCounter, Registry};
+use prometheus::{Counter, Histogram, IntCounter};
 use ringkv_consensus::{EntryTimes, Observer};
+use ringkv_telemetry::series::Series;
 use ringkv_topology::GroupId;
 
-use super::Series;
+use super::seconds;
 use super::stages::StageSeries;
 
 /// What the engine's threads tell.
@@ -28,26 +29,24 @@ pub(crate) struct EngineSeries {
 }
 
 impl EngineSeries {
-    /// Makes the series and adds them to the registry.
+    /// Makes the series.
     ///
     /// # Errors
     /// A name is taken in this registry.
-    pub(super) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let series = Series { registry };
+    pub(super) fn register(series: Series<'_>) -> prometheus::Result<Self> {
         let snapshot_bytes = series.counters(
-            "direction",
+            &["direction"],
             "ringkv_snapshot_bytes_total",
             "Bytes of snapshots, built or received.",
         )?;
         let counter = |name: &str, help: &str| series.counter(name, help);
-        let histogram = |name: &str, help: &str| series.histogram(name, help);
-        let poller_busy = Counter::new(
+        let histogram = |name: &str, help: &str| series.histogram(seconds(name, help)?);
+        let poller_busy = series.add(Counter::new(
             "ringkv_raft_poller_busy_seconds_total",
             "Time the poller thread spent on its turns, in seconds; 1 a second is all it has.",
-        )?;
-        registry.register(Box::new(poller_busy.clone()))?;
+        )?)?;
         Ok(Self {
-            stages: StageSeries::register(registry)?,
+            stages: StageSeries::register(series)?,
             fsync: histogram(
                 "ringkv_storage_fsync_seconds",
                 "Time to write and sync one batch of the Raft log, in seconds.",
