@@ -2,6 +2,8 @@
 //!
 //! One file a board. A panel may name only metrics of `docs/metrics.md`, which `check` asks for.
 
+mod shared;
+
 mod overview;
 
 mod gateway;

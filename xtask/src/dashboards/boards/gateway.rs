@@ -1,5 +1,6 @@
 //! Gateway: what users ask, how long they wait, and what a gateway has to hold back.
 
+use super::shared::{REQUEST_P99, RETRIES};
 use super::{GATEWAY, GATEWAY_INSTANCE, PLACEMENT, RAFT, SLOW, SLOW_SECONDS};
 use crate::dashboards::board::{Board, Panel, Row, Shape, Unit};
 
@@ -65,12 +66,7 @@ fn times() -> Row {
                 "By method, from the request's head to its answer's head. Points are requests with \
                  a trace: click one.",
             )
-            .query(
-                "histogram_quantile(0.99, sum by (method, le) \
-                     (rate(ringkv_gateway_request_seconds_bucket{instance=~\"$gateway\"}\
-                     [$__rate_interval])))",
-                "{{method}} p99",
-            )
+            .query(REQUEST_P99, "{{method}} p99")
             .query(
                 "histogram_quantile(0.5, sum by (method, le) \
                      (rate(ringkv_gateway_request_seconds_bucket{instance=~\"$gateway\"}\
@@ -242,11 +238,7 @@ fn routing() -> Row {
                 "Attempts that were followed by another. A short rise when a leader changes is \
                  what retries are for; a lasting one is a finding.",
             )
-            .query(
-                "sum by (reason) (rate(ringkv_gateway_retries_total{instance=~\"$gateway\"}\
-                     [$__rate_interval]))",
-                "{{reason}}",
-            )
+            .query(RETRIES, "{{reason}}")
             .see(RAFT),
             Panel::new(
                 Shape::Time,

@@ -1,5 +1,6 @@
 //! Overview: one screen that says whether the cluster serves its users, and for how long it will.
 
+use super::shared::{PLACEMENT_LEADS, SILENT_NODES};
 use super::{GATEWAY, JOB, OVERVIEW, PLACEMENT, RAFT, SLOW, SLOW_SECONDS, STORAGE};
 use crate::dashboards::board::{Board, Panel, Row, Shape, Unit};
 
@@ -98,7 +99,7 @@ fn stands() -> Row {
                 Unit::Count,
                 "Storage nodes from which placement has heard nothing for 5 s.",
             )
-            .query("max(ringkv_placement_nodes{state=\"silent\"})", "nodes")
+            .query(SILENT_NODES, "nodes")
             .bad(1.0)
             .see(PLACEMENT),
             Panel::new(
@@ -108,7 +109,7 @@ fn stands() -> Row {
                 "Whether any placement replica knows one. Without, reads and writes go on and \
                  changes of shape wait.",
             )
-            .query("max(ringkv_placement_has_leader)", "leader")
+            .query(PLACEMENT_LEADS, "leader")
             .bad_below(1.0)
             .see(PLACEMENT),
             Panel::new(

@@ -1,5 +1,6 @@
 //! Placement and ring: who decides, which nodes it knows, and how even the ring is.
 
+use super::shared::{EPOCHS_APART, PLACEMENT_LEADS, SILENT_NODES};
 use super::{OVERVIEW, PLACEMENT, RAFT};
 use crate::dashboards::board::{Board, Panel, Row, Shape, Unit};
 
@@ -26,7 +27,7 @@ fn service() -> Row {
             .query("sum(up{job=\"ringkv-placement\"})", "replicas")
             .bad_below(1.0),
             Panel::new(Shape::Stat, "Has a leader", Unit::YesNo, "Whether any replica knows one.")
-                .query("max(ringkv_placement_has_leader)", "leader")
+                .query(PLACEMENT_LEADS, "leader")
                 .bad_below(1.0),
             Panel::new(
                 Shape::Stat,
@@ -45,7 +46,7 @@ fn service() -> Row {
                 Unit::Count,
                 "Nodes from which the leader has heard nothing for 5 s.",
             )
-            .query("max(ringkv_placement_nodes{state=\"silent\"})", "nodes")
+            .query(SILENT_NODES, "nodes")
             .bad(1.0),
             Panel::new(
                 Shape::Stat,
@@ -131,7 +132,7 @@ fn ring() -> Row {
                 Unit::Count,
                 "Between the newest and the oldest topology in use anywhere.",
             )
-            .query("max(ringkv_ring_epoch) - min(ringkv_ring_epoch)", "apart")
+            .query(EPOCHS_APART, "apart")
             .warn(1.0)
             .wide(12),
         ],

@@ -1,5 +1,8 @@
 //! Raft and groups: where a write spends its time, who leads, and how far logs are behind.
 
+use super::shared::{
+    APPLY_LAG, ELECTIONS, LEADER_CHANGES, LOG_LAG, MEAN_BY_STAGE, POLLER_BUSY, SNAPSHOT_BYTES,
+};
 use super::{GROUP, NODE, RAFT, SLOW, SLOW_FSYNC_SECONDS, STORAGE};
 use crate::dashboards::board::{Board, Panel, Row, Shape, Unit};
 
@@ -24,13 +27,7 @@ fn stages() -> Row {
                 "Waiting to be proposed, fsync, replication, waiting to be applied, applying; and \
                  the round that confirms a read.",
             )
-            .query(
-                "sum by (stage) (rate(ringkv_raft_stage_seconds_sum{instance=~\"$node\"}\
-                     [$__rate_interval])) / sum by (stage) \
-                     (rate(ringkv_raft_stage_seconds_count{instance=~\"$node\"}\
-                     [$__rate_interval]))",
-                "{{stage}}",
-            )
+            .query(MEAN_BY_STAGE, "{{stage}}")
             .wide(12)
             .see(SLOW),
             Panel::new(
@@ -78,16 +75,8 @@ fn leaders() -> Row {
                 Unit::PerSecond,
                 "Elections begun, and changes of leader seen by any replica.",
             )
-            .query(
-                "sum(rate(ringkv_raft_elections_total{instance=~\"$node\"}\
-                     [$__rate_interval]))",
-                "elections",
-            )
-            .query(
-                "sum(rate(ringkv_raft_leader_changes_total{instance=~\"$node\"}\
-                     [$__rate_interval]))",
-                "changes",
-            )
+            .query(ELECTIONS, "elections")
+            .query(LEADER_CHANGES, "changes")
             .warn(0.1),
             Panel::new(
                 Shape::Time,
@@ -127,7 +116,7 @@ fn logs() -> Row {
                 Unit::Count,
                 "Of the groups each node leads.",
             )
-            .query("ringkv_raft_log_lag_entries{instance=~\"$node\"}", "{{instance}}")
+            .query(LOG_LAG, "{{instance}}")
             .bad(5000.0),
             Panel::new(
                 Shape::Time,
@@ -135,7 +124,7 @@ fn logs() -> Row {
                 Unit::Count,
                 "The largest of the groups on each node: reads wait for it.",
             )
-            .query("ringkv_raft_apply_lag_entries{instance=~\"$node\"}", "{{instance}}")
+            .query(APPLY_LAG, "{{instance}}")
             .bad(5000.0),
             Panel::new(
                 Shape::Time,
@@ -201,11 +190,7 @@ fn pressure() -> Row {
                 "Part of the time the one thread that drives all groups of a node works. Near \
                  100 % it is the limit of the node.",
             )
-            .query(
-                "rate(ringkv_raft_poller_busy_seconds_total{instance=~\"$node\"}\
-                     [$__rate_interval])",
-                "{{instance}}",
-            )
+            .query(POLLER_BUSY, "{{instance}}")
             .warn(0.7)
             .bad(0.85),
             Panel::new(
@@ -267,11 +252,7 @@ fn snapshots() -> Row {
                 Unit::BytesPerSecond,
                 "Built and received.",
             )
-            .query(
-                "sum by (direction) (rate(ringkv_snapshot_bytes_total{instance=~\"$node\"}\
-                     [$__rate_interval]))",
-                "{{direction}}",
-            ),
+            .query(SNAPSHOT_BYTES, "{{direction}}"),
             Panel::new(
                 Shape::Time,
                 "Logs cut",

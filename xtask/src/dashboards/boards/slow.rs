@@ -1,6 +1,10 @@
 //! Why is it slow? Every panel is a question; a line over its threshold answers yes, and the
 //! panel's description says what follows from that.
 
+use super::shared::{
+    APPLY_LAG, ELECTIONS, EPOCHS_APART, FSYNC_P99, LEADER_CHANGES, LOG_LAG, MEAN_BY_STAGE,
+    POLLER_BUSY, REQUEST_P99, RETRIES, SNAPSHOT_BYTES,
+};
 use super::{
     GATEWAY, GATEWAY_INSTANCE, NODE, PLACEMENT, RAFT, SLOW, SLOW_FSYNC_SECONDS, SLOW_SECONDS,
     STORAGE,
@@ -32,12 +36,7 @@ fn whole() -> Row {
                 "p99 at the gateways. If not, the time is lost before the gateway: network, load \
                  balancer, client. Points are requests with a trace: the fastest answer is there.",
             )
-            .query(
-                "histogram_quantile(0.99, sum by (method, le) \
-                     (rate(ringkv_gateway_request_seconds_bucket{instance=~\"$gateway\"}\
-                     [$__rate_interval])))",
-                "{{method}}",
-            )
+            .query(REQUEST_P99, "{{method}}")
             .bad(SLOW_SECONDS)
             .exemplars()
             .traces("ringkv-gateway")
@@ -69,13 +68,7 @@ fn whole() -> Row {
                 "Mean time by stage. Waiting to be proposed or applied: too much work. fsync: the \
                  disk. Replicate: the network, or the disk of the others. read_index: the network.",
             )
-            .query(
-                "sum by (stage) (rate(ringkv_raft_stage_seconds_sum{instance=~\"$node\"}\
-                     [$__rate_interval])) / sum by (stage) \
-                     (rate(ringkv_raft_stage_seconds_count{instance=~\"$node\"}\
-                     [$__rate_interval]))",
-                "{{stage}}",
-            )
+            .query(MEAN_BY_STAGE, "{{stage}}")
             .see(RAFT),
         ],
     }
@@ -126,11 +119,7 @@ fn load() -> Row {
                 "The one thread that drives all groups of a node. Near 100 %: more nodes, larger \
                  batches, fewer and larger requests.",
             )
-            .query(
-                "rate(ringkv_raft_poller_busy_seconds_total{instance=~\"$node\"}\
-                     [$__rate_interval])",
-                "{{instance}}",
-            )
+            .query(POLLER_BUSY, "{{instance}}")
             .bad(0.85)
             .see(RAFT),
         ],
@@ -194,12 +183,7 @@ fn disk() -> Row {
                 "p99. Each write waits for it on a majority: a faster disk, or fewer neighbours \
                  on it.",
             )
-            .query(
-                "histogram_quantile(0.99, sum by (instance, le) \
-                     (rate(ringkv_storage_fsync_seconds_bucket{instance=~\"$node\"}\
-                     [$__rate_interval])))",
-                "{{instance}}",
-            )
+            .query(FSYNC_P99, "{{instance}}")
             .bad(SLOW_FSYNC_SECONDS)
             .see(STORAGE),
             question(
@@ -282,16 +266,8 @@ fn cluster() -> Row {
                 "Each change costs its group up to a second. A dying node, a slow disk, or a lossy \
                  network.",
             )
-            .query(
-                "sum(rate(ringkv_raft_leader_changes_total{instance=~\"$node\"}\
-                     [$__rate_interval]))",
-                "changes",
-            )
-            .query(
-                "sum(rate(ringkv_raft_elections_total{instance=~\"$node\"}\
-                     [$__rate_interval]))",
-                "elections",
-            )
+            .query(LEADER_CHANGES, "changes")
+            .query(ELECTIONS, "elections")
             .bad(0.1)
             .see(RAFT),
             question(
@@ -299,11 +275,7 @@ fn cluster() -> Row {
                 Unit::PerSecond,
                 "Attempts that were followed by another, by reason: each adds its own wait.",
             )
-            .query(
-                "sum by (reason) (rate(ringkv_gateway_retries_total{instance=~\"$gateway\"}\
-                     [$__rate_interval]))",
-                "{{reason}}",
-            )
+            .query(RETRIES, "{{reason}}")
             .bad(5.0)
             .see(GATEWAY),
             question(
@@ -312,7 +284,7 @@ fn cluster() -> Row {
                 "Epochs between the newest and the oldest topology in use. Requests then go to the \
                  wrong node first.",
             )
-            .query("max(ringkv_ring_epoch) - min(ringkv_ring_epoch)", "epochs apart")
+            .query(EPOCHS_APART, "epochs apart")
             .bad(1.0)
             .see(PLACEMENT),
         ],
@@ -329,7 +301,7 @@ fn behind() -> Row {
                 "Entries behind its leader. Its disk or its network; near --log-entries-max it \
                  gets a snapshot instead.",
             )
-            .query("ringkv_raft_log_lag_entries{instance=~\"$node\"}", "{{instance}}")
+            .query(LOG_LAG, "{{instance}}")
             .bad(5000.0)
             .see(RAFT),
             question(
@@ -337,7 +309,7 @@ fn behind() -> Row {
                 Unit::Count,
                 "Entries committed and not yet applied: reads wait for them.",
             )
-            .query("ringkv_raft_apply_lag_entries{instance=~\"$node\"}", "{{instance}}")
+            .query(APPLY_LAG, "{{instance}}")
             .bad(5000.0)
             .see(RAFT),
             question(
@@ -345,11 +317,7 @@ fn behind() -> Row {
                 Unit::BytesPerSecond,
                 "They share disk and network with requests; a node that was away gets them.",
             )
-            .query(
-                "sum by (direction) (rate(ringkv_snapshot_bytes_total{instance=~\"$node\"}\
-                     [$__rate_interval]))",
-                "{{direction}}",
-            )
+            .query(SNAPSHOT_BYTES, "{{direction}}")
             .bad(50e6)
             .see(RAFT),
         ],

@@ -2,6 +2,7 @@
 
 mod rocksdb;
 
+use super::shared::{DISK_FREE, FSYNC_P99};
 use super::{NODE, RAFT, SLOW_FSYNC_SECONDS, SLOW_SECONDS, STORAGE};
 use crate::dashboards::board::{Board, Panel, Row, Shape, Unit};
 
@@ -56,7 +57,7 @@ fn nodes() -> Row {
                 Unit::Seconds,
                 "ringkv:storage_fsync_seconds:p99_rate5m{instance=~\"$node\"}",
             )
-            .column("Disk free", Unit::Ratio, "ringkv:disk_free:ratio{instance=~\"$node\"}")
+            .column("Disk free", Unit::Ratio, DISK_FREE)
             .column(
                 "CPU",
                 Unit::Count,
@@ -128,12 +129,7 @@ fn log() -> Row {
                 "Time to write and sync one batch of all groups. Every acknowledged write waits \
                  for it on a majority.",
             )
-            .query(
-                "histogram_quantile(0.99, sum by (instance, le) \
-                     (rate(ringkv_storage_fsync_seconds_bucket{instance=~\"$node\"}\
-                     [$__rate_interval])))",
-                "{{instance}}",
-            )
+            .query(FSYNC_P99, "{{instance}}")
             .warn(SLOW_FSYNC_SECONDS / 2.0)
             .bad(SLOW_FSYNC_SECONDS),
             Panel::new(
@@ -227,7 +223,7 @@ fn space() -> Row {
                 Unit::Ratio,
                 "Below 10 % somebody is called; a full disk refuses growing writes.",
             )
-            .query("ringkv:disk_free:ratio{instance=~\"$node\"}", "{{instance}}")
+            .query(DISK_FREE, "{{instance}}")
             .bad_below(0.1),
             Panel::new(
                 Shape::Time,
