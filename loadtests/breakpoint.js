@@ -1,15 +1,12 @@
 // How much load until it breaks? An open load that goes up by STEP_RATE iterations a second every
 // DURATION, at most STEPS times, until a step is too slow or has errors: then the run ends, with
 // exit code 99, and the summary names the last rate that held.
-import { check } from 'k6';
 import exec from 'k6/execution';
 
 import { count, duration, number, seconds } from './lib/env.js';
-import { read, write } from './lib/gateway.js';
 import { RUN, options as optionsOf } from './lib/load.js';
-import { random, zipfian } from './lib/random.js';
-import { awaitReady } from './lib/readiness.js';
-import { clear, fill, isValueOf, keyOf, newPrefix, valueOf } from './lib/records.js';
+import { zipfian } from './lib/random.js';
+import { clear, keyOf, prepare, readOrWrite } from './lib/records.js';
 import { summary } from './lib/summary.js';
 
 const NAME = 'breakpoint';
@@ -83,22 +80,14 @@ function conclude({ parts, thresholds }) {
 }
 
 export function setup() {
-  awaitReady();
-  const prefix = newPrefix(NAME);
-  fill(prefix, RECORDS, VALUE_BYTES);
-  return { prefix };
+  return prepare(NAME, RECORDS, VALUE_BYTES);
 }
 
 export function run({ prefix }) {
   const step = Math.floor((Date.now() - exec.scenario.startTime) / (STEP_S * 1000));
   exec.vu.metrics.tags.step = String(RATES[Math.min(step, STEPS - 1)]);
   const key = keyOf(prefix, zipfian(RECORDS));
-  if (random() < 0.5) {
-    const { ok, body } = read(key);
-    check(body, { 'a read gives its own record': () => !ok || isValueOf(key, body) });
-  } else {
-    write(key, valueOf(key, VALUE_BYTES));
-  }
+  readOrWrite(key, VALUE_BYTES);
 }
 
 export function teardown({ prefix }) {

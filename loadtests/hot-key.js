@@ -6,8 +6,7 @@ import { count, number } from './lib/env.js';
 import { read, write } from './lib/gateway.js';
 import { options as optionsOf, steady } from './lib/load.js';
 import { below, random } from './lib/random.js';
-import { awaitReady } from './lib/readiness.js';
-import { clear, fill, isValueOf, keyOf, newPrefix, valueOf } from './lib/records.js';
+import { clear, isValueOf, keyOf, prepare, valueOf } from './lib/records.js';
 import { summary } from './lib/summary.js';
 
 const NAME = 'hot-key';
@@ -31,10 +30,7 @@ export const handleSummary = summary({
 });
 
 export function setup() {
-  awaitReady();
-  const prefix = newPrefix(NAME);
-  fill(prefix, RECORDS, VALUE_BYTES);
-  return { prefix };
+  return prepare(NAME, RECORDS, VALUE_BYTES);
 }
 
 export function run({ prefix }) {

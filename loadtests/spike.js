@@ -1,14 +1,11 @@
 // Does the cluster stand a sudden crowd, and is it itself again right after? An open load of RATE
 // a second, then SPIKE_RATE, then RATE again; each part is DURATION long and judged on its own.
 // In the spike a request may be refused as not applied (503), but none may end unknown.
-import { check } from 'k6';
 
 import { count, duration, number, seconds } from './lib/env.js';
-import { read, write } from './lib/gateway.js';
 import { RUN, arrivals, options as optionsOf, shown } from './lib/load.js';
-import { random, zipfian } from './lib/random.js';
-import { awaitReady } from './lib/readiness.js';
-import { clear, fill, isValueOf, keyOf, newPrefix, valueOf } from './lib/records.js';
+import { zipfian } from './lib/random.js';
+import { clear, keyOf, prepare, readOrWrite } from './lib/records.js';
 import { summary } from './lib/summary.js';
 
 const NAME = 'spike';
@@ -65,20 +62,12 @@ export const handleSummary = summary({
 });
 
 export function setup() {
-  awaitReady();
-  const prefix = newPrefix(NAME);
-  fill(prefix, RECORDS, VALUE_BYTES);
-  return { prefix };
+  return prepare(NAME, RECORDS, VALUE_BYTES);
 }
 
 export function run({ prefix }) {
   const key = keyOf(prefix, zipfian(RECORDS));
-  if (random() < 0.5) {
-    const { ok, body } = read(key);
-    check(body, { 'a read gives its own record': () => !ok || isValueOf(key, body) });
-  } else {
-    write(key, valueOf(key, VALUE_BYTES));
-  }
+  readOrWrite(key, VALUE_BYTES);
 }
 
 export function teardown({ prefix }) {

@@ -3,10 +3,13 @@
 // A value starts with its own key, so that a reader can tell another record's value from its own;
 // the rest is random text, which hardly compresses.
 
+import { check } from 'k6';
 import crypto from 'k6/crypto';
 import encoding from 'k6/encoding';
 
-import { sendAll } from './gateway.js';
+import { read, sendAll, write } from './gateway.js';
+import { random } from './random.js';
+import { awaitReady } from './readiness.js';
 
 /** Requests at once while filling and clearing. */
 const BATCH = 20;
@@ -33,6 +36,24 @@ export function valueOf(key, bytes) {
 
 export function isValueOf(key, value) {
   return typeof value === 'string' && value.startsWith(`${key} `);
+}
+
+/** What most scripts begin with: a cluster that is ready and `count` records of this run. */
+export function prepare(name, count, bytes) {
+  awaitReady();
+  const prefix = newPrefix(name);
+  fill(prefix, count, bytes);
+  return { prefix };
+}
+
+/** Reads the record or writes it, one as often as the other; under load a read may fail. */
+export function readOrWrite(key, bytes) {
+  if (random() < 0.5) {
+    const { ok, body } = read(key);
+    check(body, { 'a read gives its own record': () => !ok || isValueOf(key, body) });
+  } else {
+    write(key, valueOf(key, bytes));
+  }
 }
 
 /** Writes the records 0 to `count` - 1. Ends the run when one cannot be written. */

@@ -12,8 +12,7 @@ import { count } from './env.js';
 import { read, write } from './gateway.js';
 import { options, steady } from './load.js';
 import { latest, random, uniform } from './random.js';
-import { awaitReady } from './readiness.js';
-import { clear, fill, isValueOf, keyOf, newPrefix, valueOf } from './records.js';
+import { clear, isValueOf, keyOf, prepare, valueOf } from './records.js';
 import { summary } from './summary.js';
 
 const RECORDS = count('RECORDS', 1000);
@@ -45,10 +44,7 @@ export function workload({ name, question, shares, law = uniform }) {
     }),
 
     setup() {
-      awaitReady();
-      const prefix = newPrefix(name);
-      fill(prefix, RECORDS, VALUE_BYTES);
-      return { prefix };
+      return prepare(name, RECORDS, VALUE_BYTES);
     },
 
     run({ prefix }) {
