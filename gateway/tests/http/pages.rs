@@ -69,6 +69,18 @@ async fn the_metrics_count_what_was_answered() {
 }
 
 #[tokio::test]
+async fn a_scraper_that_asks_for_openmetrics_gets_it() {
+    let gateway = Gateway::start(&[]).await;
+    let asked = [("Accept", "application/openmetrics-text;version=1.0.0,*/*;q=0.1")];
+    let page = gateway.send("GET", "/metrics", &asked, b"").await;
+    let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(page.header("content-type"), Some(format));
+    let text = String::from_utf8(page.body).unwrap();
+    assert!(text.contains("# TYPE ringkv_gateway_retries counter\n"), "{text}");
+    assert!(text.ends_with("\n# EOF\n"), "{text}");
+}
+
+#[tokio::test]
 async fn the_metrics_tell_which_nodes_there_is_no_connection_to() {
     let gateway = Gateway::start(&[]).await;
     gateway.put("/kv/a", b"x").await;

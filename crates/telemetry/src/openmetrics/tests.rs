@@ -86,6 +86,7 @@ fn values_that_are_no_numbers_are_written_as_the_format_has_them() {
 fn the_format_is_for_those_who_want_it_most() {
     for wanted in [
         "application/openmetrics-text",
+        "text/plain, application/openmetrics-text",
         "Application/OpenMetrics-text; version=1.0.0",
         // Prometheus 2 and 3.
         "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;\
