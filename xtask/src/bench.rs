@@ -9,11 +9,10 @@
 mod etcd;
 mod generator;
 mod latency;
-pub(crate) mod process;
 mod quick;
 mod report;
-pub(crate) mod ringkv;
-pub(crate) mod store;
+mod ringkv;
+mod store;
 mod syncs;
 
 use clap::Subcommand;

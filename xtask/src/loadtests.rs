@@ -17,8 +17,7 @@ use std::net::SocketAddr;
 use anyhow::Context as _;
 use tempfile::TempDir;
 
-use crate::bench::ringkv::Ringkv;
-use crate::bench::store::Store as _;
+use crate::cluster::Cluster;
 use k6::K6;
 
 #[derive(clap::Args)]
@@ -30,7 +29,7 @@ pub(crate) struct Arguments {
 
 /// What the checks share.
 struct Test {
-    cluster: Ringkv,
+    cluster: Cluster,
     gateways: [SocketAddr; 2],
     k6: K6,
 }
@@ -81,8 +80,8 @@ impl Test {
         // Where k6 is missing, say so before a cluster is started.
         let k6 = K6::find()?;
         let folder = TempDir::with_prefix("ringkv-loadtests-").context("create a folder")?;
-        let mut cluster = Ringkv::start(folder)?;
-        let gateways = [cluster.address(), cluster.second_gateway()?];
+        let mut cluster = Cluster::start(folder)?;
+        let gateways = [cluster.gateway(), cluster.second_gateway()?];
         Ok(Self { cluster, gateways, k6 })
     }
 

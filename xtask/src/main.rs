@@ -7,10 +7,12 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program's output")]
 
 mod bench;
+mod cluster;
 mod containers;
 mod dashboards;
 mod http;
 mod loadtests;
+mod process;
 mod simulate;
 mod tidy;
 mod workspace;

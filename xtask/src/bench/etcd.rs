@@ -12,9 +12,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::process::{Server, free_address, wait_until};
 use super::store::{Operation, Store};
 use crate::http::{call_once, find};
+use crate::process::{Server, free_address, wait_until};
 
 const MEMBERS: usize = 3;
 const START_LIMIT: Duration = Duration::from_secs(30);

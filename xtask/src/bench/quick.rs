@@ -9,11 +9,11 @@ use tempfile::TempDir;
 
 use super::etcd::Etcd;
 use super::generator::{self, Load};
-use super::process::cpu_time;
 use super::report::{Row, Syncs, print};
-use super::ringkv::Ringkv;
 use super::store::{Operation, Store};
 use super::syncs::SyncCount;
+use crate::cluster::Cluster;
+use crate::process::cpu_time;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -64,7 +64,7 @@ impl Arguments {
         let folder = TempDir::with_prefix_in("ringkv-bench-", &self.folder)
             .context("create a folder for the data")?;
         Ok(match which {
-            Which::Ringkv => Box::new(Ringkv::start(folder)?),
+            Which::Ringkv => Box::new(Cluster::start(folder)?),
             Which::Etcd => Box::new(Etcd::start(folder)?),
         })
     }

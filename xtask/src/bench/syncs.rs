@@ -34,7 +34,7 @@ impl SyncCount {
     /// Until then its calls would not be counted.
     fn wait_attached(&self, process: u32) -> anyhow::Result<()> {
         let limit = std::time::Duration::from_secs(10);
-        super::process::wait_until("strace", limit, || {
+        crate::process::wait_until("strace", limit, || {
             let status = fs::read_to_string(format!("/proc/{process}/status"))
                 .with_context(|| format!("look at process {process}"))?;
             let is_traced = status.lines().any(|line| {

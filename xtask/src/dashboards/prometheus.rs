@@ -11,9 +11,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::rules;
-use crate::bench::process::{Server, free_address, wait_until};
-use crate::bench::ringkv::Metrics;
+use crate::cluster::Metrics;
 use crate::http::{call_once, percent_encode};
+use crate::process::{Server, free_address, wait_until};
 use crate::workspace;
 
 const START_LIMIT: Duration = Duration::from_secs(30);

@@ -7,14 +7,13 @@ use anyhow::Context as _;
 
 use super::load::Load;
 use super::prometheus::Prometheus;
-use crate::bench::ringkv::Ringkv;
-use crate::bench::store::Store as _;
+use crate::cluster::Cluster;
 
 pub(crate) struct Scene {
     // Fields end in this order: the load before what it drives.
     load: Load,
     pub(crate) prometheus: Prometheus,
-    _cluster: Ringkv,
+    _cluster: Cluster,
     /// Takes no span, and never refuses one either: the checks look at exemplars, not at traces.
     _collector: TcpListener,
 }
@@ -24,7 +23,7 @@ impl Scene {
         let folder = tempfile::tempdir().context("make a folder for the cluster")?;
         let collector = TcpListener::bind("127.0.0.1:0").context("bind the collector")?;
         let endpoint = format!("http://{}", collector.local_addr()?);
-        let cluster = Ringkv::start_with(
+        let cluster = Cluster::start_with(
             folder,
             &[
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
@@ -33,7 +32,7 @@ impl Scene {
             ],
         )?;
         let prometheus = Prometheus::start(cluster.metrics())?;
-        let load = Load::start(cluster.address());
+        let load = Load::start(cluster.gateway());
         Ok(Self { load, prometheus, _cluster: cluster, _collector: collector })
     }
 

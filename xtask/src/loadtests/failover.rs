@@ -6,7 +6,7 @@ use anyhow::{Context as _, ensure};
 
 use super::Test;
 use super::k6::{Run, number};
-use crate::bench::process::wait_until;
+use crate::process::wait_until;
 
 /// Writes that must have been made before a node is killed: then the run is in full swing.
 const WRITES_BEFORE: u64 = 200;

@@ -8,7 +8,7 @@ use super::Test;
 use super::failover::run_and_kill;
 use super::forgery::Forger;
 use super::k6::{check_failed, number};
-use crate::bench::process::free_address;
+use crate::process::free_address;
 
 /// A script that cannot start must not keep anybody waiting.
 const AT_ONCE: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::bench::process::{Server, wait_until};
+use crate::process::{Server, wait_until};
 use crate::workspace;
 
 /// No run of the stage takes longer, also on a busy machine.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-use super::{Ringkv, START_LIMIT, gateway_program, is_ready};
-use crate::bench::process::{Server, free_address, wait_until};
+use super::{Cluster, START_LIMIT, gateway_program, is_ready};
 use crate::http::call_once;
+use crate::process::{Server, free_address, wait_until};
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-impl Ringkv {
+impl Cluster {
     /// Starts a second gateway, and gives its address when it is ready.
     pub(crate) fn second_gateway(&mut self) -> anyhow::Result<SocketAddr> {
         let gateway = free_address()?;
