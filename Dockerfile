@@ -23,10 +23,7 @@ RUN command -v clang >/dev/null || { \
         rm -rf /var/lib/apt/lists/*; }
 WORKDIR /src
 COPY . .
-# What is compiled once, RocksDB above all, stays in the builder's cache for the next build.
-RUN --mount=type=cache,target=/usr/local/cargo/registry \
-    --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --release --locked --workspace --bins && \
+RUN cargo build --release --locked --workspace --bins && \
     mkdir /out && \
     cp target/release/ringkv target/release/ringkv-placement \
         target/release/ringkv-storage-node target/release/ringkv-gateway /out/
