@@ -49,6 +49,7 @@ const CHECKS: &[Check] = &[
     ("a closed port fails at once", failures::closed_port),
     ("a limit that nobody can keep fails", failures::impossible_limit),
     ("breakpoint names the rate that broke", failures::breaks),
+    ("correctness says that it was cut short", failures::cut_short),
     ("correctness finds a gateway that forgets conditions and keys", failures::forgetful_gateway),
     ("failover finds lost writes", failures::lost_writes),
     ("failover fails when a majority is killed", failures::majority_killed),

@@ -70,6 +70,15 @@ pub(super) fn forgetful_gateway(test: &mut Test) -> anyhow::Result<String> {
     Ok(String::new())
 }
 
+/// Counters that do not add up for want of time must not look like a broken promise.
+pub(super) fn cut_short(test: &mut Test) -> anyhow::Result<String> {
+    let settings = [("DURATION", "1s"), ("COUNT", "100000")];
+    let run = test.k6.run("correctness", &test.base_url(), &settings)?;
+    let words = run.failed()?.pointer("/conclusion/words").and_then(|words| words.as_str());
+    ensure!(words.is_some_and(|words| words.contains("not all rounds")), "it says {words:?}");
+    Ok(String::new())
+}
+
 /// What is written goes to another key than the one that is read.
 pub(super) fn lost_writes(test: &mut Test) -> anyhow::Result<String> {
     let forger = Forger::start(test.gateways[0], "PUT /kv/loadtest/", "PUT /kv/lostwork/")?;
