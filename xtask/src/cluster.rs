@@ -1,5 +1,7 @@
 //! Our own cluster as separate processes: one placement, three storage nodes, one gateway. The
 //! benchmark, the boards and the load tests all run against it.
+//!
+//! Owns the processes and their folder, and ends both with the value. Never measures or judges.
 
 mod faults;
 

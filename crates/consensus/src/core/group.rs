@@ -216,9 +216,8 @@ impl Group {
         }
         // An error says that the sender is not known or the message is not for us: both are
         // ordinary after a membership change.
-        let leader = message.from;
         let _ = self.raw.step(message);
-        if kind == MessageType::MsgHeartbeat && self.raw.raft.leader_id == leader {
+        if kind == MessageType::MsgHeartbeat && self.raw.raft.leader_id == sender.0 {
             self.promised_ticks = out.config.election_ticks;
         }
         self.settle_timeout(&out.config);
