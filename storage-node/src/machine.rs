@@ -105,7 +105,8 @@ impl<S: Store> KvMachine<S> {
         ];
         // What a half dropped group may have left.
         self.store.clear(&keys::group_range(genesis.group))?;
-        self.store.write(&rows.map(|(key, value)| Write { key, value: Some(value) }))?;
+        let write = |(key, value)| Write { key, value: Some(value) };
+        self.store.write(rows.map(write).into())?;
         self.adopt(genesis.group, Group::new(state, owned, &self.retention));
         Ok(())
     }
@@ -133,7 +134,7 @@ impl<S: Store> KvMachine<S> {
             group.state.applied = batch.after.clone();
             writes.put(keys::group_state(batch.group), group.state.encode());
         }
-        self.store.write(writes.as_slice())?;
+        self.store.write(writes.into_writes())?;
         for batch in batches {
             if let Some(group) = self.groups.get(&batch.group) {
                 group.view.publish(group.state.clock_ms, group.state.applied.index);
@@ -180,7 +181,7 @@ impl<S: Store> KvMachine<S> {
         self.replace(group, applied, |store| {
             store.clear(&keys::group_range(group))?;
             let write = |(key, value)| Write { key, value: Some(value) };
-            store.write(&rows.into_iter().map(write).collect::<Vec<_>>())
+            store.write(rows.into_iter().map(write).collect())
         })
     }
 

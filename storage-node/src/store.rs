@@ -9,6 +9,7 @@ mod memory;
 mod rocks;
 mod rocks_options;
 mod snapshot_files;
+mod write_buffer;
 
 use std::ops::{ControlFlow, Deref};
 
@@ -38,7 +39,7 @@ pub trait Store: Clone + Send + Sync + 'static {
     ///
     /// # Errors
     /// `StoreError` when it cannot be told whether the rows are written.
-    fn write(&self, writes: &[Write]) -> Result<(), StoreError>;
+    fn write(&self, writes: Vec<Write>) -> Result<(), StoreError>;
 
     /// Shows the rows of a range in ascending order, from one consistent view, until told to stop.
     ///

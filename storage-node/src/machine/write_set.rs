@@ -30,8 +30,9 @@ impl WriteSet {
         self.push(key, None);
     }
 
-    pub(super) fn as_slice(&self) -> &[Write] {
-        &self.writes
+    /// All writes, in order.
+    pub(super) fn into_writes(self) -> Vec<Write> {
+        self.writes
     }
 
     fn push(&mut self, key: Bytes, value: Option<Bytes>) {
@@ -53,6 +54,6 @@ mod tests {
         assert_eq!(writes.get(b"a"), Some(Some(&Bytes::from_static(b"2"))));
         writes.delete(Bytes::from_static(b"a"));
         assert_eq!(writes.get(b"a"), Some(None));
-        assert_eq!(writes.as_slice().len(), 3);
+        assert_eq!(writes.into_writes().len(), 3);
     }
 }

@@ -12,7 +12,7 @@ const FIGURES: [(&str, &str, &str); 11] = [
     (
         "ringkv_rocksdb_memtable_bytes",
         "rocksdb.cur-size-all-mem-tables",
-        "Bytes in memtables not flushed yet.",
+        "Bytes in memtables and in the write buffer, not flushed yet.",
     ),
     (
         "ringkv_rocksdb_pending_compaction_bytes",
@@ -108,7 +108,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let store = RocksStore::open(dir.path(), &RocksSettings::default()).unwrap();
         let key = keys::group_state(ringkv_topology::GroupId(1));
-        store.write(&[Write { key, value: Some(vec![7; 100].into()) }]).unwrap();
+        store.write(vec![Write { key, value: Some(vec![7; 100].into()) }]).unwrap();
         for (name, property, _) in FIGURES {
             assert!(store.figure(property).is_some(), "{name}: {property}");
         }

@@ -41,12 +41,12 @@ impl Store for MemoryStore {
         Ok(self.rows.read().get(key).cloned())
     }
 
-    fn write(&self, writes: &[Write]) -> Result<(), StoreError> {
+    fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         let mut rows = self.rows.write();
-        for write in writes {
-            match &write.value {
-                Some(value) => rows.insert(write.key.clone(), value.clone()),
-                None => rows.remove(&write.key),
+        for Write { key, value } in writes {
+            match value {
+                Some(value) => rows.insert(key, value),
+                None => rows.remove(&key),
             };
         }
         Ok(())

@@ -1,21 +1,26 @@
-//! Rows in a RocksDB of their own (`data/`), without a write-ahead log.
+//! Rows in a RocksDB of their own (`data/`), without a write-ahead log, behind a write buffer.
 //!
-//! A crash takes the store back to its last flush, never to something in between: one column
-//! family, and memtables are cut between writes. The engine replays the rest from its log.
+//! A crash takes the store back to its last flush, never to something in between: the buffer moves
+//! whole batches, in order, one RocksDB write for each run of them; there is one column family, and
+//! memtables are cut between writes. The engine replays the rest from its log.
 
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use rocksdb::{
     DB, DBPinnableSlice, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
 };
 
 use super::rocks_options::{self, RocksSettings};
+use super::write_buffer::{SortedRows, WriteBuffer};
 use super::{Store, StoreError, Visit, Write, snapshot_files};
 use crate::keys::KeyRange;
 
 /// Bytes that a row takes in a batch beside its key and value, at most.
 const BATCH_ROW_BYTES: usize = 16;
+const MEMTABLES_PROPERTY: &str = "rocksdb.cur-size-all-mem-tables";
 
 /// Rows on disk. Clones share them.
 #[derive(Clone)]
@@ -24,7 +29,9 @@ pub struct RocksStore {
 }
 
 struct Inner {
-    db: DB,
+    /// Before the database: it moves what is left, and RocksDB flushes that when it is closed.
+    buffer: WriteBuffer,
+    db: Arc<DB>,
     options: Options,
 }
 
@@ -37,7 +44,11 @@ impl RocksStore {
         let options = rocks_options::database(settings);
         let db = DB::open(&options, dir)
             .map_err(|e| StoreError::failed(format!("open the data store {}", dir.display()), e))?;
-        Ok(Self { inner: Arc::new(Inner { db, options }) })
+        let db = Arc::new(db);
+        let target = Arc::clone(&db);
+        let buffer =
+            WriteBuffer::start(settings.write_buffer_bytes, move |rows| put(&target, rows))?;
+        Ok(Self { inner: Arc::new(Inner { buffer, db, options }) })
     }
 
     /// RocksDB's numeric properties by name, 0 for one it does not know. Does not keep the store
@@ -50,9 +61,12 @@ impl RocksStore {
         }
     }
 
-    /// A numeric property of RocksDB, if it knows it.
+    /// A numeric property of RocksDB, if it knows it. What is in the write buffer counts as in a
+    /// memtable.
     pub(crate) fn figure(&self, property: &str) -> Option<u64> {
-        self.inner.db.property_value(property).ok()??.parse().ok()
+        let figure: u64 = self.inner.db.property_value(property).ok()??.parse().ok()?;
+        let buffered = if property == MEMTABLES_PROPERTY { self.inner.buffer.bytes() } else { 0 };
+        Some(figure + buffered as u64)
     }
 
     /// Makes everything written so far durable. Blocks; writes go on beside it.
@@ -60,6 +74,7 @@ impl RocksStore {
     /// # Errors
     /// `StoreError` when it is not known what is durable: the process must end.
     pub fn flush(&self) -> Result<(), StoreError> {
+        self.inner.buffer.drain()?;
         self.inner.db.flush().map_err(|e| StoreError::failed("flush the data store", e))
     }
 
@@ -71,6 +86,7 @@ impl RocksStore {
         key: &[u8],
         dir: &Path,
     ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.buffer.drain()?;
         let snapshot = self.inner.db.snapshot();
         let mut rows = snapshot.raw_iterator_opt(read_options(range, false));
         rows.seek(&range.start);
@@ -99,27 +115,57 @@ impl RocksStore {
     }
 }
 
-impl Store for RocksStore {
-    type Value<'a> = DBPinnableSlice<'a>;
-
-    fn get(&self, key: &[u8]) -> Result<Option<DBPinnableSlice<'_>>, StoreError> {
-        self.inner.db.get_pinned(key).map_err(|e| StoreError::failed("read a row", e))
-    }
-
-    fn write(&self, writes: &[Write]) -> Result<(), StoreError> {
-        let bytes = |w: &Write| w.key.len() + w.value.as_ref().map_or(0, |value| value.len());
-        let total: usize = writes.iter().map(|w| bytes(w) + BATCH_ROW_BYTES).sum();
-        let mut batch = WriteBatch::with_capacity_bytes(total);
-        for write in writes {
-            match &write.value {
-                Some(value) => batch.put(&write.key, value),
-                None => batch.delete(&write.key),
-            }
+/// Puts a run of rows into the database: all of them, or none.
+fn put(db: &DB, rows: &SortedRows<'_>) -> Result<(), StoreError> {
+    let bytes = |(key, value): &(&Bytes, &Option<Bytes>)| {
+        key.len() + value.as_ref().map_or(0, Bytes::len) + BATCH_ROW_BYTES
+    };
+    let mut batch = WriteBatch::with_capacity_bytes(rows.iter().map(bytes).sum());
+    for (key, value) in rows {
+        match value {
+            Some(value) => batch.put(key, value),
+            None => batch.delete(key),
         }
-        self.inner.db.write_without_wal(batch).map_err(|e| StoreError::failed("write rows", e))
+    }
+    db.write_without_wal(batch).map_err(|e| StoreError::failed("write rows", e))
+}
+
+/// A value in the write buffer or in RocksDB.
+pub enum Value<'a> {
+    Buffered(Bytes),
+    Stored(DBPinnableSlice<'a>),
+}
+
+impl Deref for Value<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Buffered(bytes) => bytes,
+            Self::Stored(slice) => slice,
+        }
+    }
+}
+
+impl Store for RocksStore {
+    type Value<'a> = Value<'a>;
+
+    fn get(&self, key: &[u8]) -> Result<Option<Value<'_>>, StoreError> {
+        // In this order: a row leaves the buffer only once RocksDB has it.
+        if let Some(buffered) = self.inner.buffer.get(key) {
+            return Ok(buffered.map(Value::Buffered));
+        }
+        let stored = self.inner.db.get_pinned(key);
+        Ok(stored.map_err(|e| StoreError::failed("read a row", e))?.map(Value::Stored))
     }
 
+    fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.inner.buffer.write(writes)
+    }
+
+    /// Moves the buffer first: scans are for starts and checks, not for the way of a request.
     fn scan(&self, range: &KeyRange, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.inner.buffer.drain()?;
         let mut rows: DBRawIterator<'_> = self.inner.db.raw_iterator_opt(read_options(range, true));
         rows.seek(&range.start);
         while let Some((key, value)) = rows.item() {
@@ -132,6 +178,7 @@ impl Store for RocksStore {
     }
 
     fn clear(&self, range: &KeyRange) -> Result<(), StoreError> {
+        self.inner.buffer.drain()?;
         let mut batch = WriteBatch::default();
         batch.delete_range(&range.start, &range.end);
         self.inner.db.write_without_wal(batch).map_err(|e| StoreError::failed("drop rows", e))

@@ -24,11 +24,18 @@ pub struct RocksSettings {
     pub block_cache_bytes: usize,
     /// One memtable, bytes; up to four of them are held. More is fewer, larger flushes.
     pub memtable_bytes: usize,
+    /// One run of the write buffer, bytes; up to two of them are held. The larger, the more of the
+    /// rows that are soon written again or dropped never reach RocksDB.
+    pub write_buffer_bytes: usize,
 }
 
 impl Default for RocksSettings {
     fn default() -> Self {
-        Self { block_cache_bytes: 128 * 1024 * 1024, memtable_bytes: 64 * 1024 * 1024 }
+        Self {
+            block_cache_bytes: 128 * 1024 * 1024,
+            memtable_bytes: 64 * 1024 * 1024,
+            write_buffer_bytes: 32 * 1024 * 1024,
+        }
     }
 }
 

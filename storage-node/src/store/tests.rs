@@ -10,7 +10,7 @@ use crate::keys;
 use ringkv_topology::{GroupId, Slot};
 
 const SMALL: RocksSettings =
-    RocksSettings { block_cache_bytes: 1024 * 1024, memtable_bytes: 1024 * 1024 };
+    RocksSettings { block_cache_bytes: 1024 * 1024, memtable_bytes: 1024 * 1024, write_buffer_bytes: 4096 };
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -65,7 +65,7 @@ fn drive<S: Store>(store: &S, steps: &[Step], flush: impl Fn()) {
                     key: key.clone(),
                     value: value.clone(),
                 };
-                store.write(&rows.iter().map(write).collect::<Vec<_>>()).expect("write");
+                store.write(rows.iter().map(write).collect()).expect("write");
                 for (key, value) in rows {
                     match value {
                         Some(value) => model.insert(key.clone(), value.clone()),
@@ -113,6 +113,33 @@ proptest! {
     }
 }
 
+#[test]
+fn a_reader_beside_a_writer_never_sees_a_row_go_back() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let store = RocksStore::open(dir.path(), &SMALL).expect("open");
+    let key = keys::record(GroupId(1), Slot(0), b"counter");
+    let seen = |store: &RocksStore| {
+        let value = store.get(&key).expect("get")?;
+        Some(u64::from_le_bytes(value[..8].try_into().expect("eight bytes")))
+    };
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut last = None;
+            while last != Some(1_999) {
+                let now = seen(&store);
+                assert!(now >= last, "{now:?} after {last:?}");
+                last = now;
+            }
+        });
+        for number in 0..2_000u64 {
+            let value = Some(Bytes::copy_from_slice(&number.to_le_bytes()));
+            let filler = put(1, &number.to_le_bytes(), &[0; 200]);
+            store.write(vec![Write { key: key.clone(), value }, filler]).expect("write");
+        }
+        reader.join().expect("the reader");
+    });
+}
+
 /// The files as a crash of the process would leave them: copied while the store is open. Closing
 /// a store would flush it first.
 pub(crate) fn crash(dir: &Path) -> tempfile::TempDir {
@@ -147,9 +174,9 @@ fn a_second_process_cannot_open_the_store() {
 fn what_was_flushed_is_there_after_a_crash_and_nothing_is_there_in_part() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let store = RocksStore::open(dir.path(), &SMALL).expect("open");
-    store.write(&[put(1, b"a", b"1"), put(2, b"a", b"1")]).expect("write");
+    store.write(vec![put(1, b"a", b"1"), put(2, b"a", b"1")]).expect("write");
     store.flush().expect("flush");
-    store.write(&[put(1, b"a", b"2"), put(2, b"a", b"2")]).expect("write");
+    store.write(vec![put(1, b"a", b"2"), put(2, b"a", b"2")]).expect("write");
     let crashed = crash(dir.path());
     let store = RocksStore::open(crashed.path(), &SMALL).expect("open after the crash");
     for group in [1, 2] {
@@ -163,8 +190,8 @@ fn files_of_a_range_hold_one_moment_and_replace_the_range_elsewhere_twice_over()
     let (dir, files) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
     let source = RocksStore::open(&dir.path().join("source"), &SMALL).expect("open");
     let target = RocksStore::open(&dir.path().join("target"), &SMALL).expect("open");
-    source.write(&[put(1, b"a", b"new"), put(1, b"b", b"new"), put(2, b"a", b"other")]).expect("");
-    target.write(&[put(1, b"a", b"old"), put(1, b"c", b"old"), put(2, b"a", b"kept")]).expect("");
+    source.write(vec![put(1, b"a", b"new"), put(1, b"b", b"new"), put(2, b"a", b"other")]).expect("");
+    target.write(vec![put(1, b"a", b"old"), put(1, b"c", b"old"), put(2, b"a", b"kept")]).expect("");
     let (range, key) = (keys::group_range(GroupId(1)), keys::record(GroupId(1), Slot(0), b"b"));
     let row = source.write_files(&range, &key, files.path()).expect("write files");
     assert_eq!(row.as_deref(), Some(&b"new"[..]));
@@ -175,7 +202,7 @@ fn files_of_a_range_hold_one_moment_and_replace_the_range_elsewhere_twice_over()
                 .map(|write| (write.key, write.value.expect("a put")))
                 .into();
         assert_eq!(scanned(&target, &keys::everything(), 9), expected);
-        target.write(&[put(1, b"a", b"later"), put(1, b"d", b"later")]).expect("write");
+        target.write(vec![put(1, b"a", b"later"), put(1, b"d", b"later")]).expect("write");
     }
 }
 
@@ -183,12 +210,12 @@ fn files_of_a_range_hold_one_moment_and_replace_the_range_elsewhere_twice_over()
 fn a_replaced_range_is_durable_at_once() {
     let (dir, files) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
     let source = RocksStore::open(&dir.path().join("source"), &SMALL).expect("open");
-    source.write(&[put(1, b"a", b"new")]).expect("write");
+    source.write(vec![put(1, b"a", b"new")]).expect("write");
     let (range, key) = (keys::group_range(GroupId(1)), keys::record(GroupId(1), Slot(0), b"a"));
     source.write_files(&range, &key, files.path()).expect("write files");
     let path = dir.path().join("target");
     let target = RocksStore::open(&path, &SMALL).expect("open");
-    target.write(&[put(1, b"a", b"old"), put(1, b"c", b"old")]).expect("write");
+    target.write(vec![put(1, b"a", b"old"), put(1, b"c", b"old")]).expect("write");
     target.replace_by_files(&range, files.path()).expect("replace");
     let crashed = crash(&path);
     let target = RocksStore::open(crashed.path(), &SMALL).expect("open after the crash");

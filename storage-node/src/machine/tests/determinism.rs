@@ -152,7 +152,7 @@ fn the_checksum_sees_outcomes_that_differ_after_equal_entries() {
     apply(&mut second, std::slice::from_ref(&entry));
     assert_eq!(first.checksum(group), second.checksum(group));
     // A row lost on one replica only, as a fault of its disk might do.
-    b.write(&[Write { key: keys::record(group, SLOT, b"k"), value: None }]).expect("write");
+    b.write(vec![Write { key: keys::record(group, SLOT, b"k"), value: None }]).expect("write");
     let entry = (group, pack(1, &[delete("k")]));
     apply(&mut first, std::slice::from_ref(&entry));
     apply(&mut second, std::slice::from_ref(&entry));

@@ -149,7 +149,7 @@ fn a_damaged_record_is_an_error_for_reader_and_writer_and_never_an_answer() {
     let key = keys::record(GROUP, SLOT, b"k");
     let mut row = harness.store.get(&key).expect("get").expect("a row").to_vec();
     row[20] ^= 4;
-    harness.store.write(&[Write { key, value: Some(Bytes::from(row)) }]).expect("write");
+    harness.store.write(vec![Write { key, value: Some(Bytes::from(row)) }]).expect("write");
     let read = harness.machine.reader().get(GROUP, SLOT, b"k", false);
     assert!(matches!(read, Err(ReadError::Store(StoreError::Damaged { .. }))));
     let entry = batch(GROUP, 3, [pack(1, &[put("k", "over it")])]);
