@@ -150,7 +150,8 @@ mod tests {
         let first = fed.updates.borrow_and_update().clone().unwrap();
         assert_eq!(first.topology.as_ref().unwrap().epoch, 1);
 
-        let report = GroupReport { group: GroupId(4), leader: true, term: 1 };
+        let report =
+            GroupReport { group: GroupId(4), leader: true, term: 1, checkpoints: Vec::new() };
         fed.observed.reported(NodeId(7), &[report]);
         fed.updates.changed().await.unwrap();
         let second = fed.updates.borrow_and_update().clone().unwrap();

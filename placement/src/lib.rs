@@ -6,6 +6,7 @@
 //! here: with every placement replica down, a formed cluster goes on reading and writing.
 
 pub mod command;
+pub mod divergence;
 pub mod image;
 pub mod observations;
 pub mod reconciler;

@@ -8,15 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringkv_topology::{GroupId, NodeId, NodeState, Topology};
 
+use crate::divergence::{Checkpoint, Checkpoints};
+
 /// A node that was not heard for so long is not counted as alive: five missed heartbeats.
 pub const ALIVE_MS: u64 = 5_000;
 
 /// What one node says of one group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupReport {
     pub group: GroupId,
     pub leader: bool,
     pub term: u64,
+    pub checkpoints: Vec<Checkpoint>,
 }
 
 /// The heartbeats heard, reduced to what is asked of them.
@@ -24,6 +27,7 @@ pub struct GroupReport {
 pub struct Observations {
     heard_ms: BTreeMap<NodeId, u64>,
     leaders: BTreeMap<GroupId, Leader>,
+    checkpoints: Checkpoints,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +47,7 @@ impl Observations {
     pub fn reported(&mut self, now_ms: u64, node: NodeId, reports: &[GroupReport]) {
         self.heard(now_ms, node);
         for report in reports {
+            self.checkpoints.reported(report.group, node, report.checkpoints.clone());
             let known = self.leaders.get(&report.group);
             if report.leader {
                 if known.is_none_or(|known| known.term <= report.term) {
@@ -67,11 +72,17 @@ impl Observations {
         leaders.map(|(group, leader)| (*group, leader.node)).collect()
     }
 
+    /// The groups of which the node's replica differs from a majority, by the last reports.
+    pub fn diverged_groups(&self, topology: &Topology, node: NodeId) -> Vec<GroupId> {
+        self.checkpoints.diverged_groups(topology, node)
+    }
+
     /// Forgets what the topology does not name, which bounds what is kept.
     pub fn retain_known(&mut self, topology: &Topology) {
         let active = |node: &NodeId| {
             topology.nodes.get(node).is_some_and(|node| node.state == NodeState::Active)
         };
+        self.checkpoints.retain_known(topology);
         self.heard_ms.retain(|node, _| active(node));
         self.leaders
             .retain(|group, leader| topology.groups.contains_key(group) && active(&leader.node));
@@ -85,7 +96,7 @@ mod tests {
     const GROUP: GroupId = GroupId(1);
 
     fn report(leader: bool, term: u64) -> [GroupReport; 1] {
-        [GroupReport { group: GROUP, leader, term }]
+        [GroupReport { group: GROUP, leader, term, checkpoints: Vec::new() }]
     }
 
     fn leader(observations: &Observations) -> Option<u64> {

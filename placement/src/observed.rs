@@ -53,6 +53,10 @@ impl Observed {
         self.observations.lock().leaders(self.now_ms())
     }
 
+    pub(crate) fn diverged_groups(&self, topology: &Topology, node: NodeId) -> Vec<GroupId> {
+        self.observations.lock().diverged_groups(topology, node)
+    }
+
     pub(crate) fn retain_known(&self, topology: &Topology) {
         self.observations.lock().retain_known(topology);
     }

@@ -114,7 +114,13 @@ impl Placement for Service {
         }
         self.check_identity(heartbeat.cluster, heartbeat.node).await?;
         self.observed.reported(heartbeat.node, &heartbeat.reports);
-        Ok(Response::new(HeartbeatReply { epoch: self.current().epoch().0 }))
+        let state = self.current();
+        let diverged = state
+            .topology()
+            .map(|topology| self.observed.diverged_groups(topology, heartbeat.node))
+            .unwrap_or_default();
+        let diverged_groups = diverged.into_iter().map(|group| group.0).collect();
+        Ok(Response::new(HeartbeatReply { epoch: state.epoch().0, diverged_groups }))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<TopologyUpdate, Status>> + Send>>;

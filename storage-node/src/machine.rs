@@ -7,6 +7,7 @@
 //! every replica, however they are cut into batches and wherever it was restarted.
 
 mod apply;
+mod checkpoints;
 mod engine;
 mod group;
 mod reader;
@@ -29,6 +30,7 @@ use group::{Group, GroupState};
 use view::Views;
 use write_set::WriteSet;
 
+pub use checkpoints::Checkpoint;
 pub use reader::{ReadError, Reader};
 pub use window::Keep;
 
@@ -130,6 +132,7 @@ impl<S: Store> KvMachine<S> {
                     Some(pack) => application.pack(pack)?,
                     None => Vec::new(),
                 });
+                application.checkpoint(entry.index);
             }
             group.state.applied = batch.after.clone();
             writes.put(keys::group_state(batch.group), group.state.encode());

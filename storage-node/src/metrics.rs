@@ -13,7 +13,7 @@ mod stages;
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::{HistogramOpts, IntCounter, IntCounterVec, IntGauge};
+use prometheus::{HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts};
 use ringkv_proto::v1::ErrorCode;
 use ringkv_telemetry::exemplars::ExemplarHistogram;
 use ringkv_telemetry::pages::OperatorPages;
@@ -44,6 +44,7 @@ pub(crate) struct Metrics {
     writes_applied: IntCounter,
     writes_by_result: IntCounterVec,
     streams: IntGauge,
+    /// Shown by [`CounterSeries`], which counts most of it.
     damaged: IntCounterVec,
     records_damaged: IntCounter,
     pub(crate) engine: Arc<EngineSeries>,
@@ -69,11 +70,12 @@ impl Metrics {
             "Writes answered, by result: applied, or the code of the error.",
         )?;
         let streams = series.gauge("ringkv_kv_streams", "Open Kv streams.")?;
-        let damaged = series.counters(
-            &["what"],
+        let damaged = Opts::new(
             "ringkv_checksum_mismatch_total",
-            "Stored records and peers' frames whose checksum was wrong; they are refused.",
-        )?;
+            "Stored records and peers' frames with a wrong checksum, refused; replicas whose state \
+             differed from a majority of their group's, rebuilt.",
+        );
+        let damaged = IntCounterVec::new(damaged, &["what"])?;
         Ok(Self {
             latency: ["get", "put", "delete"]
                 .map(|op| pages.exemplars.of(latency.with_label_values(&[op]))),
@@ -105,8 +107,8 @@ impl Metrics {
     }
 
     /// All checksum mismatches, for who counts those of another kind.
-    pub(crate) fn damaged(&self) -> &IntCounterVec {
-        &self.damaged
+    pub(crate) fn damaged(&self) -> IntCounterVec {
+        self.damaged.clone()
     }
 
     /// A Kv stream was opened (1) or closed (-1).

@@ -166,7 +166,7 @@ impl Node {
         DiskSeries::register(registry, &self.start.config.data_dir, disk.clone())?;
         let kv = Arc::new(kv_service::Context {
             engine: engine.handle(),
-            reader,
+            reader: reader.clone(),
             view: Arc::clone(&self.view),
             metrics: Arc::clone(&self.metrics),
             disk: disk.clone(),
@@ -182,7 +182,7 @@ impl Node {
             address = self.registration.address,
             "serving"
         );
-        let reconciler = Reconciler::new(&self, engine.handle(), peers, health.clone());
+        let reconciler = Reconciler::new(&self, engine.handle(), reader, peers, health.clone());
         let ended = tokio::select! {
             ended = reconciler.run() => ended,
             () = disk.watch(self.start.config.data_dir.clone()) => Ok(()),

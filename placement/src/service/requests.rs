@@ -5,6 +5,7 @@ use ringkv_topology::{ClusterId, GroupId, NodeId};
 use tonic::Status;
 
 use crate::command::Registration;
+use crate::divergence::Checkpoint;
 use crate::observations::GroupReport;
 
 /// The longest host name (253) with a port.
@@ -12,6 +13,7 @@ const ADDRESS_BYTES_MAX: usize = 259;
 const ZONE_CHARS_MAX: usize = 64;
 const CAPACITY_DEFAULT: u32 = 100;
 const CAPACITY_MAX: u32 = 1_000;
+const CHECKPOINTS_MAX: usize = 64;
 
 /// A heartbeat that names its sender.
 #[derive(Debug)]
@@ -53,9 +55,17 @@ pub(super) fn heartbeat(wire: &HeartbeatRequest) -> Result<Heartbeat, Status> {
         return invalid("cluster: 0 is no id");
     };
     let Some(node) = NodeId::from_wire(wire.node) else { return invalid("node: 0 is no id") };
+    if wire.groups.iter().any(|report| report.checkpoints.len() > CHECKPOINTS_MAX) {
+        return invalid(format!("groups.checkpoints: more than {CHECKPOINTS_MAX}"));
+    }
     let report = |report: &ringkv_proto::v1::GroupReport| {
         let group = GroupId::from_wire(report.group)?;
-        Some(GroupReport { group, leader: report.leader, term: report.term })
+        let checkpoint = |checkpoint: &ringkv_proto::v1::Checkpoint| Checkpoint {
+            index: checkpoint.index,
+            checksum: checkpoint.checksum,
+        };
+        let checkpoints = report.checkpoints.iter().map(checkpoint).collect();
+        Some(GroupReport { group, leader: report.leader, term: report.term, checkpoints })
     };
     match wire.groups.iter().map(report).collect() {
         Some(reports) => Ok(Heartbeat { cluster, node, reports }),
@@ -117,6 +127,8 @@ mod tests {
     #[test]
     fn a_heartbeat_names_its_cluster_node_and_groups() {
         let group = ringkv_proto::v1::GroupReport { group: 4, leader: true, ..Default::default() };
+        let many = vec![Default::default(); CHECKPOINTS_MAX + 1];
+        let crowded = ringkv_proto::v1::GroupReport { checkpoints: many, ..group.clone() };
         let wire =
             HeartbeatRequest { cluster: 9, node: 2, groups: vec![group], ..Default::default() };
         assert_eq!(heartbeat(&wire).unwrap().reports[0].group, GroupId(4));
@@ -124,6 +136,7 @@ mod tests {
             HeartbeatRequest { cluster: 0, ..wire.clone() },
             HeartbeatRequest { node: 0, ..wire.clone() },
             HeartbeatRequest { groups: vec![Default::default()], ..wire.clone() },
+            HeartbeatRequest { groups: vec![crowded], ..wire.clone() },
         ] {
             assert_eq!(heartbeat(&broken).unwrap_err().code(), tonic::Code::InvalidArgument);
         }

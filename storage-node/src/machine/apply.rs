@@ -7,7 +7,7 @@
 use std::ops::Deref;
 
 use bytes::Bytes;
-use ringkv_consensus::{MachineError, Pack};
+use ringkv_consensus::{LogIndex, MachineError, Pack};
 use ringkv_topology::GroupId;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -67,6 +67,11 @@ impl<'a, S: Store> Application<'a, S> {
             }
         }
         Ok(outcomes)
+    }
+
+    /// The entry at `index` is done.
+    pub(super) fn checkpoint(&self, index: LogIndex) {
+        self.group.view.checkpoints.note(index, self.group.state.checksum);
     }
 
     /// Drops rows of outcomes whose time is over, the oldest first, a bounded number of them.

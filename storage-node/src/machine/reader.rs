@@ -4,8 +4,11 @@
 //! find out first (a read point of the consensus engine). Hides expired records; never gives one
 //! whose checksum is wrong.
 
+use std::collections::BTreeMap;
+
 use ringkv_topology::{GroupId, Slot};
 
+use super::checkpoints::Checkpoint;
 use super::view::Views;
 use crate::keys;
 use crate::owned_slots::OwnedSlots;
@@ -57,6 +60,11 @@ impl<S: Store> Reader<S> {
         let record = RecordView::decode(&row).map_err(StoreError::damaged("record"))?;
         let alive = !record.stamp.is_expired(clock_ms);
         Ok(alive.then(|| record.to_record(!without_value)))
+    }
+
+    /// The latest checkpoints of every group here, to be compared with those of other replicas.
+    pub fn checkpoints(&self) -> BTreeMap<GroupId, Vec<Checkpoint>> {
+        self.views.checkpoints()
     }
 
     /// The slots the group owns, and the cluster's settings, as applied here.

@@ -10,19 +10,26 @@ use parking_lot::RwLock;
 use ringkv_consensus::LogIndex;
 use ringkv_topology::GroupId;
 
+use super::checkpoints::{Checkpoint, Checkpoints};
 use crate::owned_slots::OwnedSlots;
 
 /// One group; replaced whole when its slots change.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) owned: OwnedSlots,
+    pub(super) checkpoints: Checkpoints,
     clock_ms: AtomicU64,
     applied: AtomicU64,
 }
 
 impl View {
     pub(super) fn new(owned: OwnedSlots, clock_ms: u64, applied: LogIndex) -> Self {
-        Self { owned, clock_ms: AtomicU64::new(clock_ms), applied: AtomicU64::new(applied) }
+        Self {
+            owned,
+            checkpoints: Checkpoints::default(),
+            clock_ms: AtomicU64::new(clock_ms),
+            applied: AtomicU64::new(applied),
+        }
     }
 
     /// Says that the store now holds everything up to here.
@@ -57,6 +64,11 @@ impl Views {
 
     pub(super) fn remove(&self, group: GroupId) {
         self.groups.write().remove(&group);
+    }
+
+    /// The latest checkpoints of each group.
+    pub(super) fn checkpoints(&self) -> BTreeMap<GroupId, Vec<Checkpoint>> {
+        self.groups.read().iter().map(|(group, view)| (*group, view.checkpoints.kept())).collect()
     }
 
     /// How far each group is written to the store.

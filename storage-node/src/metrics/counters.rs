@@ -18,19 +18,18 @@ pub(crate) struct CounterSeries {
     scrape: Mutex<()>,
     engine: Handle,
     shown: [Shown; 4],
-    /// `ringkv_checksum_mismatch_total{what="frame"}`: registered by who counts the others.
-    frames_damaged: IntCounter,
+    damaged: IntCounterVec,
 }
 
 impl CounterSeries {
-    /// Adds the series to the registry; `damaged` is that of all checksum mismatches.
+    /// Adds the series to the registry, and `damaged`, that of all checksum mismatches.
     ///
     /// # Errors
     /// A name is taken in this registry.
     pub(crate) fn register(
         registry: &Registry,
         engine: Handle,
-        damaged: &IntCounterVec,
+        damaged: IntCounterVec,
     ) -> prometheus::Result<()> {
         let shown = |name: &str, help: &str, read: fn(&Counters) -> u64| {
             Ok::<_, prometheus::Error>(Shown { series: IntCounter::new(name, help)?, read })
@@ -57,14 +56,14 @@ impl CounterSeries {
                 |counters| counters.messages_dropped,
             )?,
         ];
-        let frames_damaged = damaged.with_label_values(&["frame"]);
-        registry.register(Box::new(Self { scrape: Mutex::new(()), engine, shown, frames_damaged }))
+        registry.register(Box::new(Self { scrape: Mutex::new(()), engine, shown, damaged }))
     }
 }
 
 impl Collector for CounterSeries {
     fn desc(&self) -> Vec<&Desc> {
-        self.shown.iter().flat_map(|shown| shown.series.desc()).collect()
+        let shown = self.shown.iter().flat_map(|shown| shown.series.desc());
+        shown.chain(self.damaged.desc()).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -74,7 +73,10 @@ impl Collector for CounterSeries {
         for shown in &self.shown {
             raise(&shown.series, (shown.read)(&counters));
         }
-        raise(&self.frames_damaged, counters.frames_damaged);
-        self.shown.iter().flat_map(|shown| shown.series.collect()).collect()
+        let damaged = |what: &str| self.damaged.with_label_values(&[what]);
+        raise(&damaged("frame"), counters.frames_damaged);
+        raise(&damaged("replica"), counters.replicas_diverged);
+        let shown = self.shown.iter().flat_map(|shown| shown.series.collect());
+        shown.chain(self.damaged.collect()).collect()
     }
 }

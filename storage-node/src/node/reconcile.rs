@@ -16,11 +16,13 @@ use tokio::time::MissedTickBehavior;
 use super::Node;
 use super::server::GrpcHealth;
 use crate::leadership::LeadershipReturn;
+use crate::machine::Reader;
 use crate::metrics::bytes_under;
 use crate::owned_slots::OwnedSlots;
 use crate::peer_health::PeerHealth;
 use crate::placement_link::{self, Report};
 use crate::replicas;
+use crate::store::RocksStore;
 use crate::topology_file;
 
 /// Looks at the peers.
@@ -36,6 +38,7 @@ const READY_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) struct Reconciler<'a> {
     node: &'a Node,
     engine: Handle,
+    reader: Reader<RocksStore>,
     peers: Arc<Mutex<PeerHealth>>,
     grpc_health: GrpcHealth,
 }
@@ -44,10 +47,11 @@ impl<'a> Reconciler<'a> {
     pub(super) fn new(
         node: &'a Node,
         engine: Handle,
+        reader: Reader<RocksStore>,
         peers: Arc<Mutex<PeerHealth>>,
         grpc_health: GrpcHealth,
     ) -> Self {
-        Self { node, engine, peers, grpc_health }
+        Self { node, engine, reader, peers, grpc_health }
     }
 
     /// Works until dropped.
@@ -68,10 +72,19 @@ impl<'a> Reconciler<'a> {
     async fn beat(&self) -> anyhow::Result<()> {
         let Node { placement, registration, identity, view, .. } = self.node;
         let data_dir = self.node.start.dir.data();
-        placement_link::beat(placement, registration, *identity, || Report {
+        let report = || Report {
             epoch: view.epoch(),
             groups: self.engine.status(),
+            checkpoints: self.reader.checkpoints(),
             data_bytes: bytes_under(&data_dir).unwrap_or(0),
+        };
+        placement_link::beat(placement, registration, *identity, report, |group| {
+            tracing::error!(
+                group = group.0,
+                "the replica here differs from a majority of its group: it serves no more until \
+                 the leader's snapshot has replaced it"
+            );
+            self.engine.rebuild(group);
         })
         .await
     }

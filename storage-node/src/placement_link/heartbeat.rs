@@ -1,15 +1,18 @@
 //! Heartbeats: each second, that this node lives and what it leads.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringkv_consensus::{GroupStatus, Role};
-use ringkv_proto::v1::{GroupReport, HeartbeatRequest};
+use ringkv_proto::v1::{self, GroupReport, HeartbeatRequest};
+use ringkv_topology::GroupId;
 use tokio::time::MissedTickBehavior;
 
 use super::client::{CallError, Client, PlacementClient};
 use super::register::{Registration, confirm};
 use crate::identity::Identity;
+use crate::machine::Checkpoint;
 
 /// Placement takes a node for dead after five of them.
 const INTERVAL: Duration = Duration::from_secs(1);
@@ -21,10 +24,11 @@ const CONFIRM_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Report {
     pub(crate) epoch: u64,
     pub(crate) groups: Arc<Vec<GroupStatus>>,
+    pub(crate) checkpoints: BTreeMap<GroupId, Vec<Checkpoint>>,
     pub(crate) data_bytes: u64,
 }
 
-/// Sends heartbeats until dropped.
+/// Sends heartbeats until dropped, and passes on which groups' replicas here have diverged.
 ///
 /// # Errors
 /// Ends only when placement no longer knows this node as one of the cluster's.
@@ -33,6 +37,7 @@ pub(crate) async fn beat(
     registration: &Registration,
     identity: Identity,
     mut report: impl FnMut() -> Report,
+    mut diverged: impl FnMut(GroupId),
 ) -> anyhow::Result<()> {
     let mut due = tokio::time::interval(INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -45,11 +50,13 @@ pub(crate) async fn beat(
             async move { client.heartbeat(request).await }
         };
         match placement.ask_leader(call).await {
-            Ok(_) => {
+            Ok(reply) => {
                 if !answered {
                     tracing::info!("placement answers again");
                 }
                 answered = true;
+                let groups = reply.diverged_groups.into_iter().filter_map(GroupId::from_wire);
+                groups.for_each(&mut diverged);
             }
             Err(CallError::Refused(status)) => {
                 tracing::warn!(reason = status.message(), "heartbeat refused, registering again");
@@ -66,11 +73,20 @@ pub(crate) async fn beat(
 }
 
 fn request(identity: Identity, report: Report) -> HeartbeatRequest {
+    let checkpoint = |checkpoint: &Checkpoint| v1::Checkpoint {
+        index: checkpoint.index,
+        checksum: checkpoint.checksum,
+    };
+    let checkpoints = |group: GroupId| {
+        let kept = report.checkpoints.get(&group).map_or(&[][..], Vec::as_slice);
+        kept.iter().map(checkpoint).collect()
+    };
     let group = |status: &GroupStatus| GroupReport {
         group: status.group.0,
         leader: status.role == Role::Leader,
         term: status.term,
         applied_index: status.applied_index,
+        checkpoints: checkpoints(status.group),
     };
     HeartbeatRequest {
         cluster: identity.cluster.0,

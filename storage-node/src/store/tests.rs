@@ -9,8 +9,11 @@ use super::*;
 use crate::keys;
 use ringkv_topology::{GroupId, Slot};
 
-const SMALL: RocksSettings =
-    RocksSettings { block_cache_bytes: 1024 * 1024, memtable_bytes: 1024 * 1024, write_buffer_bytes: 4096 };
+const SMALL: RocksSettings = RocksSettings {
+    block_cache_bytes: 1024 * 1024,
+    memtable_bytes: 1024 * 1024,
+    write_buffer_bytes: 4096,
+};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -190,8 +193,12 @@ fn files_of_a_range_hold_one_moment_and_replace_the_range_elsewhere_twice_over()
     let (dir, files) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
     let source = RocksStore::open(&dir.path().join("source"), &SMALL).expect("open");
     let target = RocksStore::open(&dir.path().join("target"), &SMALL).expect("open");
-    source.write(vec![put(1, b"a", b"new"), put(1, b"b", b"new"), put(2, b"a", b"other")]).expect("");
-    target.write(vec![put(1, b"a", b"old"), put(1, b"c", b"old"), put(2, b"a", b"kept")]).expect("");
+    source
+        .write(vec![put(1, b"a", b"new"), put(1, b"b", b"new"), put(2, b"a", b"other")])
+        .expect("");
+    target
+        .write(vec![put(1, b"a", b"old"), put(1, b"c", b"old"), put(2, b"a", b"kept")])
+        .expect("");
     let (range, key) = (keys::group_range(GroupId(1)), keys::record(GroupId(1), Slot(0), b"b"));
     let row = source.write_files(&range, &key, files.path()).expect("write files");
     assert_eq!(row.as_deref(), Some(&b"new"[..]));

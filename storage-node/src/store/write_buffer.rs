@@ -221,7 +221,7 @@ impl Drop for Mover {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
     use std::time::Duration;
 
     use proptest::prelude::*;
@@ -241,9 +241,9 @@ mod tests {
 
     /// A buffer that closes a run with every batch, and whose moves wait: each tells that it has
     /// begun, and ends when it is let go.
-    fn held_up() -> (WriteBuffer, Receiver<()>, Sender<Result<(), StoreError>>) {
-        let (begun, begins) = channel();
-        let (release, released) = channel();
+    fn held_up() -> (WriteBuffer, Receiver<()>, SyncSender<Result<(), StoreError>>) {
+        let (begun, begins) = sync_channel(64);
+        let (release, released) = sync_channel(64);
         let buffer = WriteBuffer::start(1, move |_| {
             let _ = begun.send(());
             released.recv().unwrap_or(Ok(()))
@@ -268,7 +268,7 @@ mod tests {
     #[test]
     fn a_writer_that_is_two_runs_ahead_waits() {
         let (buffer, begins, release) = held_up();
-        let (progress, written) = channel();
+        let (progress, written) = sync_channel(64);
         let writer = std::thread::spawn(move || {
             for number in 0..3 {
                 buffer.write(vec![write(&number.to_string(), "v")]).unwrap();
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_is_left_is_moved_at_the_end() {
-        let (moved, runs) = channel();
+        let (moved, runs) = sync_channel(64);
         let put = move |rows: &SortedRows<'_>| {
             moved.send(owned(rows)).unwrap();
             Ok(())
@@ -326,7 +326,7 @@ mod tests {
                 prop::collection::vec((0u8..6, prop::option::of(0u8..9)), 0..5), 0..20),
             run_bytes_max in 1usize..2_000,
         ) {
-            let (moved, runs) = channel();
+            let (moved, runs) = sync_channel(64);
             let put = move |rows: &SortedRows<'_>| {
                 moved.send(owned(rows)).unwrap();
                 Ok(())

@@ -98,7 +98,7 @@ impl Placement for Service {
         &self,
         _: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatReply>, Status> {
-        Ok(Response::new(HeartbeatReply { epoch: 0 }))
+        Ok(Response::new(HeartbeatReply::default()))
     }
 
     type WatchStream =

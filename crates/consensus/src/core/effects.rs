@@ -74,6 +74,11 @@ pub enum Input {
         group: GroupId,
         to: NodeId,
     },
+    /// The state of the replica here is wrong, by the word of a majority: it neither leads nor
+    /// serves until a snapshot of the leader has replaced it. To be said again until it has.
+    Rebuild {
+        group: GroupId,
+    },
     /// Make a stand for election now (a fresh group's preferred leader; nothing if it has a leader).
     Campaign {
         group: GroupId,

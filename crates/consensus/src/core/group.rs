@@ -82,6 +82,8 @@ pub(crate) struct Group {
     /// Nodes of replicas that wrote to us and are not members as we know them.
     strangers: BTreeMap<ReplicaId, NodeId>,
 
+    /// The state here is wrong, until a snapshot replaces it.
+    diverged: bool,
     received: Option<ReceivedSnapshot>,
     installing: Option<Installing>,
     snapshot_building: bool,
@@ -136,6 +138,7 @@ impl Group {
             seen: (Role::Follower, stored.hard_state.term),
             seen_leader: 0,
             strangers: BTreeMap::new(),
+            diverged: false,
             received: None,
             installing: None,
             snapshot_building: false,
@@ -149,7 +152,12 @@ impl Group {
     /// One tick. Gives whether the group now has something to do.
     pub(crate) fn tick(&mut self, out: &mut Out) -> bool {
         self.promised_ticks = self.promised_ticks.saturating_sub(1);
-        let busy = self.may_stand() && self.raw.tick();
+        if !self.may_stand() {
+            // Not by withholding ticks: raft-rs would go on believing in a leader that is gone, and
+            // give nobody else its vote.
+            self.raw.raft.set_randomized_election_timeout(DRAW_MAX - 1);
+        }
+        let busy = self.raw.tick();
         self.settle_timeout(&out.config);
         self.expire_snapshot(out);
         busy || self.reads.wants_round()
@@ -182,10 +190,11 @@ impl Group {
         }
     }
 
-    /// Whether an election may begin here. raft-rs looks at the entries that are not applied first,
-    /// and panics where a snapshot being installed has taken their place.
+    /// Whether an election may begin here. Not on a state that is wrong, nor during an install:
+    /// raft-rs looks at the entries that are not applied first, and panics where the snapshot has
+    /// taken their place.
     fn may_stand(&self) -> bool {
-        self.installing.is_none()
+        self.installing.is_none() && !self.diverged
     }
 
     /// Takes a message from another replica.
@@ -283,6 +292,11 @@ impl Group {
         }
     }
 
+    /// Whether this replica leads and its state can be served.
+    fn serves(&self) -> bool {
+        self.role() == Role::Leader && !self.diverged
+    }
+
     /// The node of the leader, as far as known.
     pub(crate) fn leader(&self) -> Option<NodeId> {
         self.node_of(ReplicaId(self.raw.raft.leader_id))
@@ -337,7 +351,7 @@ impl Group {
 
     /// Tells the shell of a lease that is new, longer or gone.
     fn tell_lease(&mut self, out: &mut Out) {
-        let until_us = if self.role() == Role::Leader { self.lease_until_us(out) } else { 0 };
+        let until_us = if self.serves() { self.lease_until_us(out) } else { 0 };
         if until_us != self.lease_told_us {
             self.lease_told_us = until_us;
             out.effects.leases.push((self.id, until_us));

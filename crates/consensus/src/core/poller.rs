@@ -46,6 +46,8 @@ pub struct Counters {
     pub leader_changes: u64,
     pub compactions: u64,
     pub snapshots_installed: u64,
+    /// Replicas here whose state was found wrong ([`Input::Rebuild`]).
+    pub replicas_diverged: u64,
     /// Messages for unknown groups, older replica ids or unknown nodes, and appends while too
     /// much is not applied.
     pub messages_dropped: u64,
@@ -170,6 +172,9 @@ impl Poller {
             Input::Create(genesis) => self.create(genesis),
             Input::TransferLeader { group, to } => {
                 self.touch(group, |group, _| group.transfer_leader(to));
+            }
+            Input::Rebuild { group } => {
+                self.touch(group, Group::rebuild);
             }
             Input::Campaign { group } => {
                 self.touch(group, |group, out| group.campaign(&out.config));

@@ -180,6 +180,12 @@ impl Handle {
         self.input(Input::Campaign { group });
     }
 
+    /// The state of the group's replica here is wrong: it serves no more until the leader's
+    /// snapshot has replaced it. To be said again until it has.
+    pub fn rebuild(&self, group: GroupId) {
+        self.input(Input::Rebuild { group });
+    }
+
     /// Hands leadership of a group led here to its replica on `to`.
     pub fn transfer_leader(&self, group: GroupId, to: NodeId) {
         self.input(Input::TransferLeader { group, to });

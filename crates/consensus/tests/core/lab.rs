@@ -227,6 +227,10 @@ impl Lab {
         }
     }
 
+    pub(crate) fn node(&mut self, node: u64) -> &mut Node {
+        self.nodes.get_mut(&node).expect("the node runs")
+    }
+
     /// Stops a node, losing what was not synced; its state machine falls back to `applied`.
     pub(crate) fn crash(&mut self, node: u64) -> Node {
         let state = self.nodes.remove(&node).expect("the node runs");

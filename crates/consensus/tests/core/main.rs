@@ -2,6 +2,7 @@
 
 mod lab;
 
+mod divergence;
 mod lease;
 mod membership;
 mod pitfalls;

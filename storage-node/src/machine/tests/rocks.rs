@@ -9,7 +9,11 @@ use crate::store::tests::crash;
 use crate::store::{RocksSettings, RocksStore};
 
 fn open(dir: &Path) -> RocksStore {
-    let settings = RocksSettings { block_cache_bytes: 1024 * 1024, memtable_bytes: 1024 * 1024, write_buffer_bytes: 4096 };
+    let settings = RocksSettings {
+        block_cache_bytes: 1024 * 1024,
+        memtable_bytes: 1024 * 1024,
+        write_buffer_bytes: 4096,
+    };
     RocksStore::open(dir, &settings).expect("open")
 }
 

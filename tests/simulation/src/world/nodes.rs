@@ -52,6 +52,8 @@ impl World {
                 group: status.group,
                 leader: status.role == Role::Leader,
                 term: status.term,
+                // Divergence is not simulated.
+                checkpoints: Vec::new(),
             });
             let report = ControlMessage::Report { node, reports: reports.collect() };
             for replica in self.swarm.storage_nodes..self.processes.len() {

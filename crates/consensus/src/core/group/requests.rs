@@ -25,8 +25,8 @@ pub(super) struct Proposed {
 impl Group {
     /// Queues a command for the next entry, or refuses it.
     pub(crate) fn enqueue(&mut self, command: Bytes, ticket: Ticket, out: &mut Out) {
-        if self.role() != Role::Leader {
-            out.completions.refuse(ticket, Refusal::NotLeader { leader: self.leader() });
+        if !self.serves() {
+            out.completions.refuse(ticket, self.not_leader());
         } else if out.unapplied_bytes > out.config.unapplied_bytes_max
             || self.queue_bytes as u64 > out.config.uncommitted_bytes_max
         {
@@ -67,8 +67,8 @@ impl Group {
 
     /// Proposes a change of members, or refuses it.
     pub(crate) fn propose_change(&mut self, change: &MembersChange, ticket: Ticket, out: &mut Out) {
-        if self.role() != Role::Leader {
-            out.completions.refuse(ticket, Refusal::NotLeader { leader: self.leader() });
+        if !self.serves() {
+            out.completions.refuse(ticket, self.not_leader());
             return;
         }
         self.propose_entry(wire::members_proposal(change), vec![ticket], out);
@@ -117,8 +117,8 @@ impl Group {
 
     /// Adds a read to the next round, or refuses it.
     pub(crate) fn read(&mut self, ticket: Ticket, out: &mut Out) {
-        if self.role() != Role::Leader {
-            out.completions.refuse(ticket, Refusal::NotLeader { leader: self.leader() });
+        if !self.serves() {
+            out.completions.refuse(ticket, self.not_leader());
         } else if out.now.boot_us < self.lease_until_us(out) {
             out.completions.push(ticket, Ok(Done::ReadReady));
         } else {
@@ -170,15 +170,20 @@ impl Group {
 
     /// Leadership is gone: what was proposed may yet commit, the rest was not applied.
     pub(super) fn lose_leadership(&mut self, out: &mut Out) {
-        let leader = self.leader();
+        let refusal = self.not_leader();
         for ticket in std::mem::take(&mut self.proposed).into_iter().flat_map(|p| p.tickets) {
             out.completions.refuse(ticket, Refusal::LeadershipLost);
         }
         let queued = std::mem::take(&mut self.queue).into_iter().map(|(_, ticket)| ticket);
         for ticket in queued.chain(self.reads.take_all()) {
-            out.completions.refuse(ticket, Refusal::NotLeader { leader });
+            out.completions.refuse(ticket, refusal);
         }
         self.queue_bytes = 0;
+    }
+
+    /// Names who leads, unless that is this replica, which then cannot serve.
+    fn not_leader(&self) -> Refusal {
+        Refusal::NotLeader { leader: self.leader().filter(|_| self.role() != Role::Leader) }
     }
 }
 

@@ -13,7 +13,7 @@ use super::super::out::Out;
 use super::super::{ApplyTask, Fetch, OutgoingSnapshot, ReceivedSnapshot, SnapshotBuilt, wire};
 use super::Group;
 use crate::codec::frame::{self, FrameBuilder};
-use crate::{Entry, InstallMarker, LogIndex, LogStart};
+use crate::{Entry, InstallMarker, LogIndex, LogStart, Role};
 
 /// A snapshot between its marker and the end of its install.
 pub(super) struct Installing {
@@ -122,6 +122,25 @@ impl Group {
         }
     }
 
+    /// The state here is wrong, though its log is right: lets go of what it leads and asks the
+    /// leader for a snapshot of everything this replica has ever acknowledged. raft-rs may have no
+    /// leader to ask, and drops the wish with a change of term: this is called until it is done.
+    pub(crate) fn rebuild(&mut self, out: &mut Out) {
+        if self.installing.is_some() {
+            return;
+        }
+        if !std::mem::replace(&mut self.diverged, true) {
+            out.counters.replicas_diverged += 1;
+            self.lose_leadership(out);
+        }
+        if self.role() == Role::Leader {
+            self.abdicate();
+        } else {
+            // Refused without a leader, or while it has asked already.
+            let _ = self.raw.request_snapshot();
+        }
+    }
+
     /// raft-rs took the snapshot: its position replaces the log, under a marker.
     pub(super) fn accept_snapshot(&mut self, snapshot: &Snapshot, out: &mut Out) {
         let received = self.received.take().expect("snapshots are stepped one at a time");
@@ -163,6 +182,7 @@ impl Group {
         let index: LogIndex = installing.snapshot.applied.index;
         self.applied(index, out);
         self.durable = index;
+        self.diverged = false;
         // Synced: the files go with this batch, and a marker that came back would miss them.
         out.batch.group(self.id).install = Some(None);
         out.batch.sync = true;
