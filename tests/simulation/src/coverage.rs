@@ -15,6 +15,8 @@ pub struct Coverage {
     pub pauses: u64,
     pub cuts: u64,
     pub transfers: u64,
+    /// Replicas told that they have diverged.
+    pub accusations: u64,
     pub frames_lost: u64,
     pub frames_duplicated: u64,
     pub elections: u64,
@@ -46,6 +48,7 @@ impl AddAssign for Coverage {
         self.pauses += other.pauses;
         self.cuts += other.cuts;
         self.transfers += other.transfers;
+        self.accusations += other.accusations;
         self.frames_lost += other.frames_lost;
         self.frames_duplicated += other.frames_duplicated;
         self.elections += other.elections;

@@ -35,6 +35,9 @@ pub(crate) enum FaultKind {
     ClockStep { process: Endpoint, by_ms: i64 },
     /// Every group led by a node is asked to move to another one.
     Transfer { from: Endpoint, to: Endpoint },
+    /// The replicas of the process are told that they have diverged, and are rebuilt. Always the
+    /// same process in a run: a majority of a group is never accused at once.
+    Accuse { process: Endpoint },
 }
 
 impl Fault {
@@ -49,6 +52,8 @@ struct Targets {
     storage: usize,
     processes: usize,
     endpoints: usize,
+    /// The storage node whose replicas may be accused.
+    accused: Endpoint,
 }
 
 /// Draws how long a fault of one kind lasts and whom it hits.
@@ -57,8 +62,12 @@ type Draw = fn(&Targets, &mut Stream) -> (Micros, FaultKind);
 /// Draws the schedule of a run, in order of time. Faults may overlap.
 pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fault> {
     let processes = swarm.storage_nodes + swarm.placement_replicas;
-    let targets =
-        Targets { storage: swarm.storage_nodes, processes, endpoints: processes + swarm.clients };
+    let targets = Targets {
+        storage: swarm.storage_nodes,
+        processes,
+        endpoints: processes + swarm.clients,
+        accused: rng.below(swarm.storage_nodes),
+    };
     let FaultRates {
         kill,
         kill_all,
@@ -69,9 +78,10 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
         slow_disk,
         clock_step,
         transfer,
+        accuse,
         flap,
     } = swarm.faults.clone();
-    let kinds: [(Option<Micros>, Draw); 9] = [
+    let kinds: [(Option<Micros>, Draw); 10] = [
         (kill, draw_kill),
         (kill_all, draw_kill_all),
         (stop, draw_stop),
@@ -81,6 +91,7 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
         (slow_disk, draw_slow_disk),
         (clock_step, draw_clock_step),
         (transfer, draw_transfer),
+        (accuse, draw_accuse),
     ];
     let mut faults = Vec::new();
     for (mean, draw) in kinds {
@@ -168,6 +179,10 @@ fn draw_transfer(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
     let from = rng.below(targets.storage);
     let to = (from + 1 + rng.below(targets.storage - 1)) % targets.storage;
     (0, FaultKind::Transfer { from, to })
+}
+
+fn draw_accuse(targets: &Targets, _: &mut Stream) -> (Micros, FaultKind) {
+    (0, FaultKind::Accuse { process: targets.accused })
 }
 
 /// Mostly around an election timeout, sometimes far longer.

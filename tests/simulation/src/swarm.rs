@@ -61,6 +61,8 @@ pub(crate) struct FaultRates {
     pub(crate) slow_disk: Option<Micros>,
     pub(crate) clock_step: Option<Micros>,
     pub(crate) transfer: Option<Micros>,
+    /// Replicas of one process are taken for diverged, though they are not.
+    pub(crate) accuse: Option<Micros>,
     /// A cut between two nodes while a third restarts again and again.
     pub(crate) flap: Option<Micros>,
 }
@@ -126,6 +128,7 @@ fn faults(rng: &mut Stream) -> FaultRates {
         slow_disk: kind(0.4, SECOND, 6 * SECOND),
         clock_step: kind(0.3, SECOND, 6 * SECOND),
         transfer: kind(0.4, SECOND, 4 * SECOND),
+        accuse: kind(0.3, SECOND, 6 * SECOND),
         flap: kind(0.2, 5 * SECOND, 15 * SECOND),
     }
 }

@@ -75,7 +75,7 @@ pub enum Input {
         to: NodeId,
     },
     /// The state of the replica here is wrong, by the word of a majority: it neither leads nor
-    /// serves until a snapshot of the leader has replaced it. To be said again until it has.
+    /// serves until a snapshot of the leader has replaced it, which it sees to itself.
     Rebuild {
         group: GroupId,
     },

@@ -157,6 +157,9 @@ impl Group {
             // give nobody else its vote.
             self.raw.raft.set_randomized_election_timeout(DRAW_MAX - 1);
         }
+        if self.diverged {
+            self.seek_rebuild();
+        }
         let busy = self.raw.tick();
         self.settle_timeout(&out.config);
         self.expire_snapshot(out);
@@ -222,6 +225,11 @@ impl Group {
         let sender = ReplicaId(message.from);
         if self.members.node_of(sender) != Some(from) {
             self.strangers.insert(sender, from);
+        }
+        if message.term > self.raw.raft.term {
+            // raft-rs keeps the wish for a snapshot (see `seek_rebuild`) over a change of term, but
+            // a new leader may never get to the index it names.
+            self.raw.raft.pending_request_snapshot = raft::INVALID_INDEX;
         }
         // An error says that the sender is not known or the message is not for us: both are
         // ordinary after a membership change.

@@ -181,7 +181,7 @@ impl Handle {
     }
 
     /// The state of the group's replica here is wrong: it serves no more until the leader's
-    /// snapshot has replaced it. To be said again until it has.
+    /// snapshot has replaced it.
     pub fn rebuild(&self, group: GroupId) {
         self.input(Input::Rebuild { group });
     }

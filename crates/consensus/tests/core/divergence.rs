@@ -40,9 +40,14 @@ fn a_diverged_follower_gets_the_leaders_state_and_all_it_has_acknowledged() {
 #[test]
 fn a_diverged_replica_never_stands_for_election_until_it_is_rebuilt() {
     let (mut lab, leader, wrong) = with_a_wrong_state_on(|leader| leader % 3 + 1);
-    let cut = |node| [(leader, node), (node, leader)];
-    lab.cut.extend((1..=3).flat_map(cut));
+    let links = |of: u64| (1..=3).flat_map(move |node| [(of, node), (node, of)]);
+    lab.snapshots_fail = true;
     lab.input(wrong, Input::Rebuild { group: GROUP });
+    lab.cut.extend(links(wrong));
+    lab.run(100);
+    let alone = lab.status(wrong, GROUP).expect("there");
+    assert_eq!((alone.role, lab.nodes[&wrong].poller.counters().elections), (Role::Follower, 0));
+    lab.cut = links(leader).collect();
     lab.run(100);
     let other = 6 - leader - wrong;
     assert_eq!(
@@ -52,10 +57,10 @@ fn a_diverged_replica_never_stands_for_election_until_it_is_rebuilt() {
     lab.input(other, Input::TransferLeader { group: GROUP, to: NodeId(wrong) });
     lab.run(30);
     assert_eq!(lab.status(wrong, GROUP).expect("there").role, Role::Follower);
+    lab.snapshots_fail = false;
     lab.cut.clear();
-    lab.input(wrong, Input::Rebuild { group: GROUP });
     lab.run(40);
-    assert_eq!(lab.commands(wrong, GROUP), lab.commands(other, GROUP));
+    assert_eq!(lab.commands(wrong, GROUP), lab.commands(other, GROUP), "asks until it is rebuilt");
     lab.input(other, Input::TransferLeader { group: GROUP, to: NodeId(wrong) });
     lab.run(30);
     assert_eq!(lab.leaders(GROUP), [wrong], "it may lead again");
@@ -75,11 +80,31 @@ fn a_diverged_leader_serves_nothing_more_and_hands_over() {
         assert_eq!(lab.result(leader, ticket), refused);
     }
     lab.cut.clear();
-    lab.run(60);
+    lab.run(100);
     let now = lab.leaders(GROUP);
     assert!(now.len() == 1 && now[0] != wrong, "{now:?}");
-    lab.input(wrong, Input::Rebuild { group: GROUP });
-    lab.run(40);
     assert_eq!(lab.commands(wrong, GROUP), lab.commands(now[0], GROUP));
     assert_eq!(lab.nodes[&wrong].poller.counters().replicas_diverged, 1);
+}
+
+/// raft-rs goes on asking a new leader for an index that only the old one's entries had.
+#[test]
+fn a_wish_for_a_snapshot_ends_with_its_term() {
+    let mut lab = Lab::new(5, 1, |_| ());
+    let leader = lab.elect(GROUP);
+    lab.run(5);
+    let wrong = leader % 5 + 1;
+    let others = (1..=5).filter(|node| *node != leader && *node != wrong);
+    lab.cut.extend(others.flat_map(|other| [(leader, other), (other, leader)]));
+    for command in ["never", "to", "commit"] {
+        lab.propose(leader, GROUP, command);
+        lab.settle();
+    }
+    lab.input(wrong, Input::Rebuild { group: GROUP });
+    lab.settle();
+    lab.cut.extend([(leader, wrong), (wrong, leader)]);
+    lab.run(60);
+    let now = lab.leaders(GROUP).into_iter().find(|node| *node != leader).expect("elected");
+    assert_eq!(lab.nodes[&wrong].poller.counters().snapshots_installed, 1);
+    assert_eq!(lab.commands(wrong, GROUP), lab.commands(now, GROUP));
 }

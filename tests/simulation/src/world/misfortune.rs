@@ -41,6 +41,7 @@ impl World {
                 self.processes[*process].clock_skew_ms += by_ms;
             }
             FaultKind::Transfer { from, to } => self.transfer(*from, *to),
+            FaultKind::Accuse { process } => self.accuse(*process),
         }
         self.agenda.after(fault.lasts, Event::FaultOver(index));
         Ok(())
@@ -65,7 +66,8 @@ impl World {
             FaultKind::Pause { .. }
             | FaultKind::Clog { .. }
             | FaultKind::ClockStep { .. }
-            | FaultKind::Transfer { .. } => {}
+            | FaultKind::Transfer { .. }
+            | FaultKind::Accuse { .. } => {}
         }
         Ok(())
     }
@@ -103,6 +105,15 @@ impl World {
             self.input(from, Input::TransferLeader { group: group.group, to });
         }
         self.say(|| format!("process {from} hands over to node {to}"));
+    }
+
+    /// Has every replica of a node rebuilt from its leader's snapshot.
+    fn accuse(&mut self, process: Endpoint) {
+        for status in self.processes[process].status() {
+            self.coverage.accusations += 1;
+            self.input(process, Input::Rebuild { group: status.group });
+        }
+        self.say(|| format!("process {process} rebuilds its replicas"));
     }
 
     /// A short random pause, for whatever follows a failure.

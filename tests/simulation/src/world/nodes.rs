@@ -52,7 +52,7 @@ impl World {
                 group: status.group,
                 leader: status.role == Role::Leader,
                 term: status.term,
-                // Divergence is not simulated.
+                // Placement's verdict is a fault of its own, `FaultKind::Accuse`.
                 checkpoints: Vec::new(),
             });
             let report = ControlMessage::Report { node, reports: reports.collect() };

@@ -30,6 +30,7 @@ fn many_seeds_keep_every_promise_and_meet_every_misfortune() {
         ("pauses", seen.pauses),
         ("cuts", seen.cuts),
         ("leader transfers", seen.transfers),
+        ("accused replicas", seen.accusations),
         ("lost frames", seen.frames_lost),
         ("doubled frames", seen.frames_duplicated),
         ("compactions", seen.compactions),

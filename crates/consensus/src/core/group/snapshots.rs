@@ -122,21 +122,23 @@ impl Group {
         }
     }
 
-    /// The state here is wrong, though its log is right: lets go of what it leads and asks the
-    /// leader for a snapshot of everything this replica has ever acknowledged. raft-rs may have no
-    /// leader to ask, and drops the wish with a change of term: this is called until it is done.
+    /// The state here is wrong, though its log is right: from now on this replica serves nothing.
     pub(crate) fn rebuild(&mut self, out: &mut Out) {
-        if self.installing.is_some() {
-            return;
-        }
-        if !std::mem::replace(&mut self.diverged, true) {
+        if self.installing.is_none() && !std::mem::replace(&mut self.diverged, true) {
             out.counters.replicas_diverged += 1;
             self.lose_leadership(out);
+            self.seek_rebuild();
         }
+    }
+
+    /// Lets go of leadership, or asks the leader for a snapshot of everything this replica has ever
+    /// acknowledged. There may be no leader to ask, and a change of term withdraws the wish: called
+    /// with every tick until an install has come.
+    pub(super) fn seek_rebuild(&mut self) {
         if self.role() == Role::Leader {
             self.abdicate();
-        } else {
-            // Refused without a leader, or while it has asked already.
+        } else if self.installing.is_none() {
+            // Refused without a leader, and while it has asked already.
             let _ = self.raw.request_snapshot();
         }
     }
