@@ -58,8 +58,11 @@ impl Group {
     }
 
     pub(super) fn send_snapshot(&mut self, node: NodeId, message: &Message, out: &mut Out) {
-        let offered = self.raw.store().offered();
-        let offered = offered.expect("raft-rs sends the snapshot on offer");
+        let Some(offered) = self.raw.store().offered() else {
+            // Withdrawn since raft-rs took it: it asks again.
+            self.raw.report_snapshot(message.to, SnapshotStatus::Failure);
+            return;
+        };
         let mut frame = FrameBuilder::new();
         frame.push(self.id, message);
         self.snapshot_sends += 1;
