@@ -251,6 +251,6 @@ mod tests {
                 seen.insert(debug.split(' ').next().unwrap_or_default().to_owned());
             }
         }
-        assert_eq!(seen.len(), 8, "{seen:?}");
+        assert_eq!(seen.len(), 9, "{seen:?}");
     }
 }
