@@ -52,8 +52,6 @@ struct Targets {
     storage: usize,
     processes: usize,
     endpoints: usize,
-    /// The storage node whose replicas may be accused.
-    accused: Endpoint,
 }
 
 /// Draws how long a fault of one kind lasts and whom it hits.
@@ -62,12 +60,8 @@ type Draw = fn(&Targets, &mut Stream) -> (Micros, FaultKind);
 /// Draws the schedule of a run, in order of time. Faults may overlap.
 pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fault> {
     let processes = swarm.storage_nodes + swarm.placement_replicas;
-    let targets = Targets {
-        storage: swarm.storage_nodes,
-        processes,
-        endpoints: processes + swarm.clients,
-        accused: rng.below(swarm.storage_nodes),
-    };
+    let targets =
+        Targets { storage: swarm.storage_nodes, processes, endpoints: processes + swarm.clients };
     let FaultRates {
         kill,
         kill_all,
@@ -81,7 +75,7 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
         accuse,
         flap,
     } = swarm.faults.clone();
-    let kinds: [(Option<Micros>, Draw); 10] = [
+    let kinds: [(Option<Micros>, Draw); 9] = [
         (kill, draw_kill),
         (kill_all, draw_kill_all),
         (stop, draw_stop),
@@ -91,7 +85,6 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
         (slow_disk, draw_slow_disk),
         (clock_step, draw_clock_step),
         (transfer, draw_transfer),
-        (accuse, draw_accuse),
     ];
     let mut faults = Vec::new();
     for (mean, draw) in kinds {
@@ -110,6 +103,14 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
         let mut at = start + rng.between(1, mean * 2);
         while at < start + swarm.busy {
             faults.extend(draw_flap(at, &targets, rng));
+            at += rng.between(1, mean * 2);
+        }
+    }
+    if let Some(mean) = accuse {
+        let process = rng.below(targets.storage);
+        let mut at = start + rng.between(1, mean * 2);
+        while at < start + swarm.busy {
+            faults.push(Fault { at, lasts: 0, kind: FaultKind::Accuse { process } });
             at += rng.between(1, mean * 2);
         }
     }
@@ -179,10 +180,6 @@ fn draw_transfer(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
     let from = rng.below(targets.storage);
     let to = (from + 1 + rng.below(targets.storage - 1)) % targets.storage;
     (0, FaultKind::Transfer { from, to })
-}
-
-fn draw_accuse(targets: &Targets, _: &mut Stream) -> (Micros, FaultKind) {
-    (0, FaultKind::Accuse { process: targets.accused })
 }
 
 /// Mostly around an election timeout, sometimes far longer.

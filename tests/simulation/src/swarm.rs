@@ -128,7 +128,7 @@ fn faults(rng: &mut Stream) -> FaultRates {
         slow_disk: kind(0.4, SECOND, 6 * SECOND),
         clock_step: kind(0.3, SECOND, 6 * SECOND),
         transfer: kind(0.4, SECOND, 4 * SECOND),
-        accuse: kind(0.3, SECOND, 6 * SECOND),
         flap: kind(0.2, 5 * SECOND, 15 * SECOND),
+        accuse: kind(0.3, SECOND, 6 * SECOND),
     }
 }
