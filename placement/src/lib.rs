@@ -15,9 +15,9 @@ pub mod state;
 mod config;
 mod server;
 
-mod data_dir;
 mod feed;
 mod hints;
+mod identity;
 mod machine;
 mod metrics;
 mod observed;

@@ -15,10 +15,10 @@ use ringkv_consensus::{
     AppliedState, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
     StateMachine,
 };
+use ringkv_data_dir::replace_file;
 use ringkv_topology::GroupId;
 use tokio::sync::watch;
 
-use crate::data_dir::replace_file;
 use crate::image::{GROUP, Image};
 use crate::state::State;
 

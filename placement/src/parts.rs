@@ -8,6 +8,7 @@ use bytes::Bytes;
 use ringkv_consensus::{
     Engine, EngineConfig, Genesis, Members, NoObserver, RocksLog, StateMachine as _,
 };
+use ringkv_data_dir::DataDir;
 use ringkv_telemetry::trace::Tracer;
 use ringkv_topology::{NodeId, ReplicaId};
 use ringkv_transport::{AddressBook, GrpcTransport};
@@ -15,9 +16,9 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::data_dir::Identity;
 use crate::feed::{self, Sources};
 use crate::hints;
+use crate::identity::Identity;
 use crate::image::GROUP;
 use crate::machine::Machine;
 use crate::observed::Observed;
@@ -39,23 +40,23 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Opens the data directory, which the caller has locked, and starts the engine on it.
+    /// Opens what the data directory holds and starts the engine on it. The caller keeps `dir` as
+    /// long as the engine runs.
     ///
     /// # Errors
     /// The directory is damaged or another replica's.
-    pub(crate) fn start(config: &Config, tracer: &Tracer) -> anyhow::Result<Self> {
-        let dir = &config.data_dir;
-        let log = RocksLog::open(&dir.join("raft")).context("--data-dir: open the log")?;
+    pub(crate) fn start(config: &Config, dir: &DataDir, tracer: &Tracer) -> anyhow::Result<Self> {
+        let log = RocksLog::open(&dir.path().join("raft")).context("--data-dir: open the log")?;
         let members = config.peers.keys().copied().collect();
         Identity { replica: config.id, members }.claim(dir)?;
-        let machine = Machine::open(dir).context("--data-dir: open the state")?;
+        let machine = Machine::open(dir.path()).context("--data-dir: open the state")?;
         let state = machine.state();
         let is_new = machine.groups().context("read the state")?.is_empty();
         let addresses = Arc::new(Peers(config.peers.clone()));
         let runtime = tokio::runtime::Handle::current();
         let (cluster, id) = (config.raft_cluster, config.id);
         let engine = Engine::start(
-            EngineConfig::new(id, random_id(), dir),
+            EngineConfig::new(id, random_id(), dir.path()),
             log,
             machine,
             Arc::new(NoObserver),

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ringkv_consensus::Handle;
+use ringkv_data_dir::DataDir;
 use ringkv_proto::v1::placement_server::PlacementServer;
 use ringkv_proto::{DESCRIPTORS, MESSAGE_BYTES_MAX};
 use ringkv_telemetry::health::Health;
@@ -23,7 +24,6 @@ use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
 use crate::config::Config;
-use crate::data_dir;
 use crate::metrics::{Metrics, Sources};
 use crate::parts::{Parts, random_id};
 use crate::reconcile_loop::{HEALTH_PART, ReconcileLoop};
@@ -73,9 +73,10 @@ pub async fn serve(
     tracing::info!(?config, "starting placement");
     let health = Health::starting([HEALTH_PART]);
     let closing = CancellationToken::new();
-    let _lock = data_dir::lock(&config.data_dir)?;
+    // Kept to the end of this function: no other process may have it while the engine runs.
+    let dir = DataDir::open(&config.data_dir)?;
     let tracer = tracer(&config)?;
-    let parts = Parts::start(&config, &tracer)?;
+    let parts = Parts::start(&config, &dir, &tracer)?;
     let pages = pages(&parts, &tracer, health.clone()).context("register metrics")?;
     let metrics = http::serve(listeners.metrics, pages, closing.clone());
     let metrics = tokio::spawn(metrics);

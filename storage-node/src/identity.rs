@@ -11,9 +11,8 @@
 //! ```
 
 use anyhow::{Context as _, bail};
+use ringkv_data_dir::DataDir;
 use ringkv_topology::{ClusterId, NodeId};
-
-use crate::data_dir::DataDir;
 
 const FILE: &str = "identity";
 const HEADER: &str = "ringkv identity 1";

@@ -16,6 +16,7 @@ mod stages;
 use std::sync::Arc;
 
 use ringkv_consensus::Handle;
+use ringkv_data_dir::DataDir;
 use ringkv_proto::v1::kv_server::Kv;
 use ringkv_proto::v1::{KvReply, KvRequest, KvRequests};
 use tokio_stream::StreamExt as _;
@@ -23,7 +24,6 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::cluster_view::ClusterView;
-use crate::data_dir::DataDir;
 use crate::disk_watch::DiskWatch;
 use crate::machine::Reader;
 use crate::metrics::Metrics;

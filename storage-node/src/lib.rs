@@ -5,9 +5,9 @@
 //! are checked and become commands.
 //!
 //! Shell: `node` starts and stops everything; `kv_service` and `admin_service` answer clients;
-//! `placement_link` keeps the tie to placement; `data_dir`, `identity` and `topology_file` are what
-//! survives a restart beside the stores. Pure parts that decide for it: `replicas` (what is
-//! missing here), `leadership` (when to hand it back), `peer_health`.
+//! `placement_link` keeps the tie to placement; `identity` and `topology_file` are what survives a
+//! restart beside the stores, `layout` says where each lies. Pure parts that decide for it:
+//! `replicas` (what is missing here), `leadership` (when to hand it back), `peer_health`.
 
 pub mod command;
 pub mod condition;
@@ -25,10 +25,10 @@ pub mod store;
 mod admin_service;
 mod cluster_view;
 mod config;
-mod data_dir;
 mod disk_watch;
 mod identity;
 mod kv_service;
+mod layout;
 mod leadership;
 mod metrics;
 mod node;

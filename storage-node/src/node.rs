@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
+use ringkv_data_dir::{DataDir, OpenError};
 use ringkv_telemetry::health::Health;
 use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::{self, KeyValue, Tracer};
@@ -27,7 +28,6 @@ use tokio_util::sync::CancellationToken;
 use crate::admin_service::AdminService;
 use crate::cluster_view::ClusterView;
 use crate::config::Config;
-use crate::data_dir::{DataDir, OpenError};
 use crate::disk_watch::DiskWatch;
 use crate::identity::Identity;
 use crate::kv_service::{self, Spans};

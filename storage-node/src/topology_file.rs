@@ -5,9 +5,8 @@
 
 use anyhow::{Context as _, bail};
 use prost::Message as _;
+use ringkv_data_dir::DataDir;
 use ringkv_topology::Topology;
-
-use crate::data_dir::DataDir;
 
 const FILE: &str = "topology";
 const VERSION: u8 = 1;

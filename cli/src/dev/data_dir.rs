@@ -5,10 +5,11 @@
 //! when this is dropped, also after a failure.
 
 use std::fs::{File, TryLockError};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use tempfile::{NamedTempFile, TempDir};
+use ringkv_data_dir::replace_file;
+use tempfile::TempDir;
 
 use crate::dev::layout::{LAYOUT_FORMAT, Layout};
 use crate::failure::{Exit, Failure};
@@ -74,14 +75,10 @@ impl DataDir {
     /// # Errors
     /// The directory cannot be written.
     pub(crate) fn remember(&self, layout: &Layout) -> Result<(), Failure> {
-        let write = || -> std::io::Result<()> {
-            let mut file = NamedTempFile::new_in(&self.path)?;
-            file.write_all(&serde_json::to_vec_pretty(layout)?)?;
-            file.as_file().sync_all()?;
-            file.persist(self.path.join(LAYOUT_FILE)).map_err(|error| error.error)?;
-            File::open(&self.path)?.sync_all()
-        };
-        write().map_err(|error| cannot(&format!("write to {}", self.path.display()), &error))
+        serde_json::to_vec_pretty(layout)
+            .map_err(std::io::Error::from)
+            .and_then(|text| replace_file(&self.path, LAYOUT_FILE, &text))
+            .map_err(|error| cannot(&format!("write to {}", self.path.display()), &error))
     }
 
     /// Removes the directory if it is a temporary one.

@@ -8,6 +8,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{IntGauge, IntGaugeVec, Opts, Registry};
 
 use crate::disk_watch::DiskWatch;
+use crate::layout;
 
 /// The collector; walks three small directories at each scrape.
 pub(crate) struct DiskSeries {
@@ -44,9 +45,10 @@ impl DiskSeries {
 
     fn refresh(&self) {
         self.full.set(self.watch.is_full().into());
-        for kind in ["raft", "data", "snapshots"] {
-            self.set(kind, bytes_under(&self.data_dir.join(kind)).unwrap_or(0));
-        }
+        let dir = &self.data_dir;
+        self.set("raft", bytes_under(&layout::raft(dir)).unwrap_or(0));
+        self.set("data", bytes_under(&layout::data(dir)).unwrap_or(0));
+        self.set("snapshots", bytes_under(&layout::snapshots(dir)).unwrap_or(0));
         if let Ok(stat) = rustix::fs::statvfs(&self.data_dir) {
             self.set("free", stat.f_bavail.saturating_mul(stat.f_frsize));
             self.set("total", stat.f_blocks.saturating_mul(stat.f_frsize));

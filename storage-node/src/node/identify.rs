@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::data_dir::DataDir;
+use ringkv_data_dir::DataDir;
+
 use crate::identity::Identity;
 use crate::placement_link::{PlacementClient, Registration, confirm, obtain};
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use ringkv_consensus::{Engine, EngineConfig, RocksLog};
+use ringkv_data_dir::DataDir;
 use ringkv_transport::{AddressBook, GrpcTransport};
 
 use crate::cluster_view::ClusterView;
 use crate::config::Config;
-use crate::data_dir::DataDir;
 use crate::identity::Identity;
+use crate::layout;
 use crate::machine::{KvMachine, Reader};
 use crate::metrics::{Figures, Metrics};
 use crate::store::{RocksSettings, RocksStore};
@@ -38,7 +39,7 @@ pub(super) fn stored_view(dir: &DataDir, identity: Identity) -> anyhow::Result<C
         topology.cluster,
         identity.cluster
     );
-    for store in [dir.raft(), dir.data()] {
+    for store in [layout::raft(dir.path()), layout::data(dir.path())] {
         ensure!(
             is_store(&store),
             "--data-dir: {} is gone, though this node has taken part in the cluster; restore it, \
@@ -71,15 +72,15 @@ pub(super) async fn open(
     let log_entries_max = config.log_entries_max;
     let runtime = tokio::runtime::Handle::current();
     let open = move || {
-        let log = RocksLog::open(&dir.raft()).context("open the Raft log")?;
-        let store = RocksStore::open(&dir.data(), &RocksSettings::default())
+        let log = RocksLog::open(&layout::raft(dir.path())).context("open the Raft log")?;
+        let store = RocksStore::open(&layout::data(dir.path()), &RocksSettings::default())
             .context("open the data store")?;
         let raft_figures: Figures = Box::new(log.figures());
         let data_figures: Figures = Box::new(store.figures());
         let machine = KvMachine::new(store).context("load the state machine")?;
         let reader = machine.reader();
         let mut settings = EngineConfig::new(identity.node, rand::random(), dir.path());
-        settings.snapshot_dir = dir.snapshots();
+        settings.snapshot_dir = layout::snapshots(dir.path());
         settings.poller.log_entries_max = log_entries_max;
         settings.poller.log_entries_kept = settings.poller.log_entries_kept.min(log_entries_max);
         let Identity { cluster, node } = identity;
@@ -108,7 +109,7 @@ mod tests {
         topology_file::store(&dir, &test_topology::formed(1)).unwrap();
         let error = stored_view(&dir, identity).unwrap_err().to_string();
         assert!(error.contains("raft is gone"), "{error}");
-        for store in [dir.raft(), dir.data()] {
+        for store in [layout::raft(dir.path()), layout::data(dir.path())] {
             std::fs::create_dir(&store).unwrap();
             std::fs::write(store.join("CURRENT"), "").unwrap();
         }

@@ -15,6 +15,7 @@ use tokio::time::MissedTickBehavior;
 
 use super::Node;
 use super::server::GrpcHealth;
+use crate::layout;
 use crate::leadership::LeadershipReturn;
 use crate::machine::Reader;
 use crate::metrics::bytes_under;
@@ -71,7 +72,7 @@ impl<'a> Reconciler<'a> {
 
     async fn beat(&self) -> anyhow::Result<()> {
         let Node { placement, registration, identity, view, .. } = self.node;
-        let data_dir = self.node.start.dir.data();
+        let data_dir = layout::data(self.node.start.dir.path());
         let report = || Report {
             epoch: view.epoch(),
             groups: self.engine.status(),

@@ -16,6 +16,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ringkv-transport", &["ringkv-consensus", "ringkv-proto", "ringkv-topology"]),
     ("ringkv-client", &["ringkv-proto", "ringkv-topology"]),
     ("ringkv-raft-metrics", &["ringkv-consensus"]),
+    ("ringkv-data-dir", &[]),
     ("ringkv-placement", SERVICE),
     ("ringkv-storage-node", SERVICE),
     ("ringkv-gateway", &["ringkv-client", "ringkv-topology", "ringkv-telemetry"]),
@@ -23,6 +24,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "ringkv-cli",
         &[
             "ringkv-client",
+            "ringkv-data-dir",
             "ringkv-proto",
             "ringkv-topology",
             "ringkv-telemetry",
@@ -36,6 +38,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 const SERVICE: &[&str] = &[
     "ringkv-consensus",
+    "ringkv-data-dir",
     "ringkv-proto",
     "ringkv-raft-metrics",
     "ringkv-telemetry",
