@@ -7,16 +7,18 @@
 //! The ten pitfalls of raft-rs that shape this file are tested in `tests/core/pitfalls.rs`.
 
 mod apply;
+mod elections;
 mod persist;
 mod requests;
 mod snapshots;
+mod status;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use raft::eraftpb::{Message, MessageType};
-use raft::{Config, RawNode, ReadOnlyOption, StateRole};
+use raft::{Config, RawNode, ReadOnlyOption};
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
 use super::lease::Lease;
@@ -24,19 +26,12 @@ use super::log_tail::LogTail;
 use super::out::Out;
 use super::reads::Reads;
 use super::{PollerConfig, ReceivedSnapshot, StartError, wire};
-use crate::{
-    AppliedState, GroupStatus, LogIndex, LogReader, Members, PeerStatus, Role, StoredGroup, Term,
-    Ticket,
-};
+use crate::{AppliedState, LogIndex, LogReader, Members, Role, StoredGroup, Term, Ticket};
 
+use elections::{DRAW_MAX, SplitMix};
 use persist::Unpersisted;
 use requests::Proposed;
 use snapshots::Installing;
-
-/// raft-rs draws its election timeout from the thread's random source. It is told to draw from a
-/// range so wide that a draw is always above every timeout of ours, noticed and replaced (pitfall
-/// 10); that one of its draws falls among ours has a chance below 10⁻¹⁷.
-const DRAW_MAX: usize = usize::MAX >> 1;
 
 /// A replica and its surroundings.
 pub(crate) struct Group {
@@ -166,40 +161,6 @@ impl Group {
         busy || self.reads.wants_round()
     }
 
-    /// The replica is new, and durable with log batch `batch`. Until then it says nothing that a
-    /// lease could count on: a crash would leave no sign that there was a replica.
-    pub(crate) fn created(&mut self, batch: u64) {
-        self.creation = Some(batch);
-    }
-
-    /// Keeps the promise that an earlier life may have given to a leader: no vote for an election
-    /// timeout, since a lease may count on this replica. The only voter has no one to wait for.
-    pub(crate) fn restarted(&mut self, config: &PollerConfig) {
-        if self.members.voters == [self.replica] && self.members.outgoing.is_empty() {
-            self.campaign(config);
-        } else if !cfg!(feature = "planted-vote-after-restart") {
-            self.promised_ticks = config.election_ticks;
-        }
-    }
-
-    /// Stands for election unless there is a leader.
-    pub(crate) fn campaign(&mut self, config: &PollerConfig) {
-        let promised = self.promised_ticks > 0;
-        let leaderless = self.raw.raft.leader_id == 0;
-        if self.may_stand() && !promised && leaderless && self.raw.raft.promotable() {
-            // Refused only while a membership change is not applied; the tick will try again.
-            let _ = self.raw.campaign();
-            self.settle_timeout(config);
-        }
-    }
-
-    /// Whether an election may begin here. Not on a state that is wrong, nor during an install:
-    /// raft-rs looks at the entries that are not applied first, and panics where the snapshot has
-    /// taken their place.
-    fn may_stand(&self) -> bool {
-        self.installing.is_none() && !self.diverged
-    }
-
     /// Takes a message from another replica.
     pub(crate) fn step(&mut self, from: NodeId, message: Message, out: &mut Out) {
         // A message for another replica id is for a life this node no longer leads.
@@ -207,18 +168,11 @@ impl Group {
             out.counters.messages_dropped += 1;
             return;
         }
-        // Snapshots come with their files, through `snapshot_received`.
-        let over = out.unapplied_bytes > out.config.unapplied_bytes_max;
         let kind = message.get_msg_type();
         let append = kind == MessageType::MsgAppend && !message.entries.is_empty();
-        let stand = kind == MessageType::MsgTimeoutNow && !self.may_stand();
-        let vote = matches!(kind, MessageType::MsgRequestVote | MessageType::MsgRequestPreVote);
-        // Who offers leadership has given its lease up, and the offer is void in any later term.
-        let offered = message.context == raft::CAMPAIGN_TRANSFER;
-        let promised = vote && !offered && self.promised_ticks > 0;
-        let promise = kind == MessageType::MsgHeartbeat && self.creation.is_some();
-        let early = stand || promised || promise;
-        if kind == MessageType::MsgSnapshot || (append && over) || early {
+        let over = append && out.unapplied_bytes > out.config.unapplied_bytes_max;
+        // Snapshots come with their files, through `snapshot_received`.
+        if kind == MessageType::MsgSnapshot || over || self.comes_early(&message) {
             out.counters.messages_dropped += 1;
             return;
         }
@@ -269,92 +223,6 @@ impl Group {
             }
         }
         leads
-    }
-
-    /// Hands leadership to the replica on `to`, if this is the leader and that one votes.
-    pub(crate) fn transfer_leader(&mut self, to: NodeId) {
-        let target = self.members.nodes.iter().find(|(_, node)| **node == to).map(|(r, _)| *r);
-        if let Some(target) = target.filter(|r| self.members.voters.contains(r))
-            && self.role() == Role::Leader
-            && target != self.replica
-        {
-            self.lease.offer_leadership();
-            self.raw.transfer_leader(target.0);
-        }
-    }
-
-    /// Hands leadership to whoever is furthest along.
-    pub(crate) fn abdicate(&mut self) {
-        let peers = self.status().peers;
-        let best = peers.iter().filter(|p| p.voter && p.recently_active).max_by_key(|p| p.matched);
-        if let Some(best) = best {
-            self.transfer_leader(best.node);
-        }
-    }
-
-    pub(crate) fn role(&self) -> Role {
-        match self.raw.raft.state {
-            StateRole::Leader => Role::Leader,
-            StateRole::Follower => Role::Follower,
-            StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
-        }
-    }
-
-    /// Whether this replica leads and its state can be served.
-    fn serves(&self) -> bool {
-        self.role() == Role::Leader && !self.diverged
-    }
-
-    /// The node of the leader, as far as known.
-    pub(crate) fn leader(&self) -> Option<NodeId> {
-        self.node_of(ReplicaId(self.raw.raft.leader_id))
-    }
-
-    pub(crate) fn status(&self) -> GroupStatus {
-        let raft = &self.raw.raft;
-        let last_index = self.raw.store().last();
-        let mut peers: Vec<PeerStatus> = Vec::new();
-        if self.role() == Role::Leader {
-            peers.extend(self.members.nodes.iter().filter(|(r, _)| **r != self.replica).map(
-                |(replica, node)| {
-                    let progress = raft.prs().get(replica.0);
-                    let matched = progress.map_or(0, |p| p.matched);
-                    PeerStatus {
-                        node: *node,
-                        replica: *replica,
-                        matched,
-                        lag_entries: last_index.saturating_sub(matched),
-                        recently_active: progress.is_some_and(|p| p.recent_active),
-                        voter: self.members.is_voter(*replica),
-                    }
-                },
-            ));
-        }
-        GroupStatus {
-            group: self.id,
-            replica: self.replica,
-            role: self.role(),
-            term: raft.term,
-            leader: self.leader(),
-            commit_index: raft.raft_log.committed,
-            applied_index: self.applied,
-            first_index: self.raw.store().start().index + 1,
-            last_index,
-            peers,
-        }
-    }
-
-    fn node_of(&self, replica: ReplicaId) -> Option<NodeId> {
-        self.members.node_of(replica).or_else(|| self.strangers.get(&replica).copied())
-    }
-
-    /// Replaces an election timeout raft-rs has drawn by one of ours.
-    fn settle_timeout(&mut self, config: &PollerConfig) {
-        if self.raw.raft.randomized_election_timeout() >= 2 * config.election_ticks {
-            let span = config.election_ticks as u64;
-            let extra = usize::try_from(self.random.next() % span).expect("below election_ticks");
-            self.raw.raft.set_randomized_election_timeout(config.election_ticks + extra);
-        }
     }
 
     /// Tells the shell of a lease that is new, longer or gone.
@@ -410,18 +278,5 @@ fn raft_config(config: &PollerConfig, replica: ReplicaId, applied: LogIndex) -> 
         max_uncommitted_size: config.uncommitted_bytes_max,
         max_committed_size_per_ready: config.append_bytes_max * 4,
         ..Config::default()
-    }
-}
-
-/// A small deterministic generator (Steele, Lea, Flood: SplitMix64) for election timeouts.
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }

@@ -1,0 +1,65 @@
+//! What a replica can tell of itself: its role, its leader, and how far everyone is.
+
+use raft::StateRole;
+use ringkv_topology::{NodeId, ReplicaId};
+
+use super::Group;
+use crate::{GroupStatus, PeerStatus, Role};
+
+impl Group {
+    pub(crate) fn role(&self) -> Role {
+        match self.raw.raft.state {
+            StateRole::Leader => Role::Leader,
+            StateRole::Follower => Role::Follower,
+            StateRole::Candidate | StateRole::PreCandidate => Role::Candidate,
+        }
+    }
+
+    /// Whether this replica leads and its state can be served.
+    pub(super) fn serves(&self) -> bool {
+        self.role() == Role::Leader && !self.diverged
+    }
+
+    /// The node of the leader, as far as known.
+    pub(crate) fn leader(&self) -> Option<NodeId> {
+        self.node_of(ReplicaId(self.raw.raft.leader_id))
+    }
+
+    pub(crate) fn status(&self) -> GroupStatus {
+        let raft = &self.raw.raft;
+        let last_index = self.raw.store().last();
+        let mut peers: Vec<PeerStatus> = Vec::new();
+        if self.role() == Role::Leader {
+            peers.extend(self.members.nodes.iter().filter(|(r, _)| **r != self.replica).map(
+                |(replica, node)| {
+                    let progress = raft.prs().get(replica.0);
+                    let matched = progress.map_or(0, |p| p.matched);
+                    PeerStatus {
+                        node: *node,
+                        replica: *replica,
+                        matched,
+                        lag_entries: last_index.saturating_sub(matched),
+                        recently_active: progress.is_some_and(|p| p.recent_active),
+                        voter: self.members.is_voter(*replica),
+                    }
+                },
+            ));
+        }
+        GroupStatus {
+            group: self.id,
+            replica: self.replica,
+            role: self.role(),
+            term: raft.term,
+            leader: self.leader(),
+            commit_index: raft.raft_log.committed,
+            applied_index: self.applied,
+            first_index: self.raw.store().start().index + 1,
+            last_index,
+            peers,
+        }
+    }
+
+    pub(super) fn node_of(&self, replica: ReplicaId) -> Option<NodeId> {
+        self.members.node_of(replica).or_else(|| self.strangers.get(&replica).copied())
+    }
+}
