@@ -19,6 +19,7 @@ mod core;
 
 mod manifest;
 mod memory_log;
+mod rocks_figures;
 mod rocks_log;
 mod shell;
 mod snapshot_dir;
@@ -40,6 +41,7 @@ pub use manifest::{Manifest, ManifestFile};
 pub use members::{Members, MembersChange};
 pub use memory_log::MemoryLog;
 pub use pack::Pack;
+pub use rocks_figures::{count_tickers, rocks_figure};
 pub use rocks_log::RocksLog;
 pub use shell::{
     Engine, EngineConfig, EngineError, Handle, NoObserver, Observer, Registration, Sink, boot_us,

@@ -17,15 +17,19 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ringkv_topology::GroupId;
-use rocksdb::{DB, WriteBatch, WriteOptions};
+use rocksdb::{DB, Options, WriteBatch, WriteOptions};
 
-use crate::{Entry, GroupWrite, LogBatch, LogError, LogIndex, LogReader, LogWriter, StoredGroup};
+use crate::{
+    Entry, GroupWrite, LogBatch, LogError, LogIndex, LogReader, LogWriter, StoredGroup,
+    rocks_figure,
+};
 use layout::{Kind, entry_key, key};
 
 /// A handle on the log; clones share the database, which closes with the last of them.
 #[derive(Clone)]
 pub struct RocksLog {
     db: Arc<DB>,
+    options: Options,
 }
 
 impl RocksLog {
@@ -35,20 +39,19 @@ impl RocksLog {
     /// `LogError` when another process has it open, when it is damaged, or when it was written in
     /// a format this build does not know.
     pub fn open(dir: &Path) -> Result<Self, LogError> {
-        let db = DB::open(&options::database(), dir)
+        let options = options::database();
+        let db = DB::open(&options, dir)
             .map_err(|e| failure(format!("open the log in {}", dir.display()), e))?;
-        let log = Self { db: Arc::new(db) };
+        let log = Self { db: Arc::new(db), options };
         log.check_format()?;
         Ok(log)
     }
 
-    /// RocksDB's numeric properties by name, 0 for one it does not know. Does not keep the log open.
+    /// What RocksDB tells of itself (see [`rocks_figure`]), 0 for what it does not know. Does not
+    /// keep the log open.
     pub fn figures(&self) -> impl Fn(&str) -> u64 + Send + Sync + use<> {
-        let db = Arc::downgrade(&self.db);
-        move |property| {
-            let value = db.upgrade().and_then(|db| db.property_value(property).ok()?);
-            value.and_then(|value| value.parse().ok()).unwrap_or(0)
-        }
+        let (db, options) = (Arc::downgrade(&self.db), self.options.clone());
+        move |name| db.upgrade().and_then(|db| rocks_figure(&db, &options, name)).unwrap_or(0)
     }
 
     /// Refuses a log of another format; marks a new one.

@@ -1,11 +1,11 @@
-//! Series of the two RocksDBs, read as RocksDB's own properties when a scrape asks.
+//! Series of the two RocksDBs, read as RocksDB's own properties and tickers when a scrape asks.
 //!
 //! Holds no database: one that is closed shows zeros.
 
 use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntGaugeVec, Opts, Registry};
+use prometheus::{CounterVec, IntGaugeVec, Opts, Registry};
 
 /// Metric, RocksDB's property, help.
 const FIGURES: [(&str, &str, &str); 11] = [
@@ -50,15 +50,50 @@ const FIGURES: [(&str, &str, &str); 11] = [
     ),
 ];
 
-/// Gives a numeric property of a RocksDB; 0 for none.
+/// Metric, RocksDB's ticker, help, how many of the ticker's units are one of the metric's.
+const COUNTS: [(&str, &str, &str, f64); 5] = [
+    (
+        "ringkv_rocksdb_block_cache_hits_total",
+        "rocksdb.block.cache.hit",
+        "Blocks of data, index or filters that a read found in the cache.",
+        1.0,
+    ),
+    (
+        "ringkv_rocksdb_block_cache_misses_total",
+        "rocksdb.block.cache.miss",
+        "Blocks of data, index or filters that had to be read from a file.",
+        1.0,
+    ),
+    (
+        "ringkv_rocksdb_flushed_bytes_total",
+        "rocksdb.flush.write.bytes",
+        "Bytes written from memtables to files.",
+        1.0,
+    ),
+    (
+        "ringkv_rocksdb_compacted_bytes_total",
+        "rocksdb.compact.write.bytes",
+        "Bytes written by compaction.",
+        1.0,
+    ),
+    (
+        "ringkv_rocksdb_stall_seconds_total",
+        "rocksdb.stall.micros",
+        "Time that writes waited for flushes or compaction, in seconds.",
+        1e6,
+    ),
+];
+
+/// Gives a property or ticker of a RocksDB; 0 for none.
 pub(crate) type Figures = Box<dyn Fn(&str) -> u64 + Send + Sync>;
 
 /// The collector.
 pub(crate) struct RocksSeries {
-    /// Held over a scrape, so that another one does not read half of it.
+    /// Held over a scrape, so that another one does not read half of it, nor a rise be added twice.
     scrape: Mutex<()>,
     databases: [(&'static str, Figures); 2],
     gauges: Vec<IntGaugeVec>,
+    counters: Vec<CounterVec>,
 }
 
 impl RocksSeries {
@@ -75,14 +110,19 @@ impl RocksSeries {
             IntGaugeVec::new(Opts::new(*name, *help), &["db"])
         };
         let gauges = FIGURES.iter().map(gauge).collect::<prometheus::Result<_>>()?;
+        let counter = |(name, _, help, _): &(&str, &str, &str, f64)| {
+            CounterVec::new(Opts::new(*name, *help), &["db"])
+        };
+        let counters = COUNTS.iter().map(counter).collect::<prometheus::Result<_>>()?;
         let databases = [("raft", raft), ("data", data)];
-        registry.register(Box::new(Self { scrape: Mutex::new(()), databases, gauges }))
+        registry.register(Box::new(Self { scrape: Mutex::new(()), databases, gauges, counters }))
     }
 }
 
 impl Collector for RocksSeries {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauges.iter().flat_map(Collector::desc).collect()
+        let gauges = self.gauges.iter().flat_map(Collector::desc);
+        gauges.chain(self.counters.iter().flat_map(Collector::desc)).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -93,7 +133,15 @@ impl Collector for RocksSeries {
                 gauge.with_label_values(&[db]).set(value);
             }
         }
-        self.gauges.iter().flat_map(Collector::collect).collect()
+        for (counter, (_, ticker, _, units)) in self.counters.iter().zip(COUNTS) {
+            for (db, figures) in &self.databases {
+                let counter = counter.with_label_values(&[db]);
+                let rise = figures(ticker) as f64 / units - counter.get();
+                counter.inc_by(rise.max(0.0));
+            }
+        }
+        let gauges = self.gauges.iter().flat_map(Collector::collect);
+        gauges.chain(self.counters.iter().flat_map(Collector::collect)).collect()
     }
 }
 
@@ -113,6 +161,17 @@ mod tests {
             assert!(store.figure(property).is_some(), "{name}: {property}");
         }
         assert!(store.figure("rocksdb.cur-size-all-mem-tables").unwrap() > 100);
+        store.flush().unwrap();
+        for _ in 0..2 {
+            store.get(&keys::group_state(ringkv_topology::GroupId(1))).unwrap().unwrap();
+        }
+        let counted = |ticker| store.figure(ticker).unwrap();
+        assert!(counted("rocksdb.flush.write.bytes") > 100);
+        assert!(counted("rocksdb.block.cache.hit") > 0);
+        assert!(counted("rocksdb.block.cache.miss") > 0);
+        for (name, ticker, ..) in COUNTS {
+            assert!(ticker.parse::<rocksdb::statistics::Ticker>().is_ok(), "{name}: {ticker}");
+        }
         let figures = store.figures();
         drop(store);
         assert_eq!(figures("rocksdb.estimate-num-keys"), 0, "it does not keep the store open");

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use ringkv_consensus::rocks_figure;
 use rocksdb::{
     DB, DBPinnableSlice, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
 };
@@ -51,21 +52,20 @@ impl RocksStore {
         Ok(Self { inner: Arc::new(Inner { buffer, db, options }) })
     }
 
-    /// RocksDB's numeric properties by name, 0 for one it does not know. Does not keep the store
-    /// open.
+    /// What RocksDB tells of itself (see [`rocks_figure`]), 0 for what it does not know. Does not
+    /// keep the store open.
     pub(crate) fn figures(&self) -> impl Fn(&str) -> u64 + Send + Sync + use<> {
         let inner = Arc::downgrade(&self.inner);
-        move |property| {
+        move |name| {
             let inner = inner.upgrade();
-            inner.and_then(|inner| Self { inner }.figure(property)).unwrap_or(0)
+            inner.and_then(|inner| Self { inner }.figure(name)).unwrap_or(0)
         }
     }
 
-    /// A numeric property of RocksDB, if it knows it. What is in the write buffer counts as in a
-    /// memtable.
-    pub(crate) fn figure(&self, property: &str) -> Option<u64> {
-        let figure: u64 = self.inner.db.property_value(property).ok()??.parse().ok()?;
-        let buffered = if property == MEMTABLES_PROPERTY { self.inner.buffer.bytes() } else { 0 };
+    /// A figure of RocksDB, if it knows it. What is in the write buffer counts as in a memtable.
+    pub(crate) fn figure(&self, name: &str) -> Option<u64> {
+        let figure = rocks_figure(&self.inner.db, &self.inner.options, name)?;
+        let buffered = if name == MEMTABLES_PROPERTY { self.inner.buffer.bytes() } else { 0 };
         Some(figure + buffered as u64)
     }
 

@@ -4,6 +4,7 @@
 //! journal). Files made for snapshots carry the same filters, so an installed group is as fast as
 //! a grown one.
 
+use ringkv_consensus::count_tickers;
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, Options, SliceTransform,
 };
@@ -59,6 +60,7 @@ pub(super) fn database(settings: &RocksSettings) -> Options {
     options.set_bytes_per_sync(1024 * 1024);
     options.set_max_open_files(OPEN_FILES_MAX);
     options.set_stats_dump_period_sec(0);
+    count_tickers(&mut options);
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(INFO_LOG_BYTES);
     options.set_block_based_table_factory(&table(settings));

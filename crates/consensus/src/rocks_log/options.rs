@@ -2,6 +2,8 @@
 
 use rocksdb::{BlockBasedOptions, Cache, DBCompressionType, DBRecoveryMode, Options};
 
+use crate::count_tickers;
+
 /// One memtable. Entries are cut away about as fast as they come, so most are deleted before a
 /// second flush would move them; more than this only lengthens the replay at start.
 const MEMTABLE_BYTES: usize = 32 << 20;
@@ -42,6 +44,7 @@ pub(super) fn database() -> Options {
 
     options.set_keep_log_file_num(4);
     options.set_max_log_file_size(8 << 20);
+    count_tickers(&mut options);
     let mut tables = BlockBasedOptions::default();
     tables.set_block_cache(&Cache::new_lru_cache(BLOCK_CACHE_BYTES));
     options.set_block_based_table_factory(&tables);

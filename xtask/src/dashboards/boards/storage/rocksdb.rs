@@ -100,6 +100,36 @@ pub(super) fn contents() -> Row {
                      (ringkv_rocksdb_block_cache_capacity_bytes{instance=~\"$node\"} > 0)",
                 "{{instance}} {{db}}",
             ),
+            Panel::new(
+                Shape::Time,
+                "Reads answered from the block cache",
+                Unit::Ratio,
+                "Part of the blocks (data, index, filters) that reads found in the cache. The rest \
+                 came from a file. A falling share with a full cache: the keys in use no longer \
+                 fit.",
+            )
+            .query(
+                "sum by (instance, db) (rate(ringkv_rocksdb_block_cache_hits_total{\
+                     instance=~\"$node\"}[$__rate_interval])) / (sum by (instance, db) \
+                     (rate(ringkv_rocksdb_block_cache_hits_total{instance=~\"$node\"}\
+                     [$__rate_interval])) + sum by (instance, db) \
+                     (rate(ringkv_rocksdb_block_cache_misses_total{instance=~\"$node\"}\
+                     [$__rate_interval])) > 0)",
+                "{{instance}} {{db}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Write amplification",
+                Unit::Count,
+                "Bytes written to files, by flushes and compaction, for each byte flushed. 1 means \
+                 that nothing was rewritten.",
+            )
+            .query(
+                "1 + sum by (db) (rate(ringkv_rocksdb_compacted_bytes_total{\
+                     instance=~\"$node\"}[30m])) / sum by (db) \
+                     (rate(ringkv_rocksdb_flushed_bytes_total{instance=~\"$node\"}[30m]) > 0)",
+                "{{db}}",
+            ),
             Panel::new(Shape::Time, "Memtables", Unit::Bytes, "Bytes written and not yet flushed.")
                 .query(
                     "max by (instance, db) (ringkv_rocksdb_memtable_bytes{instance=~\"$node\"})",
