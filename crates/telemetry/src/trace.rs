@@ -11,10 +11,12 @@
 
 mod headers;
 mod ids;
+mod limits;
 mod sampler;
 mod settings;
 mod sink;
 mod span;
+mod tls;
 mod tracer;
 
 pub use opentelemetry::trace::{SpanContext, SpanKind, TraceState};
@@ -23,5 +25,5 @@ pub use opentelemetry::{KeyValue, SpanId, TraceId};
 pub use headers::{parent, traceparent};
 pub use ids::{hex, new_span_id, new_trace_id};
 pub use settings::{InvalidVariable, Settings};
-pub use span::{LINKS_MAX, Span, sampled};
+pub use span::{Span, sampled};
 pub use tracer::{Service, StartError, Tracer, instance};

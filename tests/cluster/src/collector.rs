@@ -12,10 +12,17 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
 };
 use opentelemetry_proto::tonic::common::v1::KeyValue;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use tempfile::TempDir;
 use tokio::task::JoinHandle;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
+
+use crate::certificates::Authority;
+
+const TRUSTED: &str = "trusted.pem";
+const CERTIFICATE: &str = "certificate.pem";
+const KEY: &str = "key.pem";
 
 /// A span as it arrived; ids in hexadecimal digits, empty for none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +58,8 @@ impl ReceivedSpan {
 pub struct Collector {
     /// For `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub endpoint: String,
+    /// Of what its clients need to be let in; `None` for one that lets in everybody.
+    certificates: Option<TempDir>,
     spans: Spans,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
 }
@@ -64,22 +73,57 @@ impl Collector {
     /// # Errors
     /// No port can be had.
     pub fn start() -> anyhow::Result<Self> {
+        Self::serve(Server::builder(), "http://127.0.0.1", None)
+    }
+
+    /// Starts one on a free port that talks TLS, and only to who has a certificate of its making.
+    ///
+    /// # Errors
+    /// No port can be had, or no certificate made.
+    pub fn start_secured() -> anyhow::Result<Self> {
+        let authority = Authority::new()?;
+        let (certificate, key) = authority.issue()?;
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(certificate, key))
+            .client_ca_root(Certificate::from_pem(authority.pem()));
+        let folder = TempDir::new().context("make a folder for certificates")?;
+        let (certificate, key) = authority.issue()?;
+        for (name, pem) in [(TRUSTED, authority.pem()), (CERTIFICATE, certificate), (KEY, key)] {
+            std::fs::write(folder.path().join(name), pem).context("write a certificate")?;
+        }
+        let builder = Server::builder().tls_config(tls).context("set up TLS")?;
+        Self::serve(builder, "https://localhost", Some(folder))
+    }
+
+    fn serve(
+        mut builder: Server,
+        host: &str,
+        certificates: Option<TempDir>,
+    ) -> anyhow::Result<Self> {
         let address = "127.0.0.1:0".parse().context("an address")?;
         let incoming = TcpIncoming::bind(address).context("bind a free port")?;
-        let endpoint = format!("http://{}", incoming.local_addr().context("read the port")?);
+        let port = incoming.local_addr().context("read the port")?.port();
         let spans = Spans::default();
         let service = TraceServiceServer::new(spans.clone());
-        let server =
-            tokio::spawn(Server::builder().add_service(service).serve_with_incoming(incoming));
-        Ok(Self { endpoint, spans, server })
+        let server = tokio::spawn(builder.add_service(service).serve_with_incoming(incoming));
+        Ok(Self { endpoint: format!("{host}:{port}"), certificates, spans, server })
     }
 
     /// What makes a service send its spans here soon.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut environment = vec![
             ("OTEL_EXPORTER_OTLP_ENDPOINT", self.endpoint.clone()),
             ("OTEL_BSP_SCHEDULE_DELAY", "50".to_owned()),
-        ]
+        ];
+        if let Some(folder) = &self.certificates {
+            let file = |name| folder.path().join(name).display().to_string();
+            environment.extend([
+                ("OTEL_EXPORTER_OTLP_CERTIFICATE", file(TRUSTED)),
+                ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", file(CERTIFICATE)),
+                ("OTEL_EXPORTER_OTLP_CLIENT_KEY", file(KEY)),
+            ]);
+        }
+        environment
     }
 
     /// Everything that has arrived, in order.

@@ -12,11 +12,13 @@ mod process;
 mod wait;
 
 mod admin;
+mod certificates;
 mod cli;
 mod cluster;
 mod collector;
 mod http;
 mod layout;
+mod metrics;
 mod service;
 
 mod load;
@@ -28,6 +30,7 @@ pub use cluster::{Cluster, Shape, run};
 pub use collector::{Collector, ReceivedSpan};
 pub use http::{Answer, Gateway, PathForm, send};
 pub use load::{Load, LoadReport, Shortfall};
+pub use metrics::{metric, metrics_page};
 pub use ports::free_port;
 pub use process::Process;
 pub use service::{Service, set_flag};

@@ -3,7 +3,9 @@
 //! Tracing is off until a collector is named. What the exporter and the batch processor read by
 //! themselves (headers, timeouts, delays) is not repeated here; docs/tracing.md lists all of it.
 
+use super::limits::Limits;
 use super::sampler::Sampler;
+use super::tls::Tls;
 
 /// Spans that wait for the collector, by default and at most.
 const QUEUE_DEFAULT: usize = 2_048;
@@ -18,8 +20,10 @@ pub struct Settings {
 #[derive(Clone, Debug)]
 pub(super) struct On {
     pub(super) endpoint: String,
+    pub(super) tls: Tls,
     pub(super) sampler: Sampler,
     pub(super) queue_max: usize,
+    pub(super) limits: Limits,
     pub(super) service_name: Option<String>,
 }
 
@@ -43,7 +47,8 @@ impl Settings {
 
     fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self, InvalidVariable> {
         // By the specification an empty variable is one that is not set.
-        let get = |name| variable(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
+        let get =
+            |name: &str| variable(name).map(|v| v.trim().to_owned()).filter(|v| !v.is_empty());
         let flag = |name: &'static str| match get(name) {
             None => Ok(false),
             Some(value) if value.eq_ignore_ascii_case("true") => Ok(true),
@@ -68,8 +73,10 @@ impl Settings {
         Ok(Self {
             on: Some(On {
                 endpoint,
+                tls: Tls::read(get)?,
                 sampler: sampler(get("OTEL_TRACES_SAMPLER"), get("OTEL_TRACES_SAMPLER_ARG"))?,
                 queue_max: queue_max(get("OTEL_BSP_MAX_QUEUE_SIZE"))?,
+                limits: Limits::read(get)?,
                 service_name: get("OTEL_SERVICE_NAME"),
             }),
         })
@@ -106,7 +113,8 @@ fn queue_max(text: Option<String>) -> Result<usize, InvalidVariable> {
     }
 }
 
-fn invalid<T>(
+/// The error that says what a variable may be.
+pub(super) fn invalid<T>(
     variable: &'static str,
     value: impl Into<String>,
     allowed: &'static str,

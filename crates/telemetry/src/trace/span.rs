@@ -3,12 +3,11 @@
 use std::borrow::Cow;
 use std::time::SystemTime;
 
-use opentelemetry::trace::{Link, SpanContext, SpanKind, Status, TraceState};
+use opentelemetry::trace::{SpanContext, SpanKind, Status, TraceState};
 use opentelemetry::{InstrumentationScope, KeyValue, SpanId, TraceFlags, TraceId};
-use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use opentelemetry_sdk::trace::{SpanData, SpanEvents};
 
-/// Links kept on one span; OpenTelemetry's own limit by default.
-pub const LINKS_MAX: usize = 128;
+use super::limits::Limits;
 
 /// Something that is over, and belongs to a trace.
 #[derive(Clone, Debug)]
@@ -64,14 +63,11 @@ impl Span {
         Self { parent, ..Self::new(name, SpanKind::Internal, context, times) }
     }
 
-    pub(super) fn into_data(self, scope: InstrumentationScope) -> SpanData {
-        let mut links = SpanLinks::default();
-        links.dropped_count =
-            u32::try_from(self.links.len().saturating_sub(LINKS_MAX)).unwrap_or(u32::MAX);
-        links.links =
-            self.links.into_iter().take(LINKS_MAX).map(|to| Link::new(to, Vec::new(), 0)).collect();
-        let mut attributes = self.attributes;
-        attributes.extend(self.error.map(|error| KeyValue::new("error.type", error)));
+    pub(super) fn into_data(self, scope: InstrumentationScope, limits: &Limits) -> SpanData {
+        let error = self.error.map(|error| KeyValue::new("error.type", error));
+        // First, so that a limit takes something else.
+        let attributes = error.into_iter().chain(self.attributes).collect();
+        let (attributes, dropped_attributes_count) = limits.attributes(attributes);
         SpanData {
             span_context: self.context,
             parent_span_id: self.parent,
@@ -81,9 +77,9 @@ impl Span {
             start_time: self.start,
             end_time: self.end,
             attributes,
-            dropped_attributes_count: 0,
+            dropped_attributes_count,
             events: SpanEvents::default(),
-            links,
+            links: limits.links(self.links),
             status: self.error.map_or(Status::Unset, Status::error),
             instrumentation_scope: scope,
         }

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use opentelemetry::trace::SpanContext;
 use opentelemetry::{InstrumentationScope, KeyValue, TraceId};
-use opentelemetry_otlp::{ExporterBuildError, SpanExporter, WithExportConfig as _};
+use opentelemetry_otlp::{
+    ExporterBuildError, SpanExporter, WithExportConfig as _, WithTonicConfig as _,
+};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::resource::{EnvResourceDetector, TelemetryResourceDetector};
 use opentelemetry_sdk::trace::{
@@ -16,6 +18,7 @@ use opentelemetry_sdk::trace::{
 };
 use prometheus::{IntCounter, Registry};
 
+use super::limits::Limits;
 use super::sampler::Sampler;
 use super::settings::{On, Settings};
 use super::sink::Sink;
@@ -60,6 +63,7 @@ struct Shared {
 struct Pipeline {
     sampler: Sampler,
     scope: InstrumentationScope,
+    limits: Limits,
     processor: BatchSpanProcessor,
     /// Spans handed to the processor that its exporter has not taken yet; the processor counts
     /// its own, but tells nobody.
@@ -75,8 +79,12 @@ impl Tracer {
     /// The exporter refuses its settings.
     pub fn start(settings: &Settings, service: Service) -> Result<Self, StartError> {
         let Some(on) = &settings.on else { return Ok(Self(Arc::new(Shared::new(None)?))) };
-        let exporter = SpanExporter::builder().with_tonic().with_endpoint(on.endpoint.clone());
-        let mut exporter = exporter.build().map_err(StartError::Exporter)?;
+        let mut builder = SpanExporter::builder().with_tonic().with_endpoint(on.endpoint.clone());
+        // By the standard, an endpoint without a scheme is https too.
+        if on.endpoint.starts_with("https://") || !on.endpoint.contains("://") {
+            builder = builder.with_tls_config(on.tls.config());
+        }
+        let mut exporter = builder.build().map_err(StartError::Exporter)?;
         exporter.set_resource(&resource(service, on.service_name.clone()));
         Self::with(on, exporter)
     }
@@ -88,6 +96,7 @@ impl Tracer {
         let batches = BatchConfigBuilder::default().with_max_queue_size(on.queue_max).build();
         shared.pipeline = Some(Pipeline {
             sampler: on.sampler,
+            limits: on.limits,
             scope: InstrumentationScope::builder("ringkv").with_version(VERSION).build(),
             processor: BatchSpanProcessor::new(sink, batches),
             waiting,
@@ -124,7 +133,7 @@ impl Tracer {
             self.0.dropped.inc();
             return;
         }
-        pipeline.processor.on_end(span.into_data(pipeline.scope.clone()));
+        pipeline.processor.on_end(span.into_data(pipeline.scope.clone(), &pipeline.limits));
     }
 
     /// Sends what waits, for a moment at most. Spans that come later are dropped.

@@ -2,5 +2,6 @@
 
 mod logs;
 mod metrics;
+mod secured_collector;
 mod trace_sink;
 mod traces;

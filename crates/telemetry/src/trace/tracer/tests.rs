@@ -7,15 +7,18 @@ use opentelemetry_sdk::trace::SpanData;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::trace::{LINKS_MAX, new_span_id, new_trace_id, sampled};
+use crate::trace::tls::Tls;
+use crate::trace::{new_span_id, new_trace_id, sampled};
 
 const QUEUE_MAX: usize = 8;
 
 fn on() -> On {
     On {
         endpoint: String::new(),
+        tls: Tls::default(),
         sampler: Sampler::new(1.0, true),
         queue_max: QUEUE_MAX,
+        limits: Limits::default(),
         service_name: None,
     }
 }
@@ -80,7 +83,8 @@ async fn spans_the_collector_refuses_are_counted_as_lost() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_span_arrives_as_it_was_handed_in() {
     let (tracer, arrived, tell) = told();
-    let links = (0..LINKS_MAX + 3).map(|_| span().context).collect();
+    let links_max = Limits::default().links;
+    let links = (0..links_max + 3).map(|_| span().context).collect();
     let attributes = vec![KeyValue::new("some", 1)];
     let whole = Span { links, attributes, error: Some("busy"), ..span() };
     let part = whole.child("part", (whole.start, whole.end));
@@ -91,8 +95,8 @@ async fn a_span_arrives_as_it_was_handed_in() {
     let spans: Vec<SpanData> = arrived.try_iter().flatten().collect();
     let [first, second] = spans.as_slice() else { panic!("{} spans", spans.len()) };
     assert_eq!(first.span_context, whole.context);
-    assert_eq!((first.links.links.len(), first.links.dropped_count), (LINKS_MAX, 3));
-    assert_eq!(first.attributes[1], KeyValue::new("error.type", "busy"));
+    assert_eq!((first.links.links.len(), first.links.dropped_count), (links_max, 3));
+    assert_eq!(first.attributes[0], KeyValue::new("error.type", "busy"));
     assert_eq!(second.parent_span_id, whole.context.span_id());
     assert_eq!(second.span_context.trace_id(), whole.context.trace_id());
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use reqwest::Method;
 use ringkv_cluster_tests::{
-    Cluster, Gateway, PathForm, Shape, group_of, group_status, leader_of, run, send, until_ok,
+    Cluster, Gateway, PathForm, Shape, group_of, group_status, leader_of, metric, run, send,
+    until_ok,
 };
 use ringkv_storage_node::keys;
 use ringkv_storage_node::store::{RocksSettings, RocksStore, Store, Write};
@@ -108,22 +109,14 @@ async fn write(gateway: &Gateway, numbers: std::ops::Range<usize>) -> anyhow::Re
 /// How often the node has been found to differ.
 async fn found(cluster: &Cluster, node: usize) -> anyhow::Result<f64> {
     let series = "ringkv_checksum_mismatch_total{what=\"replica\"}";
-    sample(&cluster.nodes[node].metrics, series).await
+    metric(&cluster.nodes[node].metrics, series).await
 }
 
 /// Heartbeats that placement has taken.
 async fn heartbeats(cluster: &Cluster) -> anyhow::Result<f64> {
     let mut sum = 0.0;
     for replica in &cluster.placement {
-        sum += sample(&replica.metrics, "ringkv_placement_heartbeats_total").await?;
+        sum += metric(&replica.metrics, "ringkv_placement_heartbeats_total").await?;
     }
     Ok(sum)
-}
-
-async fn sample(address: &str, series: &str) -> anyhow::Result<f64> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    let page = http.get(format!("http://{address}/metrics")).send().await?;
-    let page = page.error_for_status()?.text().await?;
-    let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-    Ok(value.with_context(|| format!("no {series} at {address}"))?.parse()?)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ringkv_cluster_tests::{PathForm, Shape, run, send, until_ok};
+use ringkv_cluster_tests::{PathForm, Shape, metric, run, send, until_ok};
 
 const KEY: &str = "canary-key-7f3a9c51";
 const VALUE: &str = "canary-value-e81b40d2";
@@ -56,7 +56,7 @@ async fn the_log_at_its_finest_holds_no_key_and_no_value() -> anyhow::Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_reads_holds_nobody_up() -> anyhow::Result<()> {
     /// More than the queue of lines and the pipe take together.
-    const LINES_LOST: u64 = 1_000;
+    const LINES_LOST: f64 = 1_000.0;
     let flags = vec!["--log-level=trace".to_owned()];
     run(Shape { flags, gateways: 1, ..Shape::default() }, async |cluster| {
         for service in [&mut cluster.gateways[0], &mut cluster.nodes[0]] {
@@ -65,16 +65,14 @@ async fn a_log_that_nobody_reads_holds_nobody_up() -> anyhow::Result<()> {
             service.ready().await?;
         }
         let gateway = &cluster.clients()?[0];
-        let metrics = format!("http://{}/metrics", cluster.gateways[0].metrics);
         until_ok("lost lines", Duration::from_secs(60), async || {
             for number in 0..100 {
                 let key = format!("key {number}");
                 let answer = gateway.put(key.as_bytes(), "value").await?;
                 ensure!(answer.is_success(), "{}", answer.shown());
             }
-            let text = reqwest::get(&metrics).await?.text().await?;
-            let line = text.lines().find_map(|l| l.strip_prefix("ringkv_log_lines_dropped_total "));
-            let lost: u64 = line.context("the metric is there")?.parse()?;
+            let metrics = &cluster.gateways[0].metrics;
+            let lost = metric(metrics, "ringkv_log_lines_dropped_total").await?;
             ensure!(lost > LINES_LOST, "{lost} lines are lost");
             Ok(())
         })

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use ringkv_cluster_tests::{Cluster, Collector, PathForm, Shape, run, send, until_ok};
+use ringkv_cluster_tests::{
+    Cluster, Collector, PathForm, Shape, metrics_page, run, send, until_ok,
+};
 
 const SHOWN_WITHIN: Duration = Duration::from_secs(20);
 const PAGE: &str = include_str!("../../../../../docs/metrics.md");
@@ -20,12 +22,6 @@ fn listed(section: &str) -> BTreeSet<&'static str> {
     let words = text.split('`').skip(1).step_by(2);
     let names = words.map(|word| word.split('{').next().unwrap_or_default());
     names.filter(|n| ["ringkv_", "raft_", "process_"].iter().any(|p| n.starts_with(p))).collect()
-}
-
-async fn page(address: &str, accept: &str) -> anyhow::Result<String> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
-    let request = http.get(format!("http://{address}/metrics")).header("accept", accept);
-    Ok(request.send().await?.error_for_status()?.text().await?)
 }
 
 /// The names of the families on pages, each of which has a HELP text and a sample.
@@ -51,7 +47,7 @@ async fn pages(cluster: &Cluster, component: &str, accept: &str) -> anyhow::Resu
     };
     let mut pages = Vec::new();
     for service in services {
-        pages.push(page(&service.metrics, accept).await?);
+        pages.push(metrics_page(&service.metrics, accept).await?);
     }
     Ok(pages)
 }
