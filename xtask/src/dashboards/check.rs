@@ -1,17 +1,18 @@
 //! `cargo xtask dashboards check`: what can be seen in the files.
 //!
-//! Asks promtool about rules, tests and the scrape configuration, and looks itself at what promtool
-//! and Grafana would let pass: a panel without a unit, an alert without a page, a metric that
-//! nothing exports.
+//! Asks promtool about rules, tests and the scrape configuration and Grafana's own types about the
+//! boards, and looks itself at what both would let pass: a panel without a unit, an alert without a
+//! page, a metric that nothing exports.
 
 mod of_alerts;
 mod of_boards;
+mod of_schema;
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 
 use super::files::{self, BoardFile};
 use super::rules::{self, Rules};
@@ -24,7 +25,7 @@ pub(super) fn all() -> anyhow::Result<Vec<Checked>> {
     let boards = files::boards(&root)?;
     let rules = Rules::read(&root)?;
     let listed = files::documented_metrics(&root)?;
-    Ok(vec![
+    let mut checks = vec![
         Checked::new(
             "the JSON of the boards is what their definitions give",
             of_boards::stale(&boards),
@@ -52,7 +53,9 @@ pub(super) fn all() -> anyhow::Result<Vec<Checked>> {
             "every alert is tested firing and not firing",
             of_alerts::untested(&rules, &rules::expectations(&root)?),
         ),
-    ])
+    ];
+    checks.extend(of_schema::checks(&root, &boards)?);
+    Ok(checks)
 }
 
 fn named(boards: &[BoardFile], rules: &Rules, listed: &BTreeSet<String>) -> Vec<String> {
@@ -91,23 +94,26 @@ fn unknown<'a>(
 
 fn promtool_check(root: &Path) -> anyhow::Result<Vec<String>> {
     let rules = rules::paths(root, "rules")?;
-    let mut complaints = promtool(Command::new("promtool").args(["check", "rules"]).args(rules))?;
+    let mut complaints = printed(Command::new("promtool").args(["check", "rules"]).args(rules))?;
     let config = root.join(rules::FOLDER).join("prometheus.yml");
-    complaints.extend(promtool(Command::new("promtool").args(["check", "config"]).arg(config))?);
+    complaints.extend(printed(Command::new("promtool").args(["check", "config"]).arg(config))?);
     Ok(complaints)
 }
 
 fn promtool_test(root: &Path) -> anyhow::Result<Vec<String>> {
     let tests = rules::paths(root, "tests")?;
-    promtool(Command::new("promtool").args(["test", "rules"]).args(tests))
+    printed(Command::new("promtool").args(["test", "rules"]).args(tests))
 }
 
-/// What promtool printed, when it did not like something.
-fn promtool(command: &mut Command) -> anyhow::Result<Vec<String>> {
-    let output = command.output().context("run promtool: 'make setup' installs it")?;
+/// What a program printed, when it did not like something.
+fn printed(command: &mut Command) -> anyhow::Result<Vec<String>> {
+    let output = command.output();
+    let program = command.get_program().display();
+    let output = output.with_context(|| format!("run {program}: 'make setup' installs it"))?;
     if output.status.success() {
         return Ok(Vec::new());
     }
     let text = [output.stdout, output.stderr].concat();
+    ensure!(!text.is_empty(), "{program} said nothing and ended with {}", output.status);
     Ok(String::from_utf8_lossy(&text).lines().map(str::to_owned).collect())
 }

@@ -83,6 +83,7 @@ fn firing() -> Value {
     annotation("Alerts", "red", FIRING, "{{alertname}} {{instance}}")
 }
 
+/// Some releases of Grafana's Prometheus data source read the target, some what is beside it.
 fn annotation(name: &str, color: &str, expression: &str, title: &str) -> Value {
     json!({
         "name": name,
@@ -91,6 +92,7 @@ fn annotation(name: &str, color: &str, expression: &str, title: &str) -> Value {
         "expr": expression,
         "iconColor": color,
         "step": "15s",
+        "target": {"expr": expression, "interval": "15s", "refId": "Anno"},
         "titleFormat": title,
     })
 }

@@ -47,8 +47,7 @@ pub(super) struct Run {
 
 impl K6 {
     pub(super) fn find() -> anyhow::Result<Self> {
-        let program = workspace::cache()?.join("k6");
-        ensure!(program.is_file(), "k6 is not there: run `make setup`");
+        let program = workspace::fetched("k6")?;
         let folder = TempDir::with_prefix("ringkv-k6-").context("create a folder for k6")?;
         Ok(Self { program, folder })
     }
