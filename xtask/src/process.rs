@@ -1,16 +1,21 @@
 //! Child processes: started with their output in a file, killed, started again, stopped when
 //! dropped, and their CPU time read from `/proc`.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
+use rand::Rng as _;
 
 /// Linux shows CPU times to programs in this unit on every machine (USER_HZ).
 const TICKS_PER_SECOND: u64 = 100;
+const PORTS: std::ops::Range<u16> = 12_000..32_000;
+const ATTEMPTS_MAX: usize = 200;
 
 /// One running process.
 pub(crate) struct Server {
@@ -69,13 +74,20 @@ impl Drop for Server {
     }
 }
 
-/// A loopback address that was free a moment ago.
+/// A loopback address that was free a moment ago and is given to nobody else by this process.
+///
+/// Its port lies below the kernel's ephemeral range (from 32,768 by default): one from within it
+/// could become the source of any connection before, or between, the lives of who listens on it.
 ///
 /// # Errors
-/// When no port can be bound.
+/// When no free port is found.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0").context("bind a free port")?;
-    listener.local_addr().context("read a free port")
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let mut given = GIVEN.lock().expect("no holder of this lock can panic");
+    (0..ATTEMPTS_MAX)
+        .map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, rand::rng().random_range(PORTS))))
+        .find(|address| TcpListener::bind(address).is_ok() && given.insert(address.port()))
+        .context("find a free loopback port")
 }
 
 /// Calls `ready` until it gives a value, at most this long.
