@@ -106,10 +106,17 @@ impl Lab {
 
     /// Gives a node an input and obeys the effects.
     pub(crate) fn input(&mut self, node: u64, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        while let Some(input) = inputs.pop_front() {
+        self.turn(node, vec![input]);
+    }
+
+    /// Gives a node inputs in one turn, obeys the effects, and gives it what comes of them one by
+    /// one.
+    pub(crate) fn turn(&mut self, node: u64, turn: Vec<Input>) {
+        let mut turns = VecDeque::from([turn]);
+        while let Some(turn) = turns.pop_front() {
             let state = self.nodes.get_mut(&node).expect("the node runs");
-            let effects = state.poller.handle(Now { wall_ms: 0, boot_us: self.boot_us }, [input]);
+            let effects = state.poller.handle(Now { wall_ms: 0, boot_us: self.boot_us }, turn);
+            let mut inputs = VecDeque::new();
             let (frames, sends) = state.obey(effects, &mut inputs);
             for (to, frame) in frames {
                 self.trace.push((node, to.0, frame.clone()));
@@ -123,6 +130,7 @@ impl Lab {
                     ok,
                 });
             }
+            turns.extend(inputs.into_iter().map(|input| vec![input]));
         }
     }
 

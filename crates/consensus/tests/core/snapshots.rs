@@ -1,17 +1,25 @@
 //! Compaction, snapshots, and what a crash in the middle leaves.
 
-use ringkv_consensus::{Input, LogBatch, LogReader};
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use ringkv_consensus::{Input, LogBatch, LogReader, PollerConfig};
+use ringkv_topology::NodeId;
 
 use crate::lab::{GROUP, Lab};
 
-fn small(config: &mut ringkv_consensus::PollerConfig) {
+fn small(config: &mut PollerConfig) {
     config.log_entries_max = 50;
     config.log_entries_kept = 5;
 }
 
 /// A cluster whose `away` node has missed more than the log still holds.
 fn left_behind() -> (Lab, u64, u64) {
-    let mut lab = Lab::new(3, 1, small);
+    left_behind_with(small)
+}
+
+fn left_behind_with(tune: impl Fn(&mut PollerConfig)) -> (Lab, u64, u64) {
+    let mut lab = Lab::new(3, 1, tune);
     let leader = lab.elect(GROUP);
     let away = leader % 3 + 1;
     lab.cut.extend([(leader, away), (away, leader)]);
@@ -58,6 +66,34 @@ fn a_failed_transfer_is_tried_again() {
     lab.cut.clear();
     lab.run(40);
     assert!(lab.commands(away, GROUP).len() < 200);
+    lab.snapshots_fail = false;
+    lab.run(40);
+    assert_eq!(lab.commands(away, GROUP).len(), 200);
+}
+
+/// A leader that gave it up and sent it in one turn ended its process.
+#[test]
+fn a_snapshot_that_is_withdrawn_in_the_turn_it_is_asked_for_is_asked_for_again() {
+    const KEPT: usize = 2;
+    let (mut lab, leader, away) = left_behind_with(|config| {
+        small(config);
+        config.snapshot_ticks_kept = KEPT as u64;
+    });
+    lab.snapshots_fail = true;
+    lab.cut.clear();
+    for _ in 0..20 {
+        lab.input(away, Input::Tick);
+        let (for_leader, others) =
+            std::mem::take(&mut lab.wire).into_iter().partition(|(_, to, _)| to.0 == leader);
+        lab.wire = others;
+        lab.settle();
+        let frames = |wire: VecDeque<(NodeId, NodeId, Bytes)>| {
+            wire.into_iter().map(|(from, _, frame)| Input::Frame { from, frame })
+        };
+        let ticks = std::iter::repeat_with(|| Input::Tick).take(KEPT);
+        lab.turn(leader, frames(for_leader).chain(ticks).collect());
+    }
+    assert!(lab.nodes[&leader].builds > 1, "none was withdrawn");
     lab.snapshots_fail = false;
     lab.run(40);
     assert_eq!(lab.commands(away, GROUP).len(), 200);
