@@ -32,9 +32,9 @@ pub(crate) struct GatewayArgs {
     )]
     pub gateway: String,
 
-    /// Deadline of the request in milliseconds, retries inside the cluster included.
+    /// Deadline of the request in milliseconds, 1 to 30000, retries inside the cluster included.
     #[arg(long, env = "RINGKV_TIMEOUT_MS", default_value_t = 5000, value_name = "MS")]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=600_000))]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=30_000))]
     pub timeout_ms: u32,
 }
 
