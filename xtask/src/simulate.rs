@@ -19,6 +19,10 @@ const PLANTED: &[&str] = &[
     "planted-vote-after-restart",
 ];
 
+/// A run ends at the first seed that fails. The bug that is hardest to meet, a promise that a restart
+/// forgets, fails about 14 seeds in a thousand.
+const PLANTED_SEEDS: &str = "2000";
+
 #[derive(clap::Args)]
 #[group(id = "what", required = true, multiple = false)]
 pub(crate) struct Arguments {
@@ -57,7 +61,7 @@ fn planted(name: &str) -> anyhow::Result<()> {
     ensure!(!names.is_empty(), "no planted bug {name}: there are {}", PLANTED.join(", "));
     let mut missed = 0;
     for name in &names {
-        let seeds = ["--seeds".to_owned(), "500".to_owned(), "--expect-violation".to_owned()];
+        let seeds = ["--seeds", PLANTED_SEEDS, "--expect-violation"].map(str::to_owned);
         let status = simulation(&[name], &seeds)?;
         println!("{name}: {}", if status.success() { "caught" } else { "NOT caught" });
         missed += usize::from(!status.success());
