@@ -158,11 +158,20 @@ impl Lab {
 
     /// Delivers frames until none is under way.
     pub(crate) fn settle(&mut self) {
+        assert!(self.settle_all_but(0).is_empty(), "nodes count from 1");
+    }
+
+    /// The same, but gives those for `node` back.
+    pub(crate) fn settle_all_but(&mut self, node: u64) -> Vec<Input> {
+        let mut kept = Vec::new();
         while let Some((from, to, frame)) = self.wire.pop_front() {
-            if !self.cut.contains(&(from.0, to.0)) && self.nodes.contains_key(&to.0) {
-                self.input(to.0, Input::Frame { from, frame });
+            if self.cut.contains(&(from.0, to.0)) || !self.nodes.contains_key(&to.0) {
+                continue;
             }
+            let input = Input::Frame { from, frame };
+            if to.0 == node { kept.push(input) } else { self.input(to.0, input) }
         }
+        kept
     }
 
     /// Ticks every node `ticks` times, delivering everything in between.

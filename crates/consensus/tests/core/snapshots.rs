@@ -1,10 +1,6 @@
 //! Compaction, snapshots, and what a crash in the middle leaves.
 
-use std::collections::VecDeque;
-
-use bytes::Bytes;
 use ringkv_consensus::{Input, LogBatch, LogReader, PollerConfig};
-use ringkv_topology::NodeId;
 
 use crate::lab::{GROUP, Lab};
 
@@ -83,15 +79,9 @@ fn a_snapshot_that_is_withdrawn_in_the_turn_it_is_asked_for_is_asked_for_again()
     lab.cut.clear();
     for _ in 0..20 {
         lab.input(away, Input::Tick);
-        let (for_leader, others) =
-            std::mem::take(&mut lab.wire).into_iter().partition(|(_, to, _)| to.0 == leader);
-        lab.wire = others;
-        lab.settle();
-        let frames = |wire: VecDeque<(NodeId, NodeId, Bytes)>| {
-            wire.into_iter().map(|(from, _, frame)| Input::Frame { from, frame })
-        };
-        let ticks = std::iter::repeat_with(|| Input::Tick).take(KEPT);
-        lab.turn(leader, frames(for_leader).chain(ticks).collect());
+        let mut turn = lab.settle_all_but(leader);
+        turn.extend(std::iter::repeat_with(|| Input::Tick).take(KEPT));
+        lab.turn(leader, turn);
     }
     assert!(lab.nodes[&leader].builds > 1, "none was withdrawn");
     lab.snapshots_fail = false;
