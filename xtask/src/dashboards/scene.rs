@@ -29,6 +29,8 @@ impl Scene {
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
                 // Only what the load asks to be traced.
                 ("OTEL_TRACES_SAMPLER", "parentbased_always_off"),
+                // Logs are cut and stores flushed within seconds, so that those series move too.
+                ("RINGKV_LOG_ENTRIES_MAX", "100"),
             ],
         )?;
         let prometheus = Prometheus::start(cluster.metrics())?;
