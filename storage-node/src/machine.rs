@@ -54,10 +54,15 @@ impl Default for Retention {
     }
 }
 
+/// Log indexes between two checkpoints. A part of what every replica must agree on, too: replicas
+/// are compared at indexes that they all note.
+const CHECKPOINT_INTERVAL: LogIndex = 1_024;
+
 /// The state machine of all groups in one store.
 pub struct KvMachine<S: Store> {
     store: S,
     retention: Retention,
+    checkpoint_interval: LogIndex,
     groups: BTreeMap<GroupId, Group>,
     views: Views,
 }
@@ -76,12 +81,23 @@ impl<S: Store> KvMachine<S> {
     /// # Errors
     /// As [`Self::new`].
     pub fn with_retention(store: S, retention: Retention) -> Result<Self, MachineError> {
-        let (groups, views) = (BTreeMap::new(), Views::default());
-        let mut machine = Self { store, retention, groups, views };
+        let mut machine = Self {
+            store,
+            retention,
+            checkpoint_interval: CHECKPOINT_INTERVAL,
+            groups: BTreeMap::new(),
+            views: Views::default(),
+        };
         for id in groups_in(&machine.store)? {
             machine.load(id)?;
         }
         Ok(machine)
+    }
+
+    /// Notes checkpoints at other indexes than the usual: at every multiple of `interval`, over 0.
+    #[must_use]
+    pub fn with_checkpoints_every(self, interval: LogIndex) -> Self {
+        Self { checkpoint_interval: interval, ..self }
     }
 
     /// The groups and how far they are.
@@ -132,7 +148,9 @@ impl<S: Store> KvMachine<S> {
                     Some(pack) => application.pack(pack)?,
                     None => Vec::new(),
                 });
-                application.checkpoint(entry.index);
+                if entry.index.is_multiple_of(self.checkpoint_interval) {
+                    application.checkpoint(entry.index);
+                }
             }
             group.state.applied = batch.after.clone();
             writes.put(keys::group_state(batch.group), group.state.encode());

@@ -8,8 +8,6 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 use ringkv_consensus::LogIndex;
 
-/// Entries between two checkpoints.
-const INTERVAL: LogIndex = 1_024;
 /// Checkpoints kept: enough that replicas which report at different moments have one in common.
 const KEPT: usize = 8;
 
@@ -26,11 +24,8 @@ pub struct Checkpoint {
 pub(super) struct Checkpoints(Mutex<VecDeque<Checkpoint>>);
 
 impl Checkpoints {
-    /// Entry `index` is applied; keeps the checksum if the index is one of those compared.
+    /// Keeps the checksum at an index that all replicas note.
     pub(super) fn note(&self, index: LogIndex, checksum: u64) {
-        if !index.is_multiple_of(INTERVAL) {
-            return;
-        }
         let mut kept = self.0.lock();
         if kept.len() == KEPT {
             kept.pop_front();
@@ -49,11 +44,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_of_every_interval_are_kept() {
+    fn the_latest_are_kept() {
         let checkpoints = Checkpoints::default();
-        (1..=10 * INTERVAL + 5).for_each(|index| checkpoints.note(index, index + 1));
+        (1..=10).for_each(|index| checkpoints.note(index, index + 1));
         let kept = checkpoints.kept();
-        let last = Checkpoint { index: 10 * INTERVAL, checksum: 10 * INTERVAL + 1 };
-        assert_eq!((kept.len(), kept[0].index, kept[7]), (8, 3 * INTERVAL, last));
+        let last = Checkpoint { index: 10, checksum: 11 };
+        assert_eq!((kept.len(), kept[0].index, kept[7]), (8, 3, last));
     }
 }

@@ -17,6 +17,11 @@ pub struct Coverage {
     pub transfers: u64,
     /// Replicas told that they have diverged.
     pub accusations: u64,
+    /// Checksums of replicas' states that placement was told.
+    pub checkpoints: u64,
+    /// States of replicas that went wrong, and answers of placement that told of one.
+    pub wrong_states: u64,
+    pub wrong_states_found: u64,
     pub frames_lost: u64,
     pub frames_duplicated: u64,
     pub elections: u64,
@@ -49,6 +54,9 @@ impl AddAssign for Coverage {
         self.cuts += other.cuts;
         self.transfers += other.transfers;
         self.accusations += other.accusations;
+        self.checkpoints += other.checkpoints;
+        self.wrong_states += other.wrong_states;
+        self.wrong_states_found += other.wrong_states_found;
         self.frames_lost += other.frames_lost;
         self.frames_duplicated += other.frames_duplicated;
         self.elections += other.elections;

@@ -35,6 +35,8 @@ pub(crate) enum FaultKind {
     ClockStep { process: Endpoint, by_ms: i64 },
     /// Every group led by a node is asked to move to another one.
     Transfer { from: Endpoint, to: Endpoint },
+    /// The process applies its next entries wrongly. Always the same process in a run.
+    GoWrong { process: Endpoint },
     /// The replicas of the process are told that they have diverged, and are rebuilt. Always the
     /// same process in a run: a majority of a group is never accused at once.
     Accuse { process: Endpoint },
@@ -73,6 +75,7 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
         clock_step,
         transfer,
         accuse,
+        go_wrong,
         flap,
     } = swarm.faults.clone();
     let kinds: [(Option<Micros>, Draw); 9] = [
@@ -106,11 +109,16 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
             at += rng.between(1, mean * 2);
         }
     }
-    if let Some(mean) = accuse {
+    let of_one_process: [(Option<Micros>, fn(Endpoint) -> FaultKind); 2] = [
+        (accuse, |process| FaultKind::Accuse { process }),
+        (go_wrong, |process| FaultKind::GoWrong { process }),
+    ];
+    for (mean, kind) in of_one_process {
+        let Some(mean) = mean else { continue };
         let process = rng.below(targets.storage);
         let mut at = start + rng.between(1, mean * 2);
         while at < start + swarm.busy {
-            faults.push(Fault { at, lasts: 0, kind: FaultKind::Accuse { process } });
+            faults.push(Fault { at, lasts: 0, kind: kind(process) });
             at += rng.between(1, mean * 2);
         }
     }
@@ -248,6 +256,6 @@ mod tests {
                 seen.insert(debug.split(' ').next().unwrap_or_default().to_owned());
             }
         }
-        assert_eq!(seen.len(), 9, "{seen:?}");
+        assert_eq!(seen.len(), 10, "{seen:?}");
     }
 }

@@ -1,13 +1,19 @@
 //! The shipped state machines over stores that can be copied: a copy is what a flush leaves.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
-use ringkv_consensus::{AppliedState, Genesis, GroupBatch};
+use ringkv_consensus::{AppliedState, Genesis, GroupBatch, LogIndex};
+use ringkv_placement::divergence::Checkpoint;
 use ringkv_placement::image::{GROUP, Image};
 use ringkv_placement::state::State;
-use ringkv_storage_node::machine::KvMachine;
+use ringkv_storage_node::machine::{self, KvMachine};
 use ringkv_storage_node::record::Record;
 use ringkv_storage_node::store::MemoryStore;
 use ringkv_topology::{GroupId, Slot};
+
+/// Far fewer entries than on real nodes, so that replicas are compared within a run.
+const CHECKPOINT_INTERVAL: LogIndex = 8;
 
 /// All of a group's state, in order of keys.
 pub(crate) type Rows = Vec<(Bytes, Bytes)>;
@@ -41,7 +47,8 @@ impl Durable {
             Self::Kv(rows) => {
                 let store = rows.fork();
                 let machine = KvMachine::new(store.clone());
-                let machine = Box::new(machine.expect("rows that a machine wrote are readable"));
+                let machine = machine.expect("rows that a machine wrote are readable");
+                let machine = Box::new(machine.with_checkpoints_every(CHECKPOINT_INTERVAL));
                 Machine::Kv { store, machine }
             }
             Self::Placement(bytes) => {
@@ -130,6 +137,25 @@ impl Machine {
         }
     }
 
+    /// What a storage node reports of its groups' states; nothing of placement.
+    pub(crate) fn checkpoints(&self) -> BTreeMap<GroupId, Vec<Checkpoint>> {
+        match self {
+            Self::Kv { machine, .. } => {
+                let all = machine.reader().checkpoints().into_iter();
+                all.map(|(group, noted)| (group, noted.iter().map(as_reported).collect())).collect()
+            }
+            Self::Placement(_) => BTreeMap::new(),
+        }
+    }
+
+    /// Where a group of a storage node stands, and the checksum of its state there.
+    pub(crate) fn checksum(&self, group: GroupId) -> Option<(LogIndex, u64)> {
+        match self {
+            Self::Kv { machine, .. } => machine.checksum(group),
+            Self::Placement(_) => None,
+        }
+    }
+
     /// Placement's replicated state; `None` on a storage node.
     pub(crate) fn placement_state(&self) -> Option<&State> {
         match self {
@@ -137,4 +163,9 @@ impl Machine {
             Self::Placement(image) => Some(image.state()),
         }
     }
+}
+
+/// A checkpoint as it is in a heartbeat.
+fn as_reported(noted: &machine::Checkpoint) -> Checkpoint {
+    Checkpoint { index: noted.index, checksum: noted.checksum }
 }

@@ -63,6 +63,8 @@ pub(crate) struct FaultRates {
     pub(crate) transfer: Option<Micros>,
     /// Replicas of one process are taken for diverged, though they are not.
     pub(crate) accuse: Option<Micros>,
+    /// The states of one process go wrong.
+    pub(crate) go_wrong: Option<Micros>,
     /// A cut between two nodes while a third restarts again and again.
     pub(crate) flap: Option<Micros>,
 }
@@ -133,5 +135,6 @@ fn faults(rng: &mut Stream, few_writes: bool) -> FaultRates {
         transfer: kind(0.4, SECOND, 4 * SECOND),
         flap: kind(if few_writes { 0.6 } else { 0.2 }, 5 * SECOND, 15 * SECOND),
         accuse: kind(0.3, SECOND, 6 * SECOND),
+        go_wrong: kind(0.3, 2 * SECOND, 6 * SECOND),
     }
 }

@@ -11,6 +11,7 @@ mod misfortune;
 mod nodes;
 mod service;
 mod snapshots;
+mod states;
 
 use std::collections::BTreeMap;
 
@@ -34,6 +35,7 @@ use clients::Client;
 use control::{Control, ControlMessage};
 use service::{Applied, KvAnswer, KvRequest, OpenRequests};
 pub(crate) use service::{KvResult, WriteBody};
+use states::States;
 
 /// Something that is due.
 pub(crate) enum Event {
@@ -113,6 +115,7 @@ pub(crate) struct World {
     control: Control,
     open: Vec<OpenRequests>,
     applied: Applied,
+    states: States,
     faults: Vec<Fault>,
     /// No more faults: everything must come right now.
     calm: bool,
@@ -147,6 +150,7 @@ impl World {
             clients,
             control,
             applied: Applied::default(),
+            states: States::default(),
             faults: Vec::new(),
             calm: false,
             invariants: [Invariants::default(), Invariants::default()],

@@ -35,6 +35,7 @@ pub(crate) enum ControlMessage {
     Register(Registration),
     Registered(Outcome),
     Report { node: NodeId, reports: Vec<GroupReport> },
+    Diverged(Vec<GroupId>),
     AskTopology,
     Topology(Arc<Topology>, Vec<(GroupId, NodeId)>),
 }
@@ -258,14 +259,11 @@ impl World {
             }
             _ if is_client || !self.processes[to].is_up() => {}
             ControlMessage::Topology(topology, _) => self.node_topology(to, topology),
+            ControlMessage::Diverged(groups) => self.diverged(to, groups),
             ControlMessage::Register(registration) => {
                 self.propose(to, &Command::Register(registration), Some(from));
             }
-            ControlMessage::Report { node, reports } => {
-                let now_ms = self.agenda.now() / MILLISECOND;
-                let shell = to - self.swarm.storage_nodes;
-                self.control.shells[shell].observations.reported(now_ms, node, &reports);
-            }
+            ControlMessage::Report { node, reports } => return self.on_report(to, node, &reports),
             ControlMessage::AskTopology => {
                 let now_ms = self.agenda.now() / MILLISECOND;
                 let shell = to - self.swarm.storage_nodes;
@@ -279,6 +277,27 @@ impl World {
             }
         }
         Ok(())
+    }
+
+    /// Placement hears from a node, and says which of its replicas hold another state than they
+    /// should.
+    fn on_report(
+        &mut self,
+        placement: Endpoint,
+        node: NodeId,
+        reports: &[GroupReport],
+    ) -> Result<(), Violation> {
+        let now_ms = self.agenda.now() / MILLISECOND;
+        self.coverage.checkpoints +=
+            reports.iter().map(|report| report.checkpoints.len() as u64).sum::<u64>();
+        let shell = &mut self.control.shells[placement - self.swarm.storage_nodes];
+        shell.observations.reported(now_ms, node, reports);
+        let state = self.processes[placement].machine.placement_state();
+        let Some(topology) = state.and_then(|state| state.topology()).cloned() else {
+            return Ok(());
+        };
+        let diverged = shell.observations.diverged_groups(&topology, node);
+        self.accused(placement, &topology, node, diverged)
     }
 
     /// Asks a random placement replica for the topology.

@@ -28,6 +28,9 @@ impl World {
             seen.on_restart(node, &found.stored, &found.applied)?;
             seen.on_status(node, &status)
         })?;
+        for status in &status {
+            self.state_replaced(process, status.group);
+        }
         self.say(|| format!("process {process} starts, {} groups", found.stored.len()));
         let first = self.rng.between(1, TICK);
         self.after(first, process, ProcessEvent::Tick);
@@ -223,6 +226,7 @@ impl World {
             ApplyTask::Create(genesis) => self.processes[process].machine.create(&genesis),
             ApplyTask::Batch(batch) => {
                 let batches = self.more_batches(process, batch);
+                let batches = self.as_applied(process, batches);
                 self.apply(process, &batches)?;
             }
             ApplyTask::Install(snapshot) => self.install(process, &snapshot)?,
@@ -260,12 +264,17 @@ impl World {
         let mut completions = Vec::new();
         for ((group, entry), outcomes) in entries.zip(&outcomes) {
             let index = entry.index;
-            self.check(process, |seen, node| seen.on_outcomes(node, group, index, outcomes))?;
+            if !self.states.is_wrong(process, group) {
+                self.check(process, |seen, node| seen.on_outcomes(node, group, index, outcomes))?;
+            }
             self.watch_commands(process, group, entry, outcomes)?;
             let answered = entry.tickets.iter().zip(outcomes);
             completions.extend(answered.map(|(ticket, outcome): (_, &Bytes)| {
                 Completion::new(ticket.id, Ok(Done::Applied(outcome.clone())))
             }));
+        }
+        for batch in batches {
+            self.state_reached(process, batch.group)?;
         }
         let applied = batches.iter().map(|batch| (batch.group, batch.after.clone())).collect();
         self.input(process, Input::Applied(applied));

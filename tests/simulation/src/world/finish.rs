@@ -29,6 +29,8 @@ impl World {
     pub(super) fn finish(&mut self) -> Result<(), Violation> {
         self.wait_for("clients to end", |world| Ok(world.clients.iter().all(|c| c.is_idle())))?;
         self.converge()?;
+        self.wait_for("wrong states to be replaced", |world| Ok(!world.finds_wrong_state()))?;
+        self.converge()?;
         self.start_last_reads();
         self.wait_for("the last reads", |world| Ok(world.clients.iter().all(|c| c.is_idle())))?;
         self.converge()?;
@@ -79,8 +81,12 @@ impl World {
 
     fn replicas_hold_the_same(&self) -> Result<(), Violation> {
         for (cluster, group, replicas) in self.replicas() {
+            // A state that went wrong after the last checkpoint cannot be found yet.
+            let may_differ =
+                |process| cluster == Cluster::Storage && self.states.is_wrong(process, group);
             let mut contents = replicas
                 .iter()
+                .filter(|(process, _)| !may_differ(*process))
                 .map(|(process, _)| (*process, self.processes[*process].machine.export(group)));
             let Some((first, expected)) = contents.next() else { continue };
             if let Some((other, _)) = contents.find(|(_, rows)| *rows != expected) {

@@ -42,6 +42,7 @@ impl World {
             }
             FaultKind::Transfer { from, to } => self.transfer(*from, *to),
             FaultKind::Accuse { process } => self.accuse(*process),
+            FaultKind::GoWrong { process } => self.go_wrong(*process),
         }
         self.agenda.after(fault.lasts, Event::FaultOver(index));
         Ok(())
@@ -67,6 +68,7 @@ impl World {
             | FaultKind::Clog { .. }
             | FaultKind::ClockStep { .. }
             | FaultKind::Transfer { .. }
+            | FaultKind::GoWrong { .. }
             | FaultKind::Accuse { .. } => {}
         }
         Ok(())

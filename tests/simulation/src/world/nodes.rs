@@ -48,12 +48,12 @@ impl World {
         }
         if self.rng.chance(0.05) {
             let node = self.processes[process].node;
+            let mut noted = self.processes[process].machine.checkpoints();
             let reports = self.processes[process].status().into_iter().map(|status| GroupReport {
                 group: status.group,
                 leader: status.role == Role::Leader,
                 term: status.term,
-                // Placement's verdict is a fault of its own, `FaultKind::Accuse`.
-                checkpoints: Vec::new(),
+                checkpoints: noted.remove(&status.group).unwrap_or_default(),
             });
             let report = ControlMessage::Report { node, reports: reports.collect() };
             for replica in self.swarm.storage_nodes..self.processes.len() {

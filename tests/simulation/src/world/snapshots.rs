@@ -93,6 +93,7 @@ impl World {
             ))
         })?;
         self.processes[process].install(group, &files);
+        self.state_replaced(process, group);
         self.coverage.installs += 1;
         self.say(|| format!("process {process} installs group {group} at {:?}", files.applied));
         self.input(process, Input::Installed { group });

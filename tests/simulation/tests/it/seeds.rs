@@ -31,6 +31,8 @@ fn many_seeds_keep_every_promise_and_meet_every_misfortune() {
         ("cuts", seen.cuts),
         ("leader transfers", seen.transfers),
         ("accused replicas", seen.accusations),
+        ("wrong states", seen.wrong_states),
+        ("wrong states found", seen.wrong_states_found),
         ("lost frames", seen.frames_lost),
         ("doubled frames", seen.frames_duplicated),
         ("compactions", seen.compactions),

@@ -130,6 +130,20 @@ pub(super) fn contents() -> Row {
                      (rate(ringkv_rocksdb_flushed_bytes_total{instance=~\"$node\"}[30m]) > 0)",
                 "{{db}}",
             ),
+            Panel::new(
+                Shape::Time,
+                "Time that writes waited",
+                Unit::Ratio,
+                "Part of the time in which writes waited for flushes or compaction. Unlike \
+                 \"Writes stopped\", it does not miss what lies between two scrapes.",
+            )
+            .query(
+                "sum by (instance, db) (rate(ringkv_rocksdb_stall_seconds_total{\
+                     instance=~\"$node\"}[$__rate_interval]))",
+                "{{instance}} {{db}}",
+            )
+            .warn(0.01)
+            .bad(0.1),
             Panel::new(Shape::Time, "Memtables", Unit::Bytes, "Bytes written and not yet flushed.")
                 .query(
                     "max by (instance, db) (ringkv_rocksdb_memtable_bytes{instance=~\"$node\"})",

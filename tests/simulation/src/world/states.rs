@@ -1,0 +1,150 @@
+//! Whether replicas hold the states they should: one goes wrong on purpose, is found by placement,
+//! and comes right by a snapshot.
+//!
+//! A state goes wrong by an entry that is applied with another clock: times in records differ, and
+//! the checksum of the state with them, but nothing that a client of the simulation looks at. One
+//! process at most goes wrong in a run. Owns which replicas are wrong now, by comparison with the
+//! checksums of those that are right. Invariants: replicas that are right agree at every index;
+//! placement says of no other replica that it is wrong, while a majority of its group is right.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ringkv_consensus::{GroupBatch, Input, LogIndex, Pack};
+use ringkv_placement::divergence::Checkpoints;
+use ringkv_topology::{GroupId, NodeId, Topology};
+
+use super::control::ControlMessage;
+use super::{Cluster, World};
+use crate::network::Endpoint;
+use crate::violation::Violation;
+
+/// What is known of the storage nodes' states.
+#[derive(Default)]
+pub(super) struct States {
+    /// Applies its next entries wrongly.
+    going_wrong: Option<Endpoint>,
+    wrong: BTreeSet<(Endpoint, GroupId)>,
+    ever_wrong: BTreeSet<(Endpoint, GroupId)>,
+    /// Of replicas that are right, wherever one stood.
+    right: BTreeMap<(GroupId, LogIndex), u64>,
+}
+
+impl States {
+    pub(super) fn is_wrong(&self, process: Endpoint, group: GroupId) -> bool {
+        self.wrong.contains(&(process, group))
+    }
+}
+
+impl World {
+    /// The process will apply its next entries wrongly.
+    pub(super) fn go_wrong(&mut self, process: Endpoint) {
+        self.states.going_wrong = Some(process);
+    }
+
+    /// The batches as the process applies them.
+    pub(super) fn as_applied(
+        &mut self,
+        process: Endpoint,
+        mut batches: Vec<GroupBatch>,
+    ) -> Vec<GroupBatch> {
+        if self.states.going_wrong != Some(process) {
+            return batches;
+        }
+        self.states.going_wrong = None;
+        for batch in &mut batches {
+            for pack in batch.entries.iter_mut().filter_map(|entry| entry.pack.as_mut()) {
+                let commands: Vec<_> = pack.commands().collect();
+                *pack = Pack::new(pack.clock_ms() + 1, commands.iter());
+                self.coverage.wrong_states += 1;
+                self.states.wrong.insert((process, batch.group));
+                self.states.ever_wrong.insert((process, batch.group));
+            }
+        }
+        batches
+    }
+
+    /// The process has applied entries of the group.
+    pub(super) fn state_reached(
+        &mut self,
+        process: Endpoint,
+        group: GroupId,
+    ) -> Result<(), Violation> {
+        let Some((index, checksum)) = self.processes[process].machine.checksum(group) else {
+            return Ok(());
+        };
+        if self.states.is_wrong(process, group)
+            || *self.states.right.entry((group, index)).or_insert(checksum) == checksum
+        {
+            return Ok(());
+        }
+        Err(Violation::broken(format!(
+            "process {process} group {group}: another state than other replicas had at {index}"
+        )))
+    }
+
+    /// The process's state of the group was replaced: by a snapshot, or by an older one after a
+    /// crash.
+    pub(super) fn state_replaced(&mut self, process: Endpoint, group: GroupId) {
+        let Some((index, checksum)) = self.processes[process].machine.checksum(group) else {
+            return;
+        };
+        let replica = (process, group);
+        if self.states.right.get(&(group, index)) == Some(&checksum) {
+            self.states.wrong.remove(&replica);
+        } else if self.states.right.contains_key(&(group, index)) {
+            self.states.wrong.insert(replica);
+            self.states.ever_wrong.insert(replica);
+        }
+    }
+
+    /// Placement says which groups' replicas of a node are wrong.
+    pub(super) fn accused(
+        &mut self,
+        placement: Endpoint,
+        topology: &Topology,
+        node: NodeId,
+        groups: Vec<GroupId>,
+    ) -> Result<(), Violation> {
+        let process = self.endpoint_of(Cluster::Storage, node);
+        for id in &groups {
+            let replicas = &topology.groups[id].replicas;
+            let was_wrong = |node| {
+                let replica = (self.endpoint_of(Cluster::Storage, node), *id);
+                self.states.ever_wrong.contains(&replica)
+            };
+            let all_wrong = replicas.iter().filter(|replica| was_wrong(replica.node)).count();
+            if !was_wrong(node) && all_wrong <= replicas.len() / 2 {
+                return Err(Violation::broken(format!(
+                    "process {process} group {id}: its state is said to be wrong, and never was"
+                )));
+            }
+        }
+        if !groups.is_empty() {
+            self.coverage.wrong_states_found += 1;
+            self.send_control(placement, process, ControlMessage::Diverged(groups));
+        }
+        Ok(())
+    }
+
+    /// A node hears from placement that replicas of its are wrong.
+    pub(super) fn diverged(&mut self, process: Endpoint, groups: Vec<GroupId>) {
+        for group in groups {
+            self.say(|| format!("process {process} rebuilds group {group}"));
+            self.input(process, Input::Rebuild { group });
+        }
+    }
+
+    /// Whether a comparison of all replicas as they are now would find one wrong.
+    pub(super) fn finds_wrong_state(&self) -> bool {
+        let topology = self.control.nodes.iter().find_map(|node| node.topology.as_ref());
+        let Some(topology) = topology else { return false };
+        let mut all = Checkpoints::default();
+        let nodes = || (0..self.swarm.storage_nodes).map(|at| (at, self.processes[at].node));
+        for (process, node) in nodes() {
+            for (group, checkpoints) in self.processes[process].machine.checkpoints() {
+                all.reported(group, node, checkpoints);
+            }
+        }
+        nodes().any(|(_, node)| !all.diverged_groups(topology, node).is_empty())
+    }
+}
