@@ -29,7 +29,7 @@ impl World {
             seen.on_status(node, &status)
         })?;
         for status in &status {
-            self.state_replaced(process, status.group);
+            self.state_replaced(process, status.group, process);
         }
         self.say(|| format!("process {process} starts, {} groups", found.stored.len()));
         let first = self.rng.between(1, TICK);

@@ -93,7 +93,8 @@ impl World {
             ))
         })?;
         self.processes[process].install(group, &files);
-        self.state_replaced(process, group);
+        let sender = self.endpoint_of(self.cluster_of(process), snapshot.from);
+        self.state_replaced(process, group, sender);
         self.coverage.installs += 1;
         self.say(|| format!("process {process} installs group {group} at {:?}", files.applied));
         self.input(process, Input::Installed { group });

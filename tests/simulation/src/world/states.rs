@@ -82,18 +82,22 @@ impl World {
         )))
     }
 
-    /// The process's state of the group was replaced: by a snapshot, or by an older one after a
-    /// crash.
-    pub(super) fn state_replaced(&mut self, process: Endpoint, group: GroupId) {
+    /// The process's state of the group was replaced by one that `origin` had: by a snapshot, or by
+    /// its own older one after a crash.
+    pub(super) fn state_replaced(&mut self, process: Endpoint, group: GroupId, origin: Endpoint) {
         let Some((index, checksum)) = self.processes[process].machine.checksum(group) else {
             return;
         };
-        let replica = (process, group);
-        if self.states.right.get(&(group, index)) == Some(&checksum) {
-            self.states.wrong.remove(&replica);
-        } else if self.states.right.contains_key(&(group, index)) {
-            self.states.wrong.insert(replica);
-            self.states.ever_wrong.insert(replica);
+        let is_wrong = match self.states.right.get(&(group, index)) {
+            Some(right) => *right != checksum,
+            // Nobody who was right ever stood here.
+            None => self.states.ever_wrong.contains(&(origin, group)),
+        };
+        if is_wrong {
+            self.states.wrong.insert((process, group));
+            self.states.ever_wrong.insert((process, group));
+        } else {
+            self.states.wrong.remove(&(process, group));
         }
     }
 
