@@ -19,7 +19,7 @@ pub struct Coverage {
     pub accusations: u64,
     /// Checksums of replicas' states that placement was told.
     pub checkpoints: u64,
-    /// States of replicas that went wrong, and answers of placement that told of one.
+    /// Entries applied wrongly, and answers of placement that told of it.
     pub wrong_states: u64,
     pub wrong_states_found: u64,
     pub frames_lost: u64,

@@ -82,11 +82,9 @@ impl World {
     fn replicas_hold_the_same(&self) -> Result<(), Violation> {
         for (cluster, group, replicas) in self.replicas() {
             // A state that went wrong after the last checkpoint cannot be found yet.
-            let may_differ =
-                |process| cluster == Cluster::Storage && self.states.is_wrong(process, group);
             let mut contents = replicas
                 .iter()
-                .filter(|(process, _)| !may_differ(*process))
+                .filter(|(process, _)| !self.states.is_wrong(*process, group))
                 .map(|(process, _)| (*process, self.processes[*process].machine.export(group)));
             let Some((first, expected)) = contents.next() else { continue };
             if let Some((other, _)) = contents.find(|(_, rows)| *rows != expected) {
