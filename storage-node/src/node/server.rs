@@ -6,13 +6,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ringkv_proto::MESSAGE_BYTES_MAX;
-use ringkv_proto::v1::admin_server::AdminServer;
-use ringkv_proto::v1::kv_server::KvServer;
+use ringkv_proto::v1::admin_server::{self, AdminServer};
+use ringkv_proto::v1::kv_server::{self, KvServer};
+use ringkv_proto::v1::raft_server;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::Server;
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_server;
 use tonic_health::server::HealthReporter;
+use tonic_reflection::pb::v1::server_reflection_server;
 
 use super::socket;
 use crate::admin_service::AdminService;
@@ -27,6 +30,15 @@ const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for the last replies to leave before connections are cut.
 const LAST_REPLIES: Duration = Duration::from_secs(1);
+
+/// What reflection names; the schema has placement's service too.
+const SERVED: [&str; 5] = [
+    kv_server::SERVICE_NAME,
+    raft_server::SERVICE_NAME,
+    admin_server::SERVICE_NAME,
+    health_server::SERVICE_NAME,
+    server_reflection_server::SERVICE_NAME,
+];
 
 /// What is served.
 pub(super) struct Services {
@@ -59,7 +71,10 @@ impl GrpcServer {
         let (reporter, health) = tonic_health::server::health_reporter();
         let reflection = tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(ringkv_proto::DESCRIPTORS)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
+        let reflection = SERVED
+            .into_iter()
+            .fold(reflection, |reflection, service| reflection.with_service_name(service))
             .build_v1()
             .context("read the schema for reflection")?;
         let (drain, cut) = (CancellationToken::new(), CancellationToken::new());

@@ -6,8 +6,13 @@ use ringkv_proto::v1::admin_client::AdminClient;
 use ringkv_proto::v1::{StatusRequest, StopRequest};
 use ringkv_storage_node::StopNow;
 use tokio::sync::Notify;
+use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_reflection::pb::v1::ServerReflectionRequest;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
+use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
+use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
 use crate::clients::{connect, execute, get, put, value, written};
 use crate::fake_placement::FakePlacement;
@@ -59,15 +64,45 @@ async fn an_immediate_stop_is_left_to_the_one_who_runs_the_node() {
     node.crash().await;
 }
 
+async fn channel(node: &TestNode) -> Channel {
+    Endpoint::from_shared(format!("http://{}", node.grpc)).unwrap().connect().await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_grpc_health_service_says_serving_once_ready() {
     let dir = tempfile::tempdir().unwrap();
     let (_placement, node, _) = single(dir.path()).await;
-    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", node.grpc));
-    let channel = channel.unwrap().connect().await.unwrap();
+    let mut client = HealthClient::new(channel(&node).await);
     let request = HealthCheckRequest { service: "ringkv.v1.Kv".into() };
-    let answer = HealthClient::new(channel).check(request).await.unwrap().into_inner();
+    let answer = client.check(request).await.unwrap().into_inner();
     assert_eq!(answer.status, tonic_health::ServingStatus::Serving as i32);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_grpc_reflection_service_names_what_is_served() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_placement, node, _) = single(dir.path()).await;
+    let request = ServerReflectionRequest {
+        host: String::new(),
+        message_request: Some(MessageRequest::ListServices(String::new())),
+    };
+    let mut client = ServerReflectionClient::new(channel(&node).await);
+    let asked = client.server_reflection_info(tokio_stream::once(request)).await;
+    let answer = asked.unwrap().into_inner().message().await.unwrap().unwrap();
+    let Some(MessageResponse::ListServicesResponse(list)) = answer.message_response else {
+        panic!("no list of services: {answer:?}")
+    };
+    let mut names: Vec<_> = list.service.iter().map(|service| service.name.as_str()).collect();
+    names.sort_unstable();
+    let served = [
+        "grpc.health.v1.Health",
+        "grpc.reflection.v1.ServerReflection",
+        "ringkv.v1.Admin",
+        "ringkv.v1.Kv",
+        "ringkv.v1.Raft",
+    ];
+    assert_eq!(names, served);
     node.stop().await;
 }
 
