@@ -109,16 +109,16 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
             at += rng.between(1, mean * 2);
         }
     }
-    let of_one_process: [(Option<Micros>, fn(Endpoint) -> FaultKind); 2] = [
-        (accuse, |process| FaultKind::Accuse { process }),
-        (go_wrong, |process| FaultKind::GoWrong { process }),
+    let suspect = rng.below(targets.storage);
+    let of_the_suspect = [
+        (accuse, FaultKind::Accuse { process: suspect }),
+        (go_wrong, FaultKind::GoWrong { process: suspect }),
     ];
-    for (mean, kind) in of_one_process {
+    for (mean, kind) in of_the_suspect {
         let Some(mean) = mean else { continue };
-        let process = rng.below(targets.storage);
         let mut at = start + rng.between(1, mean * 2);
         while at < start + swarm.busy {
-            faults.push(Fault { at, lasts: 0, kind: kind(process) });
+            faults.push(Fault { at, lasts: 0, kind: kind.clone() });
             at += rng.between(1, mean * 2);
         }
     }
