@@ -19,6 +19,7 @@ pub(super) fn board() -> Board {
             state(),
             space(),
             rocksdb::stalls(),
+            rocksdb::cache(),
             rocksdb::contents(),
             process(),
         ],

@@ -62,9 +62,49 @@ pub(super) fn stalls() -> Row {
     }
 }
 
+pub(super) fn cache() -> Row {
+    Row {
+        title: "RocksDB: does the cache hold what is read?",
+        panels: vec![
+            Panel::new(
+                Shape::Time,
+                "Block cache used",
+                Unit::Ratio,
+                "Part of its capacity that is filled. A full cache is normal once the data is \
+                 larger than it.",
+            )
+            .query(
+                "max by (instance, db) (ringkv_rocksdb_block_cache_bytes{\
+                     instance=~\"$node\"}) / max by (instance, db) \
+                     (ringkv_rocksdb_block_cache_capacity_bytes{instance=~\"$node\"} > 0)",
+                "{{instance}} {{db}}",
+            )
+            .wide(12),
+            Panel::new(
+                Shape::Time,
+                "Reads answered from the block cache",
+                Unit::Ratio,
+                "Part of the blocks (data, index, filters) that reads found in the cache. The rest \
+                 came from a file. A falling share with a full cache: the keys in use no longer \
+                 fit.",
+            )
+            .query(
+                "sum by (instance, db) (rate(ringkv_rocksdb_block_cache_hits_total{\
+                     instance=~\"$node\"}[$__rate_interval])) / (sum by (instance, db) \
+                     (rate(ringkv_rocksdb_block_cache_hits_total{instance=~\"$node\"}\
+                     [$__rate_interval])) + sum by (instance, db) \
+                     (rate(ringkv_rocksdb_block_cache_misses_total{instance=~\"$node\"}\
+                     [$__rate_interval])) > 0)",
+                "{{instance}} {{db}}",
+            )
+            .wide(12),
+        ],
+    }
+}
+
 pub(super) fn contents() -> Row {
     Row {
-        title: "RocksDB: work, files and memory",
+        title: "RocksDB: work, files and memtables",
         panels: vec![
             Panel::new(
                 Shape::Time,
@@ -87,36 +127,6 @@ pub(super) fn contents() -> Row {
                 "Bytes of sorted files, by database.",
             )
             .query("sum by (db) (ringkv_rocksdb_sst_bytes{instance=~\"$node\"})", "{{db}}"),
-            Panel::new(
-                Shape::Time,
-                "Block cache used",
-                Unit::Ratio,
-                "Part of its capacity that is filled. A full cache is normal once the data is \
-                 larger than it.",
-            )
-            .query(
-                "max by (instance, db) (ringkv_rocksdb_block_cache_bytes{\
-                     instance=~\"$node\"}) / max by (instance, db) \
-                     (ringkv_rocksdb_block_cache_capacity_bytes{instance=~\"$node\"} > 0)",
-                "{{instance}} {{db}}",
-            ),
-            Panel::new(
-                Shape::Time,
-                "Reads answered from the block cache",
-                Unit::Ratio,
-                "Part of the blocks (data, index, filters) that reads found in the cache. The rest \
-                 came from a file. A falling share with a full cache: the keys in use no longer \
-                 fit.",
-            )
-            .query(
-                "sum by (instance, db) (rate(ringkv_rocksdb_block_cache_hits_total{\
-                     instance=~\"$node\"}[$__rate_interval])) / (sum by (instance, db) \
-                     (rate(ringkv_rocksdb_block_cache_hits_total{instance=~\"$node\"}\
-                     [$__rate_interval])) + sum by (instance, db) \
-                     (rate(ringkv_rocksdb_block_cache_misses_total{instance=~\"$node\"}\
-                     [$__rate_interval])) > 0)",
-                "{{instance}} {{db}}",
-            ),
             Panel::new(
                 Shape::Time,
                 "Write amplification",
@@ -148,8 +158,7 @@ pub(super) fn contents() -> Row {
                 .query(
                     "max by (instance, db) (ringkv_rocksdb_memtable_bytes{instance=~\"$node\"})",
                     "{{instance}} {{db}}",
-                )
-                .wide(12),
+                ),
             Panel::new(
                 Shape::Time,
                 "Keys, estimated",
@@ -161,8 +170,7 @@ pub(super) fn contents() -> Row {
                 "sum by (instance) (ringkv_rocksdb_estimated_keys{db=\"data\", \
                      instance=~\"$node\"})",
                 "{{instance}}",
-            )
-            .wide(12),
+            ),
         ],
     }
 }
