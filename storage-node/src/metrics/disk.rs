@@ -46,9 +46,13 @@ impl DiskSeries {
     fn refresh(&self) {
         self.full.set(self.watch.is_full().into());
         let dir = &self.data_dir;
-        self.set("raft", bytes_under(&layout::raft(dir)).unwrap_or(0));
-        self.set("data", bytes_under(&layout::data(dir)).unwrap_or(0));
-        self.set("snapshots", bytes_under(&layout::snapshots(dir)).unwrap_or(0));
+        for (kind, folder) in [
+            ("raft", layout::raft(dir)),
+            ("data", layout::data(dir)),
+            ("snapshots", layout::snapshots(dir)),
+        ] {
+            self.set(kind, bytes_under(&folder).unwrap_or(0));
+        }
         if let Ok(stat) = rustix::fs::statvfs(&self.data_dir) {
             self.set("free", stat.f_bavail.saturating_mul(stat.f_frsize));
             self.set("total", stat.f_blocks.saturating_mul(stat.f_frsize));

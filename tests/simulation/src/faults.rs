@@ -3,6 +3,8 @@
 //!
 //! Owns when a fault comes, whom it hits and how long it lasts; the world carries it out.
 
+use std::ops::Range;
+
 use crate::network::Endpoint;
 use crate::seed::Stream;
 use crate::swarm::{FaultRates, Swarm};
@@ -89,41 +91,41 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
         (clock_step, draw_clock_step),
         (transfer, draw_transfer),
     ];
+    let run = start..start + swarm.busy;
     let mut faults = Vec::new();
     for (mean, draw) in kinds {
-        let Some(mean) = mean else { continue };
-        let mut at = start;
-        loop {
-            at += rng.between(1, mean * 2);
-            if at >= start + swarm.busy {
-                break;
-            }
+        now_and_then(mean, &run, rng, |at, rng| {
             let (lasts, kind) = draw(&targets, rng);
             faults.push(Fault { at, lasts, kind });
-        }
+        });
     }
-    if let Some(mean) = flap {
-        let mut at = start + rng.between(1, mean * 2);
-        while at < start + swarm.busy {
-            faults.extend(draw_flap(at, &targets, rng));
-            at += rng.between(1, mean * 2);
-        }
-    }
+    now_and_then(flap, &run, rng, |at, rng| faults.extend(draw_flap(at, &targets, rng)));
     let suspect = rng.below(targets.storage);
-    let of_the_suspect = [
+    for (mean, kind) in [
         (accuse, FaultKind::Accuse { process: suspect }),
         (go_wrong, FaultKind::GoWrong { process: suspect }),
-    ];
-    for (mean, kind) in of_the_suspect {
-        let Some(mean) = mean else { continue };
-        let mut at = start + rng.between(1, mean * 2);
-        while at < start + swarm.busy {
+    ] {
+        now_and_then(mean, &run, rng, |at, _| {
             faults.push(Fault { at, lasts: 0, kind: kind.clone() });
-            at += rng.between(1, mean * 2);
-        }
+        });
     }
     faults.sort_by_key(|fault| fault.at);
     faults
+}
+
+/// Draws at random moments of the run, so far apart on average; `None` is never.
+fn now_and_then(
+    mean: Option<Micros>,
+    run: &Range<Micros>,
+    rng: &mut Stream,
+    mut draw: impl FnMut(Micros, &mut Stream),
+) {
+    let Some(mean) = mean else { return };
+    let mut at = run.start + rng.between(1, mean * 2);
+    while at < run.end {
+        draw(at, rng);
+        at += rng.between(1, mean * 2);
+    }
 }
 
 /// Two nodes do not hear each other, and a third restarts again and again: if it forgets what it
