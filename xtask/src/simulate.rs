@@ -32,6 +32,9 @@ pub(crate) struct Arguments {
     /// Run one seed and print its trace hash
     #[arg(long, group = "what")]
     seed: Option<u64>,
+    /// Print the trace hash of each of the seeds A to B - 1
+    #[arg(long, value_name = "A..B", group = "what")]
+    hashes: Option<String>,
     /// Run with this bug built in and check that it is caught; `all` for each in turn
     #[arg(long, value_name = "NAME", group = "what")]
     planted: Option<String>,
@@ -41,9 +44,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(name) = &arguments.planted {
         return planted(name);
     }
-    let arguments = match (arguments.seed, arguments.seeds) {
-        (Some(seed), _) => ["--seed".to_owned(), seed.to_string()],
-        (None, seeds) => ["--seeds".to_owned(), seeds.unwrap_or(1).to_string()],
+    let arguments = match (&arguments.hashes, arguments.seed, arguments.seeds) {
+        (Some(range), ..) => ["--hashes".to_owned(), range.clone()],
+        (None, Some(seed), _) => ["--seed".to_owned(), seed.to_string()],
+        (None, None, seeds) => ["--seeds".to_owned(), seeds.unwrap_or(1).to_string()],
     };
     let status = simulation(&[], &arguments)?;
     ensure!(status.success(), "the simulation found a broken promise: {status}");

@@ -33,5 +33,5 @@ mod violation;
 mod report;
 
 pub use coverage::Coverage;
-pub use report::{Failure, Options, Report, Summary, run, run_many};
+pub use report::{Failure, Options, Report, Summary, run, run_many, trace_hashes};
 pub use violation::Violation;

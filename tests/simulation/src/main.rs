@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use anyhow::{bail, ensure};
 use clap::Parser;
-use ringkv_simulation::{Failure, Options, run, run_many};
+use ringkv_simulation::{Failure, Options, run, run_many, trace_hashes};
 
 /// Simulates a whole cluster, its faults and its clients, from seeds.
 #[derive(Parser)]
@@ -16,6 +16,10 @@ struct Args {
     /// Run this one seed and tell its last events if it fails.
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
+    /// Print the trace hash of each of these seeds, A to B - 1: equal before and after a change that
+    /// changes no behaviour.
+    #[arg(long, value_name = "A..B", value_parser = seed_range, conflicts_with_all = ["seed", "seeds"])]
+    hashes: Option<Range<u64>>,
     /// Run so many seeds.
     #[arg(long, default_value_t = 500)]
     seeds: u64,
@@ -43,6 +47,12 @@ fn main() -> anyhow::Result<()> {
         writeln!(out, "{failure}")?;
         bail!("seed {seed} failed");
     }
+    if let Some(seeds) = args.hashes {
+        for (seed, hash) in trace_hashes(seeds, args.threads) {
+            writeln!(out, "{seed} {hash:016x}")?;
+        }
+        return Ok(());
+    }
     let seeds = args.from..args.from + args.seeds;
     let failures_max = if args.expect_violation { 1 } else { args.failures_max };
     let summary = run_many(seeds.clone(), args.threads, failures_max);
@@ -51,6 +61,14 @@ fn main() -> anyhow::Result<()> {
         writeln!(out, "{failure}\n")?;
     }
     verdict(args.expect_violation, summary.failures.len(), &seeds)
+}
+
+fn seed_range(text: &str) -> Result<Range<u64>, String> {
+    let range =
+        text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range
+        .filter(|seeds| seeds.start < seeds.end)
+        .ok_or_else(|| "say A..B with A below B".to_owned())
 }
 
 fn verdict(expect_violation: bool, failures: usize, seeds: &Range<u64>) -> anyhow::Result<()> {

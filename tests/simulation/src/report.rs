@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
 use crate::coverage::Coverage;
@@ -65,16 +65,38 @@ pub fn run(seed: u64, options: Options) -> Report {
 /// Runs all seeds of a range on so many threads; runs failed ones again to tell their story.
 /// Begins no more seeds once `failures_max` have failed.
 pub fn run_many(seeds: Range<u64>, threads: usize, failures_max: usize) -> Summary {
-    let next = AtomicU64::new(seeds.start);
-    let failed = AtomicU64::new(0);
     let mut summary = Summary::default();
+    run_all(seeds, threads, failures_max, |report| {
+        summary.runs += 1;
+        summary.coverage += report.coverage;
+        if report.violation.is_some() {
+            summary.failures.push(Failure(report));
+        }
+    });
+    summary.failures.sort_by_key(Failure::seed);
+    summary
+}
+
+/// The trace hash of each seed of a range, in order of seeds: what must stay the same when code
+/// moves and its behaviour does not.
+pub fn trace_hashes(seeds: Range<u64>, threads: usize) -> Vec<(u64, u64)> {
+    let mut hashes = Vec::new();
+    run_all(seeds, threads, usize::MAX, |report| hashes.push((report.seed, report.trace_hash)));
+    hashes.sort_unstable();
+    hashes
+}
+
+/// Runs the seeds on so many threads and takes each report as it comes.
+fn run_all(seeds: Range<u64>, threads: usize, failures_max: usize, mut take: impl FnMut(Report)) {
+    let next = AtomicU64::new(seeds.start);
+    let failed = AtomicUsize::new(0);
     std::thread::scope(|scope| {
         let (reports, results) = sync_channel(threads);
         for _ in 0..threads {
             let reports = reports.clone();
             let (next, failed) = (&next, &failed);
             scope.spawn(move || {
-                while failed.load(Ordering::Relaxed) < failures_max as u64 {
+                while failed.load(Ordering::Relaxed) < failures_max {
                     let seed = next.fetch_add(1, Ordering::Relaxed);
                     if seed >= seeds.end {
                         break;
@@ -89,16 +111,8 @@ pub fn run_many(seeds: Range<u64>, threads: usize, failures_max: usize) -> Summa
             });
         }
         drop(reports);
-        for report in results {
-            summary.runs += 1;
-            summary.coverage += report.coverage;
-            if report.violation.is_some() {
-                summary.failures.push(Failure(report));
-            }
-        }
+        results.into_iter().for_each(&mut take);
     });
-    summary.failures.sort_by_key(Failure::seed);
-    summary
 }
 
 impl Failure {
