@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkv_proto::MESSAGE_BYTES_MAX;
-use ringkv_proto::v1::placement_client::PlacementClient;
 use ringkv_proto::v1::{TopologyUpdate, WatchRequest};
+use ringkv_services::MESSAGE_BYTES_MAX;
+use ringkv_services::v1::placement_client::PlacementClient;
 use ringkv_topology::{GroupId, NodeId};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

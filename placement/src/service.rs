@@ -12,11 +12,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt as _};
-use ringkv_proto::v1::placement_server::Placement;
 use ringkv_proto::v1::{
     GetTopologyRequest, HeartbeatReply, HeartbeatRequest, RegisterReply, RegisterRequest,
     TopologyUpdate, WatchRequest,
 };
+use ringkv_services::v1::placement_server::Placement;
 use ringkv_topology::{ClusterId, NodeId};
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;

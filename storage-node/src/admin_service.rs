@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use ringkv_consensus::{GroupStatus, Handle};
 use ringkv_proto::v1;
-use ringkv_proto::v1::admin_server::Admin;
 use ringkv_proto::v1::{StatusReply, StatusRequest, StopReply, StopRequest};
+use ringkv_services::v1::admin_server::Admin;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 

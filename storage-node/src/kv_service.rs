@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use ringkv_consensus::Handle;
 use ringkv_data_dir::DataDir;
-use ringkv_proto::v1::kv_server::Kv;
 use ringkv_proto::v1::{KvReply, KvRequest, KvRequests};
+use ringkv_services::v1::kv_server::Kv;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};

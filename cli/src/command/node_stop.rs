@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ringkv_proto::v1::StopRequest;
-use ringkv_proto::v1::admin_client::AdminClient;
+use ringkv_services::v1::admin_client::AdminClient;
 use tonic::transport::Endpoint;
 use tonic::{Code, Status};
 

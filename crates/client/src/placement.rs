@@ -5,8 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkv_proto::v1::{self, placement_client::PlacementClient};
-use ringkv_proto::{MESSAGE_BYTES_MAX, topology};
+use ringkv_proto::topology;
+use ringkv_proto::v1;
+use ringkv_services::MESSAGE_BYTES_MAX;
+use ringkv_services::v1::placement_client::PlacementClient;
 use ringkv_topology::{GroupId, NodeId};
 use tokio::time::Instant;
 use tonic::transport::Channel;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use ringkv_proto::MESSAGE_BYTES_MAX;
-use ringkv_proto::v1::raft_client::RaftClient;
+use ringkv_services::MESSAGE_BYTES_MAX;
+use ringkv_services::v1::raft_client::RaftClient;
 use tonic::transport::{Channel, Endpoint};
 
 /// A peer on the same network answers in milliseconds; a dead one must not hold a link longer.

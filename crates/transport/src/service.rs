@@ -6,9 +6,9 @@
 use std::time::Duration;
 
 use ringkv_consensus::{Handle, ReceiveError, SnapshotReceiver};
-use ringkv_proto::MESSAGE_BYTES_MAX;
-use ringkv_proto::v1::raft_server::{Raft, RaftServer};
 use ringkv_proto::v1::{RaftFrame, RaftStreamEnd, SnapshotChunk, SnapshotHeader, SnapshotReceived};
+use ringkv_services::MESSAGE_BYTES_MAX;
+use ringkv_services::v1::raft_server::{Raft, RaftServer};
 use ringkv_topology::{ClusterId, GroupId, NodeId};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ringkv_proto::LEADER_METADATA;
+use ringkv_services::LEADER_METADATA;
 use ringkv_topology::NodeId;
 use tonic::Status;
 

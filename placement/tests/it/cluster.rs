@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use clap::Parser as _;
 use ringkv_placement::{Args, Config, Listeners, serve};
-use ringkv_proto::v1::placement_client::PlacementClient;
 use ringkv_proto::v1::{
     HeartbeatRequest, RegisterReply, RegisterRequest, TopologyUpdate, WatchRequest,
 };
+use ringkv_services::v1::placement_client::PlacementClient;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;

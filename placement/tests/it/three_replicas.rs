@@ -1,7 +1,7 @@
 //! A placement of three replicas: who answers, and what goes on without one of them.
 
-use ringkv_proto::LEADER_METADATA;
 use ringkv_proto::v1::{GetTopologyRequest, RegisterRequest};
+use ringkv_services::LEADER_METADATA;
 use tonic::{Code, Status};
 
 use crate::cluster::{Cluster, is_formed};

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ringkv_proto::MESSAGE_BYTES_MAX;
-use ringkv_proto::v1::admin_server::{self, AdminServer};
-use ringkv_proto::v1::kv_server::{self, KvServer};
-use ringkv_proto::v1::raft_server;
+use ringkv_services::MESSAGE_BYTES_MAX;
+use ringkv_services::v1::admin_server::{self, AdminServer};
+use ringkv_services::v1::kv_server::{self, KvServer};
+use ringkv_services::v1::raft_server;
 use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tonic::transport::Server;
@@ -70,7 +70,7 @@ impl GrpcServer {
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
         let (reporter, health) = tonic_health::server::health_reporter();
         let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(ringkv_proto::DESCRIPTORS)
+            .register_encoded_file_descriptor_set(ringkv_services::DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET);
         let reflection = SERVED
             .into_iter()

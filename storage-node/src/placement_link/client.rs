@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use ringkv_proto::v1::placement_client;
-use ringkv_proto::{LEADER_METADATA, MESSAGE_BYTES_MAX};
+use ringkv_services::v1::placement_client;
+use ringkv_services::{LEADER_METADATA, MESSAGE_BYTES_MAX};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status};
 

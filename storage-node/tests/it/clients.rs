@@ -5,13 +5,13 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use ringkv_proto::MESSAGE_BYTES_MAX;
-use ringkv_proto::v1::kv_client::KvClient;
 use ringkv_proto::v1::kv_reply::Result as Reply;
 use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{
     Condition, Delete, Error, Get, KvReply, KvRequest, KvRequests, Put, RequestId, Written,
 };
+use ringkv_services::MESSAGE_BYTES_MAX;
+use ringkv_services::v1::kv_client::KvClient;
 use ringkv_topology::Topology;
 use tokio_stream::StreamExt as _;
 use tonic::transport::Channel;

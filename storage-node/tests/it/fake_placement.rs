@@ -4,11 +4,11 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use ringkv_proto::v1::placement_server::{Placement, PlacementServer};
 use ringkv_proto::v1::{
     GetTopologyRequest, HeartbeatReply, HeartbeatRequest, RegisterReply, RegisterRequest,
     TopologyUpdate, WatchRequest,
 };
+use ringkv_services::v1::placement_server::{Placement, PlacementServer};
 use ringkv_topology::Topology;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use ringkv_proto::v1::admin_client::AdminClient;
 use ringkv_proto::v1::{StatusRequest, StopRequest};
+use ringkv_services::v1::admin_client::AdminClient;
 use ringkv_storage_node::StopNow;
 use tokio::sync::Notify;
 use tonic::transport::{Channel, Endpoint};

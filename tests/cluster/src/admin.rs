@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use ringkv_proto::v1::admin_client::AdminClient;
-use ringkv_proto::v1::placement_client::PlacementClient;
 use ringkv_proto::v1::{GetTopologyRequest, GroupStatus, StatusReply, StatusRequest, Topology};
+use ringkv_services::v1::admin_client::AdminClient;
+use ringkv_services::v1::placement_client::PlacementClient;
 use ringkv_topology::SlotCount;
 use tonic::transport::{Channel, Endpoint};
 

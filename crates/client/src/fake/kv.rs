@@ -4,10 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _};
-use ringkv_proto::MESSAGE_BYTES_MAX;
 use ringkv_proto::v1::kv_request::Operation;
-use ringkv_proto::v1::kv_server::{Kv, KvServer};
 use ringkv_proto::v1::{self, ErrorCode, kv_reply};
+use ringkv_services::MESSAGE_BYTES_MAX;
+use ringkv_services::v1::kv_server::{Kv, KvServer};
 use ringkv_topology::{GroupId, NodeId};
 use tonic::{Request, Response, Status, Streaming};
 

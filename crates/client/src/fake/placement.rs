@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{Stream, StreamExt as _};
 use ringkv_proto::v1;
-use ringkv_proto::v1::placement_server::{Placement, PlacementServer};
+use ringkv_services::v1::placement_server::{Placement, PlacementServer};
 use ringkv_topology::Topology;
 use tokio_stream::wrappers::WatchStream;
 use tonic::{Request, Response, Status};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkv_proto::MESSAGE_BYTES_MAX;
-use ringkv_proto::v1::{self, kv_client::KvClient};
+use ringkv_proto::v1;
+use ringkv_services::MESSAGE_BYTES_MAX;
+use ringkv_services::v1::kv_client::KvClient;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use ringkv_consensus::{AppliedState, Manifest, ManifestFile};
-use ringkv_proto::v1::raft_client::RaftClient;
 use ringkv_proto::v1::{RaftFrame, SnapshotChunk, SnapshotHeader};
+use ringkv_services::v1::raft_client::RaftClient;
 use ringkv_topology::NodeId;
 use tonic::Code;
 
