@@ -1,9 +1,9 @@
-//! What a run exercised. A simulation that never elected, compacted or installed proves nothing,
-//! so the sums over many seeds are part of the verdict.
+//! Counts of what a run exercised. A simulation without elections, compactions or installs proves
+//! nothing, so the tests also check the sums over many seeds.
 
 use std::ops::AddAssign;
 
-/// Counts over one run, or many.
+/// Counts of one run, or sums over many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Coverage {
     pub events: u64,
@@ -15,11 +15,11 @@ pub struct Coverage {
     pub pauses: u64,
     pub cuts: u64,
     pub transfers: u64,
-    /// Replicas told that they have diverged.
+    /// Replicas that received the message that they have diverged.
     pub accusations: u64,
-    /// Checksums of replicas' states that placement was told.
+    /// Checksums of replicas' states that placement received.
     pub checkpoints: u64,
-    /// Entries applied wrongly, and answers of placement that told of it.
+    /// Entries applied wrongly, and replies of placement that reported it.
     pub wrong_states: u64,
     pub wrong_states_found: u64,
     pub frames_lost: u64,
@@ -30,11 +30,11 @@ pub struct Coverage {
     pub installs: u64,
     pub fetches: u64,
     pub operations: u64,
-    /// Operations whose outcome the client learnt.
+    /// Operations whose outcome the client received.
     pub answered: u64,
     pub unknown: u64,
     pub not_applied: u64,
-    /// Writes that a retry found applied already.
+    /// Writes that a retry found already applied.
     pub repeated: u64,
     pub refused: u64,
     pub reads: u64,

@@ -1,7 +1,7 @@
-//! The fault schedule of a run: made up front as a list, so that a failure can be cut down by
-//! leaving faults out.
+//! The fault schedule of a run: a list that is complete before the run starts, so that a failure
+//! can be minimized by leaving faults out.
 //!
-//! Owns when a fault comes, whom it hits and how long it lasts; the world carries it out.
+//! Owns the start, the targets and the duration of each fault; the world executes it.
 
 use std::ops::Range;
 
@@ -18,47 +18,47 @@ pub(crate) struct Fault {
     pub(crate) kind: FaultKind,
 }
 
-/// What goes wrong.
+/// The kind of a fault, and its targets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum FaultKind {
-    /// The processes die, lose what was not synced, and start again at the end of the fault.
+    /// The processes are killed, lose what was not synced, and restart at the end of the fault.
     Kill { processes: Vec<Endpoint> },
-    /// The process hands over, then dies at the end of the fault and starts again at once.
+    /// The process transfers its leadership, stops at the end of the fault and restarts at once.
     Stop { process: Endpoint },
-    /// The process stands still; what is due meanwhile happens late.
+    /// The process is paused; its events in that time happen afterwards.
     Pause { process: Endpoint },
-    /// What is sent on these links is lost.
+    /// Messages on these links are lost.
     Cut { links: Vec<(Endpoint, Endpoint)> },
-    /// What is sent on these links arrives after the end of the fault.
+    /// Messages on these links arrive after the end of the fault.
     Clog { links: Vec<(Endpoint, Endpoint)> },
-    /// Log writes take this many times as long.
+    /// Log writes take longer by this factor.
     SlowDisk { process: Endpoint, factor: u64 },
-    /// The wall clock jumps by so many milliseconds.
+    /// The wall clock jumps by this number of milliseconds.
     ClockStep { process: Endpoint, by_ms: i64 },
-    /// Every group led by a node is asked to move to another one.
+    /// Every leader on a node transfers its leadership to another node.
     Transfer { from: Endpoint, to: Endpoint },
     /// The process applies its next entries wrongly. Always the same process in a run.
     GoWrong { process: Endpoint },
-    /// The replicas of the process are told that they have diverged, and are rebuilt. Always the
-    /// same process in a run: a majority of a group is never accused at once.
+    /// The replicas of the process receive the message that they have diverged, and are rebuilt.
+    /// Always the same process in a run, so that never a majority of a group is affected at once.
     Accuse { process: Endpoint },
 }
 
 impl Fault {
-    /// Whether the fault has begun and is not over.
+    /// Whether the fault has begun and has not ended.
     pub(crate) fn is_on(&self, now: Micros) -> bool {
         self.at <= now && now <= self.at + self.lasts
     }
 }
 
-/// Who is there to be hit. Endpoints are numbered storage nodes, placement replicas, clients.
+/// The possible targets. Endpoints are numbered storage nodes, placement replicas, clients.
 struct Targets {
     storage: usize,
     processes: usize,
     endpoints: usize,
 }
 
-/// Draws how long a fault of one kind lasts and whom it hits.
+/// Draws the duration and the targets of a fault of one kind.
 type Draw = fn(&Targets, &mut Stream) -> (Micros, FaultKind);
 
 /// Draws the schedule of a run, in order of time. Faults may overlap.
@@ -113,7 +113,7 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
     faults
 }
 
-/// Draws at random moments of the run, so far apart on average; `None` is never.
+/// Draws at random times of the run with this mean distance; `None` means never.
 fn now_and_then(
     mean: Option<Micros>,
     run: &Range<Micros>,
@@ -128,8 +128,8 @@ fn now_and_then(
     }
 }
 
-/// Two nodes do not hear each other, and a third restarts again and again: if it forgets what it
-/// has promised the one, the other wins its vote.
+/// The link between two nodes is cut while a third restarts repeatedly: if the third loses its
+/// promise to one of them in a restart, the other wins its vote.
 fn draw_flap(at: Micros, targets: &Targets, rng: &mut Stream) -> Vec<Fault> {
     let mut nodes: Vec<Endpoint> = (0..targets.storage).collect();
     rng.shuffle(&mut nodes);
@@ -181,7 +181,7 @@ fn draw_slow_disk(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
 }
 
 fn draw_clock_step(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
-    // Within what operators see from NTP; remembered outcomes are kept for longer than this.
+    // In the range that operators see with NTP; remembered outcomes are kept for longer than this.
     let by_ms = rng.between(0, 4_000) as i64 - 2_000;
     (0, FaultKind::ClockStep { process: rng.below(targets.processes), by_ms })
 }
@@ -192,7 +192,7 @@ fn draw_transfer(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
     (0, FaultKind::Transfer { from, to })
 }
 
-/// Mostly around an election timeout, sometimes far longer.
+/// Usually about an election timeout, sometimes far longer.
 fn lasts(rng: &mut Stream) -> Micros {
     if rng.chance(0.8) {
         rng.between(20 * MILLISECOND, 1_500 * MILLISECOND)
@@ -201,10 +201,11 @@ fn lasts(rng: &mut Stream) -> Micros {
     }
 }
 
-/// The shapes of a broken network: a node alone, deaf or mute, a split, one broken pair, a chain.
+/// The shapes of a broken network: a node isolated, or only unable to receive or to send, a split,
+/// one broken pair, a chain.
 fn draw_links(targets: &Targets, rng: &mut Stream) -> Vec<(Endpoint, Endpoint)> {
     let lone = rng.below(targets.processes);
-    // Clients are behind their own switch half of the time.
+    // In half of the cases links to clients are spared: clients are behind their own switch.
     let reach = if rng.chance(0.5) { targets.processes } else { targets.endpoints };
     let others = |of: Endpoint| (0..reach).filter(move |other| *other != of);
     match rng.below(6) {

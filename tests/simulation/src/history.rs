@@ -1,15 +1,16 @@
-//! What clients asked for and were told: the record that is checked for linearizability.
+//! The requests of clients and the replies they received: the record that is checked for
+//! linearizability.
 //!
-//! Only outcomes a client learnt are in it. An operation that certainly did not apply is left
-//! out; one whose outcome stayed unknown may take effect at any time after it was invoked.
+//! Contains only outcomes that a client received. An operation that certainly did not apply is left
+//! out; one whose outcome stayed unknown may take effect at any time after its invocation.
 
-/// A value written; every put of a run writes another one.
+/// A written value; every put of a run writes a different one.
 pub(crate) type ValueId = u64;
 
 /// A record's revision.
 pub(crate) type Revision = u64;
 
-/// Orders invocations and answers: no two share one.
+/// Orders invocations and replies; each has a different one.
 pub(crate) type Moment = u64;
 
 /// A record as seen by a client.
@@ -19,42 +20,42 @@ pub(crate) struct Version {
     pub(crate) revision: Revision,
 }
 
-/// What a write does.
+/// The effect of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Change {
     Put(ValueId),
     Delete,
 }
 
-/// When a write may take effect.
+/// The condition of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Condition {
     Always,
-    /// The key holds no record.
+    /// The key has no record.
     Absent,
     /// The record has this revision.
     Revision(Revision),
 }
 
-/// What was asked for.
+/// A request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Get,
     Write { change: Change, condition: Condition },
 }
 
-/// What the client was told.
+/// The reply that the client received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Answer {
-    /// A read's answer.
+    /// The result of a read.
     Found(Option<Version>),
-    /// The write applied; `previous` is given when it was asked for.
+    /// The write applied; `previous` is set if the request asked for it.
     Written { revision: Revision, existed: bool, previous: Option<Option<Version>> },
-    /// The condition did not hold; the revision the record had, if there was one.
+    /// The condition did not hold; the revision of the record, if there was one.
     Refused { current: Option<Revision> },
     /// A delete found no record.
     NothingToDelete,
-    /// A write that may or may not have applied, or may yet.
+    /// The write may have applied, and may still apply later.
     Unknown,
 }
 
@@ -64,7 +65,7 @@ pub(crate) struct Operation {
     pub(crate) client: usize,
     pub(crate) action: Action,
     pub(crate) invoked: Moment,
-    /// Meaningless while the answer is unknown.
+    /// Has no meaning while the reply is unknown.
     pub(crate) answered: Moment,
     pub(crate) answer: Answer,
 }

@@ -1,8 +1,9 @@
-//! What Raft promises, checked after every step from outside: by what nodes made durable, by what
-//! they applied and by what they say of themselves.
+//! Raft's invariants, checked after every step from outside: on what nodes made durable, on what
+//! they applied, and on the status that they report.
 //!
-//! One instance watches all groups of one cluster. It knows more than any node: every durable log
-//! at every moment. Membership does not change in a run, so the voters are those of genesis.
+//! One instance checks all groups of one cluster. It has more information than any node: every
+//! durable log at every moment. Membership does not change in a run, so the voters are those of
+//! genesis.
 
 mod replica_log;
 
@@ -17,10 +18,10 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use replica_log::ReplicaLog;
 
-/// A broken promise, in words.
+/// A violated invariant, described in words.
 pub(crate) type Broken = String;
 
-/// Everything seen of one cluster's groups.
+/// All observations of one cluster's groups.
 #[derive(Default)]
 pub(crate) struct Invariants {
     groups: BTreeMap<GroupId, GroupSeen>,
@@ -37,15 +38,15 @@ struct GroupSeen {
     /// The terms of committed entries, from the first one to the last.
     committed: BTreeMap<LogIndex, Term>,
     committed_to: LogIndex,
-    /// How far each term's leader has committed. A candidate that learns late of its votes leads
-    /// in an older term, and need not have what later ones committed.
+    /// The commit index of each term's leader. A candidate that receives its votes late leads in an
+    /// older term, and may lack what leaders of later terms committed.
     committed_in: BTreeMap<Term, LogIndex>,
-    /// What was applied at an index, and what came of it.
+    /// What was applied at an index, and the result.
     applied: BTreeMap<LogIndex, u64>,
     outcomes: BTreeMap<LogIndex, u64>,
 }
 
-/// What an entry holds, and the term of the entry before it.
+/// The content of an entry, and the term of the entry before it.
 #[derive(Debug)]
 struct EntrySeen {
     print: u64,
@@ -59,7 +60,7 @@ struct ReplicaSeen {
     term: Term,
     commit: LogIndex,
     applied: LogIndex,
-    /// The last index handed over to be applied.
+    /// The last index passed to the apply worker.
     handed_over: LogIndex,
 }
 
@@ -94,7 +95,7 @@ impl Invariants {
                 let print = xxh3_64(&[&kind[..], &entry.data].concat());
                 let at = (entry.index, entry.term);
                 let known = group.entries.entry(at).or_insert(EntrySeen { print, before: None });
-                // Unknown once the log was cut between the two.
+                // Unknown if the log was cut between the two.
                 let before = replica.log.term(entry.index - 1);
                 let agrees = known.print == print
                     && (known.before.is_none() || before.is_none() || known.before == before);
@@ -111,7 +112,7 @@ impl Invariants {
         Ok(())
     }
 
-    /// A node has handled inputs and says this of its groups.
+    /// A node has handled inputs and reports this status of its groups.
     pub(crate) fn on_status(
         &mut self,
         node: NodeId,
@@ -178,7 +179,7 @@ impl Invariants {
         }
     }
 
-    /// An index is committed for the first time: a majority must hold one entry there, durably.
+    /// An index is committed for the first time: a majority must have the same durable entry there.
     fn commit(
         &mut self,
         node: NodeId,
@@ -259,20 +260,20 @@ impl Invariants {
         })
     }
 
-    /// A node is about to install a snapshot that stands at `index`.
+    /// A node is about to install a snapshot of `index`.
     pub(crate) fn on_install(&mut self, node: NodeId, group: GroupId, index: LogIndex) {
         let replica = self.replicas.entry((group, node)).or_default();
         replica.handed_over = index;
     }
 
-    /// A node has lost what was not durable and starts again with this.
+    /// A node has lost what was not durable and restarts with this.
     pub(crate) fn on_restart(
         &mut self,
         node: NodeId,
         stored: &[StoredGroup],
         applied: &BTreeMap<GroupId, LogIndex>,
     ) -> Result<(), Broken> {
-        // A group whose creation was not durable is as if it had never been here.
+        // A group whose creation was not durable does not exist after the restart.
         let is_stored = |id: GroupId| stored.iter().any(|found| found.genesis.group == id);
         self.replicas.retain(|(id, at), seen| {
             *at != node || is_stored(*id) || seen.durable != HardState::default()

@@ -1,4 +1,4 @@
-//! Between the words of the histories and the shipped commands, outcomes and records.
+//! Converts between the types of the histories and the shipped commands, outcomes and records.
 
 use bytes::Bytes;
 use ringkv_proto::v1::{self, ErrorCode};
@@ -11,7 +11,7 @@ use ringkv_topology::Slot;
 use crate::history::{Answer, Change, Condition, ValueId, Version};
 use crate::world::{KvResult, WriteBody};
 
-/// The command a write is replicated as.
+/// The command that replicates a write.
 pub(crate) fn command(slot: Slot, key: &Bytes, write: &WriteBody) -> Bytes {
     let condition = match write.condition {
         Condition::Always => WireCondition::default(),
@@ -40,7 +40,7 @@ pub(crate) fn command(slot: Slot, key: &Bytes, write: &WriteBody) -> Bytes {
     .encode()
 }
 
-/// The bytes of a value: its id, and so many more that sizes differ.
+/// The bytes of a value: its id and padding, so that sizes differ.
 fn value_bytes(value: ValueId) -> Bytes {
     let mut bytes = value.to_le_bytes().to_vec();
     bytes.resize(8 + usize::try_from(value % 97).expect("below 97"), 0x5a);
@@ -50,15 +50,15 @@ fn value_bytes(value: ValueId) -> Bytes {
 /// A record as a client sees it.
 ///
 /// # Errors
-/// The value is none that was ever written.
+/// The value was never written.
 pub(crate) fn version(record: &Record) -> Result<Version, String> {
     let value = record.value.first_chunk().map(|id| ValueId::from_le_bytes(*id));
     let value = value.filter(|id| value_bytes(*id) == record.value);
-    let value = value.ok_or_else(|| format!("nobody wrote the value of {record:?}"))?;
+    let value = value.ok_or_else(|| format!("no client wrote the value of {record:?}"))?;
     Ok(Version { value, revision: record.revision })
 }
 
-/// What the client of a command learns from its outcome.
+/// The reply that a client receives for the outcome of its command.
 ///
 /// # Errors
 /// The outcome is not one that a simulated command can have.
@@ -88,16 +88,16 @@ fn decode(outcome: &[u8]) -> Result<Outcome, String> {
     Outcome::decode(outcome).map_err(|error| format!("an outcome does not decode: {error}"))
 }
 
-/// What an applied command did.
+/// The effect of an applied command.
 pub(crate) enum Effect {
     /// It changed a record, under this request id.
     Applied([u8; 16]),
-    /// It had changed one before, under the same request id.
+    /// It had changed one earlier, under the same request id.
     Repeated,
     Rejected,
 }
 
-/// Tells whether an applied command took effect just then.
+/// Returns whether an applied command took effect at this entry.
 pub(crate) fn effect(command: &Bytes, outcome: &[u8]) -> Result<Effect, String> {
     match decode(outcome)? {
         Outcome::Written(written) if written.repeated => Ok(Effect::Repeated),

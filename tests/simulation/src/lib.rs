@@ -1,10 +1,11 @@
 //! The whole system in one thread, from one seed.
 //!
 //! Runs the shipped poller, state machines, placement core and client routing in a world whose
-//! time, network, disks and misfortunes are all drawn from one `u64`: the same seed gives the same
-//! run, to the last byte. Checks Raft's promises after every step, and at the end that the cluster
-//! converges, that replicas hold the same, and that what clients were told is linearizable.
-//! Uses no thread, clock or random source but the seed ([`run_many`] runs whole seeds on threads).
+//! time, network, disks and faults are all drawn from one `u64`: the same seed produces the same
+//! run, to the last byte. Checks Raft's invariants after every step. At the end it checks that the
+//! cluster converges, that replicas have the same state, and that the replies clients received are
+//! linearizable. Uses no thread, clock or random source but the seed ([`run_many`] runs whole seeds
+//! on threads).
 //!
 //! Replay a failure with `cargo xtask simulate --seed N`. Read in this order: `world`, `swarm`,
 //! `faults`, `process`, `world/engine`, `invariants`, `linearizability`.

@@ -1,8 +1,9 @@
-//! Is the history of one key linearizable? A search by Wing and Gong with Lowe's memo.
+//! Checks whether the history of one key is linearizable: Wing and Gong's search with Lowe's memo.
 //!
-//! By locality a history is linearizable if each key's is, so keys are checked one by one. The
-//! search tries to place operations in an order that keeps real time and the register's rules;
-//! states already seen (which operations are placed, and the register) are not searched again.
+//! By locality a history is linearizable if the history of each key is, so keys are checked one by
+//! one. The search places operations in an order that respects real time and the register's rules;
+//! it does not search again from states already seen (the set of placed operations, and the
+//! register).
 //! Source: Lowe, "Testing for linearizability" (2017); checked against brute force below.
 
 use std::collections::HashSet;
@@ -10,16 +11,16 @@ use std::collections::HashSet;
 use crate::history::{Answer, Operation};
 use crate::register::Register;
 
-/// The answer of the search.
+/// The result of the search.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Linearizable,
-    /// No order explains the answers; the operation named is the first, in time, whose answer
-    /// cannot be explained together with those before it.
+    /// No order explains the replies. Names the first operation, in time, whose reply cannot be
+    /// explained together with those before it.
     Violation {
         operation: usize,
     },
-    /// The search was given up at its bound.
+    /// The search reached its bound.
     TooHard,
 }
 
@@ -35,7 +36,7 @@ pub(crate) fn check(operations: &[Operation], states_max: usize) -> Verdict {
     while let Some(current) = point {
         let operation = current.operation();
         if current.is_answer() {
-            // An answer was given before the operation could be placed: the last choice is wrong.
+            // The reply came before the operation could be placed: the last choice is wrong.
             furthest = furthest.max((operations[operation].answered, operation));
             let Some((last, before)) = trail.pop() else {
                 return Verdict::Violation { operation: furthest.1 };
@@ -62,11 +63,11 @@ pub(crate) fn check(operations: &[Operation], states_max: usize) -> Verdict {
         }
         point = timeline.after(current);
     }
-    // Nothing with a known answer is left; what is left is unknown and need not have applied.
+    // No operation with a known reply is left; the others are unknown and need not have applied.
     Verdict::Linearizable
 }
 
-/// The set of operations that have their place.
+/// The set of placed operations.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Placed(Box<[u64]>);
 
@@ -84,7 +85,7 @@ impl Placed {
     }
 }
 
-/// An invocation or an answer.
+/// An invocation or a reply.
 #[derive(Clone, Copy)]
 struct Point(usize);
 
@@ -106,8 +107,8 @@ impl Point {
     }
 }
 
-/// Invocations and answers in order of time, as a doubly linked list over fixed places, so that
-/// taking an operation out and putting it back is cheap. The last place is the list's ends.
+/// Invocations and replies in order of time, as a doubly linked list over fixed places, so that
+/// removal and reinsertion of an operation are cheap. The last place is the list's sentinel.
 struct Timeline {
     next: Vec<usize>,
     previous: Vec<usize>,
@@ -159,7 +160,7 @@ impl Timeline {
         }
     }
 
-    /// Undoes the last removal that has not been undone.
+    /// Reverts the last removal that is still in effect.
     fn restore(&mut self, operation: usize) {
         if self.has_answer[operation] {
             self.relink(Point::answer(operation));

@@ -1,4 +1,4 @@
-//! The shipped state machines over stores that can be copied: a copy is what a flush leaves.
+//! The shipped state machines over stores that can be copied: a copy is the result of a flush.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use ringkv_storage_node::record::Record;
 use ringkv_storage_node::store::MemoryStore;
 use ringkv_topology::{GroupId, Slot};
 
-/// Far fewer entries than on real nodes, so that replicas are compared within a run.
+/// Far fewer entries than on real nodes, so that a run compares replicas several times.
 const CHECKPOINT_INTERVAL: LogIndex = 8;
 
 /// All of a group's state, in order of keys.
@@ -24,7 +24,7 @@ pub(crate) enum Machine {
     Placement(Box<Image>),
 }
 
-/// What a state machine has made durable.
+/// The durable state of a state machine.
 pub(crate) enum Durable {
     Kv(MemoryStore),
     Placement(Vec<u8>),
@@ -41,7 +41,7 @@ impl Durable {
         Self::Placement(Image::default().encode())
     }
 
-    /// A state machine that starts on what is durable.
+    /// A state machine that starts from its durable state.
     pub(crate) fn open(&self) -> Machine {
         match self {
             Self::Kv(rows) => {
@@ -60,7 +60,7 @@ impl Durable {
 }
 
 impl Machine {
-    /// What a flush at this moment makes durable.
+    /// The state that a flush at this moment makes durable.
     pub(crate) fn flush(&self) -> Durable {
         match self {
             Self::Kv { store, .. } => Durable::Kv(store.fork()),
@@ -68,7 +68,7 @@ impl Machine {
         }
     }
 
-    /// How far each group is applied.
+    /// The applied index of each group.
     pub(crate) fn positions(&self) -> Vec<(GroupId, AppliedState)> {
         match self {
             Self::Kv { machine, .. } => machine.groups(),
@@ -88,7 +88,7 @@ impl Machine {
     /// Applies entries; one outcome per command, by entry.
     ///
     /// # Errors
-    /// The machine refuses them, in words.
+    /// The machine rejects them; contains its message.
     pub(crate) fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, String> {
         let applied = match self {
             Self::Kv { machine, .. } => machine.apply(batches),
@@ -97,7 +97,7 @@ impl Machine {
         applied.map_err(|error| format!("the state machine refuses committed entries: {error}"))
     }
 
-    /// All of a group, as a snapshot holds it.
+    /// All of a group's state, as a snapshot contains it.
     pub(crate) fn export(&self, group: GroupId) -> Rows {
         match self {
             Self::Kv { machine, .. } => machine.export(group).expect("a memory store can be read"),
@@ -118,10 +118,10 @@ impl Machine {
         }
     }
 
-    /// A record as it is here now.
+    /// The current record here.
     ///
     /// # Errors
-    /// The store cannot be read, in words.
+    /// The store cannot be read; contains its message.
     pub(crate) fn read(
         &self,
         group: GroupId,
@@ -137,7 +137,7 @@ impl Machine {
         }
     }
 
-    /// What a storage node reports of its groups' states; nothing of placement.
+    /// The checksums that a storage node reports of its groups' states; empty for placement.
     pub(crate) fn checkpoints(&self) -> BTreeMap<GroupId, Vec<Checkpoint>> {
         match self {
             Self::Kv { machine, .. } => {
@@ -148,7 +148,7 @@ impl Machine {
         }
     }
 
-    /// Where a group of a storage node stands, and the checksum of its state there.
+    /// The applied index of a storage node's group, and the checksum of its state there.
     pub(crate) fn checksum(&self, group: GroupId) -> Option<(LogIndex, u64)> {
         match self {
             Self::Kv { machine, .. } => machine.checksum(group),
@@ -165,7 +165,7 @@ impl Machine {
     }
 }
 
-/// A checkpoint as it is in a heartbeat.
+/// A checkpoint in the form of a heartbeat.
 fn as_reported(noted: &machine::Checkpoint) -> Checkpoint {
     Checkpoint { index: noted.index, checksum: noted.checksum }
 }

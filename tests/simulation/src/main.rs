@@ -1,7 +1,7 @@
 //! `cargo run --release -p ringkv-simulation -- --seeds 500`: seeds from the command line.
 //!
 //! With `--expect-violation` the run succeeds only if a seed fails: for a build with one of the
-//! crate's `planted-…` features, whose bug must be found within the seeds given.
+//! crate's `planted-…` features, whose bug must be found within these seeds.
 
 use std::io::Write as _;
 use std::ops::Range;
@@ -13,26 +13,26 @@ use ringkv_simulation::{Failure, Options, run, run_many, trace_hashes};
 /// Simulates a whole cluster, its faults and its clients, from seeds.
 #[derive(Parser)]
 struct Args {
-    /// Run this one seed and tell its last events if it fails.
+    /// Run this one seed and print its last events if it fails.
     #[arg(long, conflicts_with = "seeds")]
     seed: Option<u64>,
     /// Print the trace hash of each of these seeds, A to B - 1: equal before and after a change that
     /// changes no behaviour.
     #[arg(long, value_name = "A..B", value_parser = seed_range, conflicts_with_all = ["seed", "seeds"])]
     hashes: Option<Range<u64>>,
-    /// Run so many seeds.
+    /// Run this many seeds.
     #[arg(long, default_value_t = 500)]
     seeds: u64,
-    /// The first of the seeds.
+    /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Seeds that run at the same time.
+    /// Number of seeds that run at the same time.
     #[arg(long, default_value_t = 2)]
     threads: usize,
-    /// Stop once so many seeds have failed.
+    /// Stop after this many seeds have failed.
     #[arg(long, default_value_t = 3)]
     failures_max: usize,
-    /// Succeed only if a seed fails: this build has a bug planted.
+    /// Succeed only if a seed fails: this build has a planted bug.
     #[arg(long)]
     expect_violation: bool,
 }

@@ -1,14 +1,14 @@
 //! The network between processes and clients: delay, loss, duplication, reorder, cuts and clogs.
 //!
-//! Works on whole frames, and knows nothing of what is in them. A cut loses what is sent while it
-//! lasts, one way or both; a clog holds it back until it ends, then all of it arrives.
+//! Works on whole frames and never decodes them. A cut loses the frames sent during it, in one
+//! direction or both; a clog delays them until its end, then all of them arrive.
 
 use std::collections::BTreeMap;
 
 use crate::seed::Stream;
 use crate::time::{MILLISECOND, Micros};
 
-/// Whoever sends and receives: a storage node, a placement replica or a client.
+/// A sender or receiver: a storage node, a placement replica or a client.
 pub(crate) type Endpoint = usize;
 
 /// The rates of one run.
@@ -16,22 +16,22 @@ pub(crate) type Endpoint = usize;
 pub(crate) struct NetworkRates {
     /// Usual one-way delay, inclusive.
     pub(crate) delay: (Micros, Micros),
-    /// Chance that a frame takes ten to fifty times as long.
+    /// Probability that a frame takes ten to fifty times as long.
     pub(crate) slow: f64,
     pub(crate) loss: f64,
     pub(crate) duplication: f64,
     /// Whether a frame may overtake another of the same pair.
     pub(crate) reorder: bool,
-    /// Chance that the sender of a lost frame is told.
+    /// Probability that the sender of a lost frame is notified.
     pub(crate) told_of_loss: f64,
 }
 
-/// What becomes of one frame.
+/// The fate of one frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Passage {
-    /// When it arrives: not at all, once or twice.
+    /// The times at which it arrives: none, one or two.
     pub(crate) arrivals: Vec<Micros>,
-    /// Whether the sender learns that it was lost.
+    /// Whether the sender is notified of the loss.
     pub(crate) told: bool,
 }
 
@@ -39,7 +39,7 @@ pub(crate) struct Passage {
 pub(crate) struct Network {
     rates: NetworkRates,
     rng: Stream,
-    /// Links that lose everything, with the number of cuts that lie on each.
+    /// Links that lose everything, with the number of active cuts of each.
     cuts: BTreeMap<(Endpoint, Endpoint), u32>,
     clogged_until: BTreeMap<(Endpoint, Endpoint), Micros>,
     last_arrival: BTreeMap<(Endpoint, Endpoint), Micros>,
@@ -93,7 +93,7 @@ impl Network {
         at
     }
 
-    /// Loses everything sent on these links from now on, until [`Self::mend`].
+    /// Loses everything that is sent on these links from now until [`Self::mend`].
     pub(crate) fn cut(&mut self, links: &[(Endpoint, Endpoint)]) {
         for link in links {
             *self.cuts.entry(*link).or_insert(0) += 1;
@@ -110,7 +110,7 @@ impl Network {
         }
     }
 
-    /// Holds back what is sent on these links until the given time.
+    /// Delays everything that is sent on these links until the given time.
     pub(crate) fn clog(&mut self, links: &[(Endpoint, Endpoint)], until: Micros) {
         for link in links {
             let clog = self.clogged_until.entry(*link).or_insert(0);
@@ -118,7 +118,7 @@ impl Network {
         }
     }
 
-    /// Ends every fault for good: from now on frames arrive, once and in order.
+    /// Ends every fault permanently: from now on each frame arrives once and in order.
     pub(crate) fn heal(&mut self) {
         self.cuts.clear();
         self.clogged_until.clear();

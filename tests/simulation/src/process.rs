@@ -1,9 +1,9 @@
-//! One process of the cluster: the shipped poller with what a shell has around it, made of parts
-//! that forget at a crash what a disk would forget.
+//! One process of the cluster: the shipped poller with a simulated shell, whose parts lose in a
+//! crash what a disk would lose.
 //!
 //! Owns the log, the state machine and its last flush, the apply worker's queue, the snapshots on
-//! this node's disk, and its clocks. Decides nothing: the world says when something is done
-//! and obeys the effects. A crash keeps the durable log, the last flush and received snapshots.
+//! this node's disk, and its clocks. Decides nothing: the world decides when an action completes,
+//! and executes the effects. A crash keeps the durable log, the last flush and received snapshots.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -19,50 +19,50 @@ use crate::machine::{Durable, Machine, Rows};
 use crate::seed::Stream;
 use crate::time::{Micros, TICK};
 
-/// Virtual time 0 as a wall clock shows it, milliseconds since the Unix epoch.
+/// The wall clock at virtual time 0, in milliseconds since the Unix epoch.
 const WALL_CLOCK_START_MS: i64 = 1_800_000_000_000;
 
-/// Log entries of a group that force a compaction, and what it leaves: small, so that short runs
-/// see many.
+/// Log entries of a group that force a compaction, and the number it keeps: small, so that short
+/// runs have many compactions.
 const LOG_ENTRIES_MAX: u64 = 50;
 const LOG_ENTRIES_KEPT: u64 = 10;
 
-/// A snapshot as it lies on a node's disk.
+/// A snapshot on a node's disk.
 #[derive(Clone)]
 pub(crate) struct SnapshotFiles {
     pub(crate) applied: AppliedState,
     pub(crate) rows: Rows,
 }
 
-/// A node's process, or what is left of it while it is down.
+/// A node's process; while it is down, what its disk contains.
 pub(crate) struct Process {
     pub(crate) node: NodeId,
-    /// Counts starts; what belongs to an earlier life is void.
+    /// The number of starts; events of an earlier run of the process are void.
     pub(crate) life: u64,
     pub(crate) paused_until: Micros,
     pub(crate) disk_factor: u64,
     pub(crate) clock_skew_ms: i64,
-    /// How much faster than true time its clocks run, in thousandths; negative when slower.
+    /// How much faster than true time its clocks run, in thousandths; negative means slower.
     clock_rate: i64,
     poller: Option<Poller>,
     log: MemoryLog,
     writing: Option<LogBatch>,
-    /// Written, and not yet made durable by a later sync.
+    /// Written and not yet durable: a later sync makes it so.
     unsynced: Vec<LogBatch>,
     pub(crate) machine: Machine,
     flushed: Flushed,
-    /// A flush under way: what it will leave.
+    /// A flush in progress: the state it makes durable.
     flushing: Option<Flushed>,
     pub(crate) tasks: VecDeque<ApplyTask>,
     pub(crate) inbox: Vec<Input>,
-    /// As the poller told them; gone with the process.
+    /// The leases that the poller last reported; lost when the process ends.
     leases: BTreeMap<GroupId, u64>,
     built: BTreeMap<(GroupId, SnapshotId), SnapshotFiles>,
     received: BTreeMap<(GroupId, SnapshotId), SnapshotFiles>,
     snapshot_number: u64,
 }
 
-/// A durable state of the state machine's store, and where each group stands in it.
+/// A durable state of the state machine's store, with the applied index of each group in it.
 struct Flushed {
     state: Durable,
     positions: Vec<(GroupId, LogIndex)>,
@@ -75,14 +75,14 @@ impl Flushed {
     }
 }
 
-/// What a process found on its disks when it started.
+/// The content of its disks that a process found at start.
 pub(crate) struct Found {
     pub(crate) stored: Vec<StoredGroup>,
     pub(crate) applied: BTreeMap<GroupId, LogIndex>,
 }
 
 impl Process {
-    /// A process on empty disks, not started.
+    /// A process with empty disks, not started.
     pub(crate) fn new(node: NodeId, disk: &Durable, clock_skew_ms: i64, clock_rate: i64) -> Self {
         let machine = disk.open();
         Self {
@@ -112,11 +112,11 @@ impl Process {
         self.poller.is_some()
     }
 
-    /// Starts on what the disks hold, as the shell does: finishes an install that has a marker,
-    /// sets up groups whose genesis the state machine has lost.
+    /// Starts from the disks, as the shell does: finishes an install that has a marker, and sets up
+    /// groups whose genesis the state machine has lost.
     ///
     /// # Errors
-    /// What the poller refuses to start on, in words.
+    /// The poller refuses to start; contains its message.
     pub(crate) fn start(&mut self, poller_seed: u64) -> Result<Found, String> {
         assert!(self.poller.is_none(), "a process starts when it is down");
         self.life += 1;
@@ -124,7 +124,7 @@ impl Process {
         for group in &stored {
             self.repair(group)?;
         }
-        // A group whose creation the log lost in a crash is created again by who wanted it.
+        // If the log lost the creation of a group in a crash, its creator creates it again.
         let mut positions = self.machine.positions();
         positions.retain(|(id, _)| stored.iter().any(|group| group.genesis.group == *id));
         let applied = positions.iter().map(|(group, state)| (*group, state.index)).collect();
@@ -161,8 +161,8 @@ impl Process {
         Ok(())
     }
 
-    /// Dies. Of what was written without sync, and of the batch being written, a random prefix
-    /// survives; the state machine falls back to its last flush.
+    /// Kills the process. A random prefix of the unsynced writes and of the batch in progress
+    /// survives; the state machine returns to its last flush.
     pub(crate) fn crash(&mut self, rng: &mut Stream) {
         self.poller = None;
         self.paused_until = 0;
@@ -187,7 +187,7 @@ impl Process {
         stored.into_iter().filter_map(|group| group.install).map(|m| m.snapshot_id).collect()
     }
 
-    /// Hands the inbox to the poller. `None` while the process is down.
+    /// Passes the inbox to the poller. `None` while the process is down.
     pub(crate) fn handle(&mut self, now: Micros) -> Option<(Effects, Vec<GroupStatus>)> {
         let clocks = self.clocks(now);
         let poller = self.poller.as_mut()?;
@@ -195,7 +195,7 @@ impl Process {
         Some((effects, poller.status()))
     }
 
-    /// What the clocks of the process show.
+    /// The clocks of the process.
     fn clocks(&self, now: Micros) -> Now {
         let true_ms = i64::try_from(now / 1_000).expect("a run lasts minutes");
         let wall_ms = WALL_CLOCK_START_MS + true_ms + self.clock_skew_ms;
@@ -205,7 +205,7 @@ impl Process {
         }
     }
 
-    /// How long a tick of the process takes.
+    /// The duration of one tick of the process.
     pub(crate) fn tick(&self) -> Micros {
         TICK * 1_000 / self.clock_thousandths()
     }
@@ -214,7 +214,7 @@ impl Process {
         u64::try_from(1_000 + self.clock_rate).expect("clocks go forward")
     }
 
-    /// What the poller says of its groups; nothing while the process is down.
+    /// The poller's status of its groups; empty while the process is down.
     pub(crate) fn status(&self) -> Vec<GroupStatus> {
         self.poller.as_ref().map(Poller::status).unwrap_or_default()
     }
@@ -223,7 +223,7 @@ impl Process {
         self.poller.as_ref().map(Poller::counters).unwrap_or_default()
     }
 
-    /// Takes the poller's word on leases.
+    /// Stores the leases that the poller reports.
     pub(crate) fn tell_leases(&mut self, leases: Vec<(GroupId, u64)>) {
         self.leases.extend(leases);
     }
@@ -233,13 +233,13 @@ impl Process {
         self.leases.get(&group).is_some_and(|until_us| self.clocks(now).boot_us < *until_us)
     }
 
-    /// The log writer takes a batch.
+    /// The log writer starts to write a batch.
     pub(crate) fn begin_write(&mut self, batch: LogBatch) {
         assert!(self.writing.is_none(), "the poller has one batch out at a time");
         self.writing = Some(batch);
     }
 
-    /// The write is done; gives its number and the batches that are durable from now on.
+    /// The write is complete; returns its number and the batches that are durable from now on.
     pub(crate) fn end_write(&mut self) -> (u64, Vec<LogBatch>) {
         let batch = self.writing.take().expect("a write ends once");
         self.log.write(&batch).expect("the poller writes to groups that exist");
@@ -248,13 +248,13 @@ impl Process {
         (number, if sync { std::mem::take(&mut self.unsynced) } else { Vec::new() })
     }
 
-    /// Reads the log for the poller; nothing when it is not there any more.
+    /// Reads the log for the poller; returns nothing if the entries are no longer in it.
     pub(crate) fn fetch(&self, fetch: &ringkv_consensus::Fetch) -> Vec<ringkv_consensus::Entry> {
         let entries = self.log.entries(fetch.group, fetch.from, fetch.to, fetch.bytes_max);
         entries.unwrap_or_default()
     }
 
-    /// A flush begins: what is applied now will be durable at its end.
+    /// A flush begins: what is applied now is durable at its end.
     pub(crate) fn begin_flush(&mut self) -> bool {
         let begins = self.flushing.is_none();
         if begins {
@@ -263,7 +263,7 @@ impl Process {
         begins
     }
 
-    /// The flush is done; gives what is durable.
+    /// The flush is complete; returns what is durable.
     pub(crate) fn end_flush(&mut self) -> Vec<(GroupId, LogIndex)> {
         if let Some(state) = self.flushing.take() {
             self.flushed = state;
@@ -271,7 +271,7 @@ impl Process {
         self.flushed.positions.clone()
     }
 
-    /// Replaces a group's state; durable at once, as files taken into the store are.
+    /// Replaces a group's state; durable at once, like files that are ingested into the store.
     pub(crate) fn install(&mut self, group: GroupId, files: &SnapshotFiles) {
         self.machine.import(group, &files.rows, &files.applied);
         self.flushed = Flushed::of(&self.machine);
@@ -283,7 +283,7 @@ impl Process {
         self.received.get(&(group, id.to_owned())).cloned()
     }
 
-    /// Cuts a snapshot of a group; `None` when the state machine does not hold it.
+    /// Cuts a snapshot of a group; `None` if the state machine does not have it.
     pub(crate) fn build(&mut self, group: GroupId) -> Option<SnapshotBuilt> {
         let positions = self.machine.positions();
         let (_, applied) = positions.into_iter().find(|(known, _)| *known == group)?;
@@ -294,12 +294,12 @@ impl Process {
         Some(SnapshotBuilt { id, applied, manifest })
     }
 
-    /// The files of a snapshot that was built here in this life.
+    /// The files of a snapshot that this run of the process built.
     pub(crate) fn built(&self, group: GroupId, id: &str) -> Option<SnapshotFiles> {
         self.built.get(&(group, id.to_owned())).cloned()
     }
 
-    /// Stores received files and gives their name here.
+    /// Stores received files and returns their name on this node.
     pub(crate) fn receive(&mut self, group: GroupId, files: SnapshotFiles) -> SnapshotId {
         let id = self.next_snapshot_id();
         self.received.insert((group, id.clone()), files);

@@ -1,8 +1,8 @@
 //! The model of one key: a register with revisions and conditional writes.
 //!
-//! Pure. Says for a state and an operation whether the answer is right if the operation takes
-//! effect now, and what the state is then. A write with an unknown outcome leaves a record whose
-//! revision is not known until something shows it.
+//! Pure. Returns for a state and an operation whether the reply is correct if the operation takes
+//! effect now, and the next state. A write with an unknown outcome leaves a record whose revision
+//! is not known until a later reply contains it.
 
 use crate::history::{Action, Answer, Change, Condition, Operation, Revision, ValueId, Version};
 
@@ -10,20 +10,20 @@ use crate::history::{Action, Answer, Change, Condition, Operation, Revision, Val
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Register {
     record: Option<Held>,
-    /// The highest revision this key is known to have had: revisions only rise, also over deletes.
+    /// The highest known revision of this key: revisions only increase, also across deletes.
     floor: Revision,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Held {
     value: ValueId,
-    /// `None`: written with an unknown outcome and not seen since.
+    /// `None`: written with an unknown outcome, and in no reply since.
     revision: Option<Revision>,
 }
 
 impl Register {
-    /// The state after `operation`, or `None` if its answer is wrong in this state. A write with
-    /// an unknown outcome that would have no effect here gives `None` too: it need not be placed.
+    /// The state after `operation`, or `None` if its reply is wrong in this state. Also `None` for
+    /// a write with an unknown outcome that has no effect here: it need not be placed.
     pub(crate) fn step(mut self, operation: &Operation) -> Option<Self> {
         match (operation.action, operation.answer) {
             (Action::Get, Answer::Found(version)) => self.shows(version).then_some(self),
@@ -63,7 +63,7 @@ impl Register {
         Self { record, floor: revision.unwrap_or(self.floor) }
     }
 
-    /// Whether a look at the key could show `version`; learns the revision from it.
+    /// Whether a read of the key could return `version`; learns the revision from it.
     fn shows(&mut self, version: Option<Version>) -> bool {
         match (self.record, version) {
             (None, None) => true,
@@ -133,7 +133,7 @@ mod tests {
         Answer::Written { revision, existed, previous: None }
     }
 
-    /// Whether the operations are right one after another from an empty key.
+    /// Whether the replies are correct when the operations run in this order from an empty key.
     fn accepts(operations: &[Operation]) -> bool {
         operations.iter().try_fold(Register::default(), |state, op| state.step(op)).is_some()
     }

@@ -1,4 +1,4 @@
-//! Running seeds: one, or many on several threads, with what came of them.
+//! Runs seeds: one, or many on several threads, and reports the results.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,27 +14,27 @@ use crate::world::World;
 /// How to run a seed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
-    /// Keep the last events in words, for people; slower.
+    /// Keep the last events as text for the reader; slower.
     pub in_words: bool,
 }
 
-/// What came of one seed.
+/// The result of one seed.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub seed: u64,
-    /// Over every event: equal for equal seeds.
+    /// The hash over every event: equal for equal seeds.
     pub trace_hash: u64,
     pub coverage: Coverage,
     pub violation: Option<Violation>,
-    /// The last events, if they were asked for.
+    /// The last events, if requested.
     pub lines: Vec<String>,
 }
 
-/// A seed that failed, told in words.
+/// A failed seed, described as text.
 #[derive(Clone, Debug)]
 pub struct Failure(Report);
 
-/// What came of many seeds.
+/// The result of many seeds.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     pub runs: u64,
@@ -46,7 +46,7 @@ pub struct Summary {
 /// Runs one seed from empty disks to the last check.
 pub fn run(seed: u64, options: Options) -> Report {
     let mut world = World::new(seed, options.in_words);
-    // Assertions of the system under test are findings like any other.
+    // A failed assertion of the system under test is a finding too.
     let result = catch_unwind(AssertUnwindSafe(|| world.run()));
     let violation = match result {
         Ok(result) => result.err(),
@@ -62,8 +62,8 @@ pub fn run(seed: u64, options: Options) -> Report {
     }
 }
 
-/// Runs all seeds of a range on so many threads; runs failed ones again to tell their story.
-/// Begins no more seeds once `failures_max` have failed.
+/// Runs all seeds of a range on this many threads; runs failed ones again to record their last
+/// events. Starts no more seeds after `failures_max` have failed.
 pub fn run_many(seeds: Range<u64>, threads: usize, failures_max: usize) -> Summary {
     let mut summary = Summary::default();
     run_all(seeds, threads, failures_max, |report| {
@@ -77,8 +77,8 @@ pub fn run_many(seeds: Range<u64>, threads: usize, failures_max: usize) -> Summa
     summary
 }
 
-/// The trace hash of each seed of a range, in order of seeds: what must stay the same when code
-/// moves and its behaviour does not.
+/// The trace hash of each seed of a range, in order of seeds: it must stay the same when code
+/// moves and its behaviour does not change.
 pub fn trace_hashes(seeds: Range<u64>, threads: usize) -> Vec<(u64, u64)> {
     let mut hashes = Vec::new();
     run_all(seeds, threads, usize::MAX, |report| hashes.push((report.seed, report.trace_hash)));
@@ -86,7 +86,7 @@ pub fn trace_hashes(seeds: Range<u64>, threads: usize) -> Vec<(u64, u64)> {
     hashes
 }
 
-/// Runs the seeds on so many threads and takes each report as it comes.
+/// Runs the seeds on this many threads and passes on each report as it arrives.
 fn run_all(seeds: Range<u64>, threads: usize, failures_max: usize, mut take: impl FnMut(Report)) {
     let next = AtomicU64::new(seeds.start);
     let failed = AtomicUsize::new(0);

@@ -1,7 +1,7 @@
 //! Randomness of one run: every component draws from its own stream of the one seed.
 //!
-//! A new draw in one component so never shifts what another one sees. Nothing in the simulator
-//! draws from anywhere else.
+//! So a new draw in one component never changes the draws of another. The simulator has no other
+//! random source.
 
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -12,12 +12,12 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 pub(crate) struct Seed(pub(crate) u64);
 
 impl Seed {
-    /// The stream of one component, named; `number` tells components of one name apart.
+    /// The stream of one named component; `number` distinguishes components of the same name.
     pub(crate) fn stream(self, component: &str, number: u64) -> Stream {
         Stream(SmallRng::seed_from_u64(self.number(component, number)))
     }
 
-    /// A seed for a component that draws by itself (the poller).
+    /// A seed for a component with its own random generator (the poller).
     pub(crate) fn number(self, component: &str, number: u64) -> u64 {
         xxh3_64_with_seed(component.as_bytes(), self.0 ^ number.rotate_left(32))
     }
@@ -48,12 +48,12 @@ impl Stream {
         low + self.0.random::<f64>() * (high - low)
     }
 
-    /// One of `items`, which are not empty.
+    /// One of `items`, which must not be empty.
     pub(crate) fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
 
-    /// Brings `items` into a random order.
+    /// Puts `items` into a random order.
     pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let other = self.below(last + 1);
@@ -61,7 +61,7 @@ impl Stream {
         }
     }
 
-    /// Any bytes.
+    /// Random bytes.
     pub(crate) fn bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.0.fill(&mut bytes);

@@ -1,40 +1,40 @@
-//! What kind of run a seed makes: its size, its rates, and which kinds of fault it knows.
+//! The parameters of a seed's run: its size, its rates, and its kinds of faults.
 //!
-//! Swarm testing: a run with every fault at once hides what a run with two of them shows, so each
-//! seed switches kinds on and off and draws the rates of those that are on.
+//! Swarm testing: a run with every fault at once hides bugs that a run with two of them shows, so
+//! each seed switches kinds on and off and draws the rates of those that are on.
 
 use crate::network::NetworkRates;
 use crate::seed::Stream;
 use crate::time::{MILLISECOND, Micros, SECOND};
 
-/// The character of one run.
+/// The parameters of one run.
 #[derive(Clone, Debug)]
 pub(crate) struct Swarm {
     pub(crate) storage_nodes: usize,
     pub(crate) placement_replicas: usize,
     pub(crate) clients: usize,
     pub(crate) keys: usize,
-    /// How long clients work and faults come.
+    /// The duration in which clients work and faults occur.
     pub(crate) busy: Micros,
     pub(crate) operations_per_client: usize,
-    /// Of reads among the operations.
+    /// The share of reads among the operations.
     pub(crate) read_share: f64,
     /// A client's longest pause between two operations.
     pub(crate) think_max: Micros,
     pub(crate) network: NetworkRates,
     pub(crate) disk: DiskRates,
     pub(crate) faults: FaultRates,
-    /// Chance that streaming a snapshot, or building one, fails.
+    /// Probability that streaming or building a snapshot fails.
     pub(crate) snapshot_failure: f64,
-    /// A wall clock's distance from the true time, either way.
+    /// The maximum distance of a wall clock from the true time, in either direction.
     pub(crate) clock_skew_max_ms: u64,
     /// How much faster or slower than true time a node's clocks run, in thousandths.
     pub(crate) clock_rate_max: u64,
-    /// How long inputs of a node wait for others to be handled together.
+    /// How long inputs of a node wait so that several are handled together.
     pub(crate) inbox_wait_max: Micros,
 }
 
-/// How long a node's stores take.
+/// The durations of a node's store operations.
 #[derive(Clone, Debug)]
 pub(crate) struct DiskRates {
     /// A log write with its fsync.
@@ -43,13 +43,13 @@ pub(crate) struct DiskRates {
     pub(crate) apply: (Micros, Micros),
     /// A flush of the state machine store.
     pub(crate) flush: (Micros, Micros),
-    /// Chance of a write that takes a hundred times as long.
+    /// Probability that a write takes a hundred times as long.
     pub(crate) stall: f64,
-    /// Chance that the state machine store flushes by itself, a node and second.
+    /// Probability per node and second that the state machine store flushes without a request.
     pub(crate) own_flush: f64,
 }
 
-/// Mean time between faults of a kind over the whole cluster; `None` when the kind is off.
+/// Mean time between faults of a kind over the whole cluster; `None` if the kind is off.
 #[derive(Clone, Debug)]
 pub(crate) struct FaultRates {
     pub(crate) kill: Option<Micros>,
@@ -61,20 +61,21 @@ pub(crate) struct FaultRates {
     pub(crate) slow_disk: Option<Micros>,
     pub(crate) clock_step: Option<Micros>,
     pub(crate) transfer: Option<Micros>,
-    /// Replicas of one process are taken for diverged, though they are not.
+    /// Replicas of one process are treated as diverged although they are not.
     pub(crate) accuse: Option<Micros>,
-    /// The states of one process go wrong.
+    /// The states of one process become wrong.
     pub(crate) go_wrong: Option<Micros>,
-    /// A cut between two nodes while a third restarts again and again.
+    /// A cut between two nodes while a third restarts repeatedly.
     pub(crate) flap: Option<Micros>,
 }
 
 impl Swarm {
-    /// Draws a run's character.
+    /// Draws the parameters of a run.
     pub(crate) fn draw(rng: &mut Stream) -> Self {
         let busy = rng.between(10, 40) * SECOND;
-        // With few writes a cut off node's log stays good for a while: it could win an election that
-        // others must not let it win. Reads go on as long as the faults do, and keep leases alive.
+        // With few writes the log of a node that is cut off stays up to date for some time: it
+        // could win an election that the others must prevent. Reads continue during all faults and
+        // renew leases.
         let few_writes = rng.chance(0.3);
         Self {
             storage_nodes: 3 + rng.below(3),
@@ -138,7 +139,7 @@ fn faults(rng: &mut Stream, few_writes: bool) -> FaultRates {
         go_wrong: kind(0.4, 2 * SECOND, 6 * SECOND),
     };
     if rates.accuse.is_some() {
-        // Both together take a majority of a group for wrong: it has no leader then, as it should.
+        // Both together mark a majority of a group as wrong: it then correctly has no leader.
         rates.go_wrong = None;
     }
     rates

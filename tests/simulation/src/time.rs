@@ -1,7 +1,7 @@
-//! Virtual time and what is due when.
+//! Virtual time and the event queue.
 //!
-//! Time only moves to the next event. Events of one moment come in the order they were planned,
-//! so a run is one fixed sequence.
+//! Time only moves to the next event. Events of the same time run in the order in which they were
+//! planned, so a run is one fixed sequence.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -15,7 +15,7 @@ pub(crate) const SECOND: Micros = 1_000_000;
 /// The engine's tick interval.
 pub(crate) const TICK: Micros = 50 * MILLISECOND;
 
-/// The future, ordered by (time, sequence).
+/// The planned events, ordered by (time, sequence).
 pub(crate) struct Agenda<E> {
     heap: BinaryHeap<Reverse<Item<E>>>,
     sequence: u64,
@@ -44,12 +44,12 @@ impl<E> Agenda<E> {
         self.heap.push(Reverse(Item { at: self.now + delay, sequence: self.sequence, event }));
     }
 
-    /// Plans an event at a time, now if that has passed.
+    /// Plans an event at a time, or now if that time has passed.
     pub(crate) fn at(&mut self, at: Micros, event: E) {
         self.after(at.saturating_sub(self.now), event);
     }
 
-    /// Moves time to the next event and takes it; `None` when nothing is planned.
+    /// Moves time to the next event and returns it; `None` if no event is planned.
     pub(crate) fn next(&mut self) -> Option<E> {
         let Reverse(item) = self.heap.pop()?;
         self.now = item.at;

@@ -1,8 +1,8 @@
-//! What happened, as one hash and, when asked for, in words.
+//! The trace of a run: one hash over all events and, on request, the last events as text.
 //!
-//! The hash covers every event with its payload: two runs of one seed have the same hash, or
-//! something in the system under test is not deterministic. Words cost time, so a run tells its
-//! story only on the second pass, after a violation.
+//! The hash covers every event with its payload: if two runs of one seed have different hashes,
+//! the system under test is not deterministic. Text costs time, so a run records it only on the
+//! second pass, after a violation.
 
 use std::collections::VecDeque;
 
@@ -10,13 +10,13 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::time::Micros;
 
-/// How many of the last events a failed run shows.
+/// The number of last events that a failed run prints.
 const LINES_MAX: usize = 400;
 
 /// The hash so far and the last lines.
 pub(crate) struct Trace {
     hash: u64,
-    /// Whether lines are kept at all.
+    /// Whether lines are kept.
     in_words: bool,
     lines: VecDeque<String>,
     events: u64,
@@ -27,7 +27,7 @@ impl Trace {
         Self { hash: xxh3_64(&seed.to_le_bytes()), in_words, lines: VecDeque::new(), events: 0 }
     }
 
-    /// Takes one event into the hash.
+    /// Adds one event to the hash.
     pub(crate) fn event(&mut self, now: Micros, kind: &str, who: usize, payload: &[u8]) {
         self.events += 1;
         let mut head = [0_u8; 24];
@@ -38,7 +38,7 @@ impl Trace {
         self.hash = xxh3_64_with_seed(payload, head);
     }
 
-    /// Notes a line; `line` is not called when the run is silent.
+    /// Adds a line; does not call `line` if lines are not kept.
     pub(crate) fn say(&mut self, now: Micros, line: impl FnOnce() -> String) {
         if !self.in_words {
             return;

@@ -1,14 +1,14 @@
-//! What a run can find wrong.
+//! The violations that a run can find.
 
 use std::any::Any;
 use std::fmt;
 
-/// A broken promise of the system under test.
+/// A violated invariant of the system under test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation(String);
 
 impl Violation {
-    /// A violation in words.
+    /// A violation, described as text.
     pub(crate) fn broken(what: impl Into<String>) -> Self {
         Self(what.into())
     }

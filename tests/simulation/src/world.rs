@@ -1,7 +1,8 @@
-//! A whole cluster in one thread: processes, network, clients, and what befalls them.
+//! A whole cluster in one thread: processes, network, clients and faults.
 //!
-//! Owns the agenda and hands each event to the part it concerns. Every step is checked before the
-//! next one. Endpoints are numbered storage nodes, placement replicas, clients, in this order.
+//! Owns the event queue and dispatches each event to the part that handles it. Every step is
+//! checked before the next one. Endpoints are numbered storage nodes, placement replicas, clients,
+//! in this order.
 
 mod clients;
 mod control;
@@ -37,7 +38,7 @@ use service::{Applied, KvAnswer, KvRequest, OpenRequests};
 pub(crate) use service::{KvResult, WriteBody};
 use states::States;
 
-/// Something that is due.
+/// An event of the world.
 pub(crate) enum Event {
     Process {
         process: Endpoint,
@@ -73,7 +74,7 @@ pub(crate) enum Event {
         to: Endpoint,
         message: ControlMessage,
     },
-    /// A storage node without an identity asks for one.
+    /// A storage node without an identity requests one.
     Errand {
         process: Endpoint,
     },
@@ -81,7 +82,7 @@ pub(crate) enum Event {
     FaultOver(usize),
 }
 
-/// Something that is due in one life of a process.
+/// An event of one run of a process; void after a restart.
 pub(crate) enum ProcessEvent {
     Tick,
     Wake,
@@ -101,7 +102,7 @@ pub(crate) enum Cluster {
     Placement = 1,
 }
 
-/// One run.
+/// The state of one simulation run.
 pub(crate) struct World {
     pub(crate) seed: Seed,
     pub(crate) swarm: Swarm,
@@ -117,7 +118,7 @@ pub(crate) struct World {
     applied: Applied,
     states: States,
     faults: Vec<Fault>,
-    /// No more faults: everything must come right now.
+    /// No more faults: the cluster must now recover.
     calm: bool,
     invariants: [Invariants; 2],
     histories: BTreeMap<usize, Vec<Operation>>,
@@ -125,7 +126,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A cluster on empty disks, nothing of it started.
+    /// A cluster with empty disks, not started.
     pub(crate) fn new(seed: u64, in_words: bool) -> Self {
         let number = seed;
         let seed = Seed(seed);
@@ -163,7 +164,7 @@ impl World {
     /// Runs from empty disks to the last check.
     ///
     /// # Errors
-    /// The first broken promise.
+    /// The first violation.
     pub(crate) fn run(&mut self) -> Result<(), Violation> {
         let result = self.live();
         self.sum_up();
@@ -182,7 +183,7 @@ impl World {
         self.finish()
     }
 
-    /// Takes events until the given time.
+    /// Handles events until the given time.
     fn run_until(&mut self, end: Micros) -> Result<(), Violation> {
         while self.agenda.now() < end {
             self.step()?;
@@ -190,7 +191,7 @@ impl World {
         Ok(())
     }
 
-    /// Takes one event.
+    /// Handles one event.
     fn step(&mut self) -> Result<(), Violation> {
         let event = self.agenda.next().expect("running processes always have a tick planned");
         if let Some(process) = event.process().filter(|at| *at < self.processes.len()) {
@@ -228,7 +229,7 @@ impl World {
         }
     }
 
-    /// Takes an event into the trace.
+    /// Adds an event to the trace.
     fn note(&mut self, event: &Event) {
         let now = self.agenda.now();
         let (kind, who, payload): (&str, usize, &[u8]) = match event {
@@ -246,24 +247,24 @@ impl World {
         self.trace.event(now, kind, who, payload);
     }
 
-    /// Plans something for a process in its present life.
+    /// Plans an event for the current run of a process.
     fn after(&mut self, delay: Micros, process: Endpoint, event: ProcessEvent) {
         let life = self.processes[process].life;
         self.agenda.after(delay, Event::Process { process, life, event });
     }
 
-    /// Tells the story, if anybody listens.
+    /// Adds a line to the trace, if lines are kept.
     fn say(&mut self, line: impl FnOnce() -> String) {
         self.trace.say(self.agenda.now(), line);
     }
 
-    /// The next moment of the histories' clock.
+    /// The next time of the histories' clock.
     fn next_moment(&mut self) -> Moment {
         self.moment += 1;
         self.moment
     }
 
-    /// Asks the invariants of a process's cluster.
+    /// Calls the invariants of a process's cluster.
     fn check(
         &mut self,
         process: Endpoint,
@@ -280,7 +281,7 @@ impl World {
 }
 
 impl Event {
-    /// The process that must run for this to happen.
+    /// The process that must be running for this event.
     fn process(&self) -> Option<Endpoint> {
         match self {
             Self::Process { process, .. } => Some(*process),

@@ -1,4 +1,4 @@
-//! The terms of one replica's durable log, followed from the batches it wrote.
+//! The terms of one replica's durable log, reconstructed from the batches it wrote.
 
 use std::collections::VecDeque;
 
@@ -12,7 +12,7 @@ pub(crate) struct ReplicaLog {
 }
 
 impl ReplicaLog {
-    /// The log as a store gives it after a crash.
+    /// The log that a store returns after a crash.
     pub(crate) fn found(stored: &StoredGroup) -> Self {
         let mut runs = stored.terms.iter().peekable();
         let mut term = stored.start.term;
@@ -25,7 +25,7 @@ impl ReplicaLog {
         Self { start: stored.start, terms: terms.collect() }
     }
 
-    /// Follows one write.
+    /// Applies one write.
     pub(crate) fn write(&mut self, write: &GroupWrite) {
         if write.create.is_some() {
             *self = Self::default();
@@ -52,7 +52,7 @@ impl ReplicaLog {
         self.terms.truncate(usize::try_from(kept).expect("fits"));
     }
 
-    /// The term of the entry at `index`; `None` when it is not there, or cut off.
+    /// The term of the entry at `index`; `None` if it is absent or was cut off.
     pub(crate) fn term(&self, index: LogIndex) -> Option<Term> {
         if index == self.start.index {
             return Some(self.start.term);

@@ -40,7 +40,7 @@ fn state(term: Term, vote: u64, commit: LogIndex) -> GroupWrite {
     GroupWrite { hard_state, ..GroupWrite::default() }
 }
 
-/// Node `node` says that it is at this term, and where its log and its commit index are.
+/// Node `node` reports this term, and the ends of its log and its commit index.
 fn says(node: u64, role: Role, term: Term, last: LogIndex, commit: LogIndex) -> GroupStatus {
     GroupStatus {
         group: GROUP,

@@ -32,7 +32,7 @@ fn a_stale_read_after_an_acknowledged_write_is_found() {
     let write = put((1, 2), 10, 1, false);
     assert_eq!(verdict(&[write, get((3, 4), Some((10, 1)))]), Verdict::Linearizable);
     assert_eq!(verdict(&[write, get((3, 4), None)]), Verdict::Violation { operation: 1 });
-    // While the write is open, both answers are right.
+    // While the write is open, both replies are correct.
     let write = put((1, 9), 10, 1, false);
     assert_eq!(verdict(&[write, get((3, 4), None)]), Verdict::Linearizable);
     assert_eq!(verdict(&[write, get((3, 4), Some((10, 1)))]), Verdict::Linearizable);
@@ -84,7 +84,7 @@ fn precedes(first: &Operation, second: &Operation) -> bool {
     first.answer != Answer::Unknown && first.answered < second.invoked
 }
 
-/// Every order, with no memo and no cleverness.
+/// The brute-force oracle: tries every order, without a memo.
 fn explains(operations: &[Operation], placed: u32, register: Register) -> bool {
     let left = |index: &usize| placed & (1 << index) == 0;
     let known_left =
@@ -103,7 +103,7 @@ fn explains(operations: &[Operation], placed: u32, register: Register) -> bool {
     })
 }
 
-/// A small history: what a right system would answer at random moments, then perhaps spoilt.
+/// A small history: the replies of a correct system at random times, then possibly corrupted.
 fn small_history(rng: &mut Stream) -> Vec<Operation> {
     let count = 3 + rng.below(5);
     let mut record: Option<Version> = None;
@@ -135,7 +135,7 @@ fn small_history(rng: &mut Stream) -> Vec<Operation> {
             spoil(&mut operations, index, other);
         }
     }
-    // Two points never share a moment: spread ties by the order of the operations.
+    // Two points never have the same time: break ties by the order of the operations.
     for (index, op) in operations.iter_mut().enumerate() {
         op.invoked = op.invoked * 100 + index as u64;
         op.answered = op.answered * 100 + 50 + index as u64;
@@ -174,7 +174,7 @@ fn right_answer(
     }
 }
 
-/// Makes an outcome unknown, or gives an operation the answer of another.
+/// Makes an outcome unknown, or replaces the reply of one operation by that of another.
 fn spoil(operations: &mut [Operation], index: usize, other: usize) {
     if index == other && operations[index].action != Action::Get {
         operations[index].answer = Answer::Unknown;
@@ -200,6 +200,6 @@ fn the_search_agrees_with_brute_force_on_small_histories() {
         );
         right += usize::from(expected);
     }
-    // Both kinds must be well represented, or the agreement says nothing.
+    // Both kinds must occur often, otherwise the agreement proves nothing.
     assert!((4_000..16_000).contains(&right), "{right} of 20000 are linearizable");
 }

@@ -1,7 +1,7 @@
 //! The clients: random operations on few keys, routed and retried by the shipped router.
 //!
-//! A client has one operation at a time. It tries until it has an answer or its deadline passes,
-//! and records what it learnt; a write whose fate is open is recorded as unknown.
+//! A client has one operation at a time. It retries until it has a reply or its deadline passes,
+//! and records the result; a write without a known outcome is recorded as unknown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,14 +20,14 @@ use crate::swarm::Swarm;
 use crate::time::{MILLISECOND, Micros, SECOND};
 use crate::violation::Violation;
 
-/// How long a client goes on with one operation: far less than remembered outcomes are kept.
+/// The deadline of one operation: far shorter than the time for which outcomes are remembered.
 const DEADLINE: Micros = 5 * SECOND;
 
-/// A client's longest wait between two asks for the topology.
+/// A client's longest wait between two requests for the topology.
 const TOPOLOGY_REFRESH: Micros = SECOND;
 
-/// Share of reads that go to any replica instead of the one the router believes to lead: to one
-/// that led before, and may not know yet that it was replaced.
+/// The share of reads that go to a random replica instead of the one the router takes for the
+/// leader: for example to a former leader that does not know yet that it was replaced.
 const STRAY_READS: f64 = 0.2;
 
 /// One client.
@@ -35,7 +35,7 @@ pub(super) struct Client {
     endpoint: Endpoint,
     router: Router,
     rng: Stream,
-    /// The last revision seen of each key, to make conditions from.
+    /// The last revision seen of each key, for the conditions of later writes.
     seen: BTreeMap<usize, Revision>,
     values: u64,
     operations_left: usize,
@@ -47,7 +47,7 @@ pub(super) struct Client {
     attempt_timeout: Micros,
 }
 
-/// The operation under way.
+/// The operation in progress.
 struct Work {
     key: usize,
     body: KvBody,
@@ -115,7 +115,7 @@ pub(super) fn key_bytes(key: usize) -> Bytes {
     Bytes::from(format!("key {key}"))
 }
 
-/// The revision the record has by this answer.
+/// The revision of the record according to this reply.
 fn known_revision(answer: Answer) -> Option<Revision> {
     match answer {
         Answer::Found(version) => version.map(|version| version.revision),
@@ -133,14 +133,14 @@ impl World {
         }
     }
 
-    /// Lets one client read all keys, once the others are done.
+    /// One client reads all keys after the others have finished.
     pub(super) fn start_last_reads(&mut self) {
         let keys = (0..self.swarm.keys).collect();
         self.clients[0].last_reads = keys;
         self.plan_timer(0, 0);
     }
 
-    /// Gives operations under way a new deadline: with nothing broken any more each must end.
+    /// Sets a new deadline for operations in progress: all faults have ended, so each must end.
     pub(super) fn extend_deadlines(&mut self) {
         let deadline = self.agenda.now() + 2 * DEADLINE;
         for work in self.clients.iter_mut().filter_map(|client| client.work.as_mut()) {
@@ -152,7 +152,7 @@ impl World {
         endpoint - self.processes.len()
     }
 
-    /// Plans the client's only timer; one planned before is void.
+    /// Plans the client's only timer and cancels an earlier one.
     fn plan_timer(&mut self, client: usize, wait: Micros) {
         self.clients[client].timer += 1;
         let (endpoint, timer) = (self.clients[client].endpoint, self.clients[client].timer);
@@ -176,7 +176,7 @@ impl World {
         }
     }
 
-    /// Begins the next operation, if there is one to begin.
+    /// Begins the next operation, if there is one.
     fn begin(&mut self, index: usize) -> Result<(), Violation> {
         let keys = self.swarm.keys;
         let now = self.agenda.now();
@@ -205,7 +205,7 @@ impl World {
         self.attempt(index)
     }
 
-    /// Sends the operation to where the router says, or waits if it cannot say.
+    /// Sends the operation to the router's target, or waits if there is none.
     fn attempt(&mut self, index: usize) -> Result<(), Violation> {
         let now = self.agenda.now();
         let client = &mut self.clients[index];
@@ -251,7 +251,7 @@ impl World {
         Ok(())
     }
 
-    /// An attempt has come to nothing: does what the router says next.
+    /// An attempt has failed: continues as the router decides.
     fn failed(&mut self, index: usize, failure: Failure<'_>) -> Result<(), Violation> {
         let client = &mut self.clients[index];
         let work = client.work.as_mut().expect("a failure belongs to an operation");
@@ -273,7 +273,7 @@ impl World {
         }
     }
 
-    /// The operation ends without an answer of the state machine.
+    /// The operation ends without a reply of the state machine.
     fn give_up(&mut self, index: usize) -> Result<(), Violation> {
         let work = self.clients[index].work.take().expect("an operation is given up once");
         let read = work.action == Action::Get;
@@ -315,7 +315,7 @@ impl World {
         });
     }
 
-    /// A node, or the network, has answered an attempt.
+    /// An attempt has ended with a reply of a node or an error of the network.
     pub(super) fn on_answer(
         &mut self,
         endpoint: Endpoint,
@@ -351,7 +351,7 @@ impl World {
         Ok(())
     }
 
-    /// Takes a topology from placement.
+    /// Receives a topology from placement.
     pub(super) fn client_topology(
         &mut self,
         endpoint: Endpoint,
@@ -362,7 +362,7 @@ impl World {
         self.clients[index].router.on_topology(topology, leaders);
     }
 
-    /// Asks placement for the topology unless that was done less than `spacing` ago.
+    /// Requests the topology from placement, unless the last request is less than `spacing` ago.
     fn refresh_topology(&mut self, index: usize, spacing: Micros) {
         let now = self.agenda.now();
         let client = &mut self.clients[index];

@@ -1,5 +1,5 @@
-//! Placement's shell: registrations, forming, heartbeats, and the topology on its way to nodes and
-//! clients.
+//! Placement's shell: registrations, bootstrap, heartbeats, and the delivery of the topology to
+//! nodes and clients.
 //!
 //! Drives the shipped placement state, observations and reconciler. What a node keeps in its data
 //! directory (identity, last topology) survives its crashes; what placement observes does not.
@@ -26,10 +26,10 @@ use crate::swarm::Swarm;
 use crate::time::{MILLISECOND, Micros, SECOND, TICK};
 use crate::violation::Violation;
 
-/// Time to form a cluster in which nothing is broken but the network of the run.
+/// The time limit to form a cluster in which only the network has faults.
 const FORM_MAX: Micros = 120 * SECOND;
 
-/// What nodes, clients and placement say to each other.
+/// The messages between nodes, clients and placement.
 #[derive(Clone)]
 pub(crate) enum ControlMessage {
     Register(Registration),
@@ -47,7 +47,7 @@ pub(super) struct Control {
     shells: Vec<Shell>,
 }
 
-/// What a storage node keeps beside its stores, and whether placement knows of this life.
+/// What a storage node keeps in addition to its stores, and whether placement knows this run.
 #[derive(Default)]
 pub(super) struct DataDirectory {
     pub(super) identity: Option<(ClusterId, NodeId)>,
@@ -56,12 +56,12 @@ pub(super) struct DataDirectory {
     pub(super) incarnation: u64,
 }
 
-/// What a placement replica holds in memory only.
+/// What a placement replica keeps in memory only.
 #[derive(Default)]
 struct Shell {
     observations: Observations,
     last_ticket: u64,
-    /// Registrations under way, by ticket.
+    /// Registrations in progress, by ticket.
     waiting: BTreeMap<u64, Endpoint>,
 }
 
@@ -93,7 +93,7 @@ impl Control {
             let rate = rate - swarm.clock_rate_max as i64;
             Process::new(node, &disk, skew - swarm.clock_skew_max_ms as i64, rate)
         };
-        // A storage node's id is given when it registers.
+        // A storage node gets its id when it registers.
         let storage = (0..self.nodes.len()).map(|_| NodeId(0));
         let mut all: Vec<Process> = storage.map(|node| process(node, Durable::kv())).collect();
         let placement = (1..).take(self.shells.len()).map(NodeId);
@@ -103,7 +103,7 @@ impl Control {
 }
 
 impl World {
-    /// Brings up the cluster from empty disks until every group has a leader.
+    /// Starts the cluster from empty disks and runs until every group has a leader.
     pub(super) fn form(&mut self) -> Result<(), Violation> {
         for process in self.swarm.storage_nodes..self.processes.len() {
             self.start(process)?;
@@ -134,7 +134,7 @@ impl World {
         })
     }
 
-    /// Where a node of a cluster is.
+    /// The process of a node of a cluster.
     pub(super) fn endpoint_of(&self, cluster: Cluster, node: NodeId) -> Endpoint {
         match cluster {
             Cluster::Placement => {
@@ -154,7 +154,7 @@ impl World {
         match self.cluster_of(process) {
             Cluster::Storage => {
                 self.control.nodes[process].confirmed = false;
-                // The first life began before the node had an id.
+                // The first run began before the node had an id.
                 self.control.nodes[process].incarnation = self.processes[process].life - 1;
                 self.set_up_replicas(process);
             }
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    /// A process is dead: what it held in memory is gone, and who waits for it learns so.
+    /// A process was killed: its memory is lost, and callers that wait for it are notified.
     pub(super) fn on_killed(&mut self, process: Endpoint) {
         match self.cluster_of(process) {
             Cluster::Storage => self.break_connections(process),
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// Whatever a process does now and then beside its engine.
+    /// The periodic work of a process in addition to its engine.
     pub(super) fn on_tick(&mut self, process: Endpoint) {
         let flushes = self.swarm.disk.own_flush * TICK as f64 / SECOND as f64;
         if self.rng.chance(flushes) {
@@ -234,7 +234,7 @@ impl World {
         let shell = process - self.swarm.storage_nodes;
         for completion in completions {
             let waiting = self.control.shells[shell].waiting.remove(&completion.id);
-            // A node that gets no answer asks again, another replica perhaps.
+            // A node that gets no reply sends the request again, possibly to another replica.
             let (Some(node), Ok(Done::Applied(outcome))) = (waiting, completion.result) else {
                 continue;
             };
@@ -279,8 +279,7 @@ impl World {
         Ok(())
     }
 
-    /// Placement hears from a node, and says which of its replicas hold another state than they
-    /// should.
+    /// Placement receives a heartbeat, and replies which replicas of the node have a wrong state.
     fn on_report(
         &mut self,
         placement: Endpoint,
@@ -300,7 +299,7 @@ impl World {
         self.accused(placement, &topology, node, diverged)
     }
 
-    /// Asks a random placement replica for the topology.
+    /// Requests the topology from a random placement replica.
     pub(super) fn ask_topology(&mut self, from: Endpoint) {
         self.tell_placement(from, ControlMessage::AskTopology);
     }

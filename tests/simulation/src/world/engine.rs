@@ -1,5 +1,5 @@
-//! The shell around each poller, in virtual time: inputs are gathered and handled, effects are
-//! carried out by events, and every promise is checked on the way.
+//! The shell around each poller, in virtual time: collects and handles inputs, executes effects as
+//! events, and checks every invariant in each step.
 
 use bytes::Bytes;
 use ringkv_consensus::{
@@ -11,11 +11,11 @@ use crate::network::Endpoint;
 use crate::time::{MILLISECOND, Micros, TICK};
 use crate::violation::Violation;
 
-/// A flush of the state machine store that takes longer than this is a broken simulator.
+/// The longest flush of the state machine store; a longer one is a bug of the simulator.
 const FLUSH_MAX: Micros = 10_000 * MILLISECOND;
 
 impl World {
-    /// Starts a process on its disks.
+    /// Starts a process from its disks.
     pub(super) fn start(&mut self, process: Endpoint) -> Result<(), Violation> {
         let number = process as u64 * 1_000 + self.processes[process].life;
         let found = self.processes[process]
@@ -50,7 +50,7 @@ impl World {
         self.on_killed(process);
     }
 
-    /// Puts an input into a process's inbox and makes sure that it is looked at.
+    /// Puts an input into a process's inbox and plans the turn that handles it.
     pub(super) fn input(&mut self, process: Endpoint, input: Input) {
         if !self.processes[process].is_up() {
             return;
@@ -62,7 +62,7 @@ impl World {
         }
     }
 
-    /// Something that concerns one process in one life is due.
+    /// An event of one run of a process is due.
     pub(super) fn on_process_event(
         &mut self,
         process: Endpoint,
@@ -121,8 +121,8 @@ impl World {
         self.check_leases(process, &status)
     }
 
-    /// Nobody leads in a later term than that of a node that may still read by its lease, as its
-    /// own clock goes.
+    /// While a node may still read by its lease, according to its own clock, no other node leads in
+    /// a later term.
     fn check_leases(&self, leader: Endpoint, status: &[GroupStatus]) -> Result<(), Violation> {
         let now = self.agenda.now();
         let cluster = self.cluster_of(leader);
@@ -209,7 +209,7 @@ impl World {
         self.after(took, process, ProcessEvent::Fetched(fetch));
     }
 
-    /// Makes the state machine store durable, beside the running apply.
+    /// Makes the state machine store durable while apply continues.
     pub(super) fn flush(&mut self, process: Endpoint) {
         if self.processes[process].begin_flush() {
             let (low, high) = self.swarm.disk.flush;
@@ -219,7 +219,7 @@ impl World {
         }
     }
 
-    /// The apply worker has done its next piece of work.
+    /// The apply worker has completed its next batch.
     fn work(&mut self, process: Endpoint) -> Result<(), Violation> {
         let task = self.processes[process].tasks.pop_front().expect("work is planned for a task");
         match task {
@@ -237,7 +237,7 @@ impl World {
         Ok(())
     }
 
-    /// Sometimes lets the batches that wait behind share one write, one batch a group.
+    /// Sometimes lets the waiting batches share one write, one batch per group.
     fn more_batches(&mut self, process: Endpoint, first: GroupBatch) -> Vec<GroupBatch> {
         let mut batches = vec![first];
         if self.rng.chance(0.5) {
@@ -295,7 +295,7 @@ impl World {
     }
 }
 
-/// A log batch in words: per group its hard state and what happens to entries.
+/// A log batch as text: per group its hard state and the change of its entries.
 fn in_short(batch: &LogBatch) -> String {
     let groups = batch.groups.iter().map(|(group, write)| {
         let mut line = format!("group {group}:");

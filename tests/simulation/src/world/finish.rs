@@ -1,5 +1,5 @@
-//! The end of a run: with nothing broken any more the cluster must come right, and what it holds
-//! must be what clients were told.
+//! The end of a run: after all faults the cluster must recover, and its data must match the replies
+//! that clients received.
 
 use std::collections::BTreeMap;
 
@@ -13,15 +13,15 @@ use crate::network::Endpoint;
 use crate::time::{MILLISECOND, SECOND};
 use crate::violation::Violation;
 
-/// Time for elections, snapshots and catching up after the last fault. Elections take at most a
-/// second each and may tie; a snapshot transfer that was under way must time out first.
+/// The time limit for elections, snapshots and catching up after the last fault. An election takes
+/// at most a second and may tie; a snapshot transfer in progress must time out first.
 const CONVERGE_MAX_SECONDS: u64 = 60;
 
-/// Bounds the linearizability search of one key: about 100 MB of memo. Runs are sized so that it
-/// is not met; if it is, the run fails, since nothing was proven.
+/// Bounds the linearizability search of one key: about 100 MB of memo. Runs are sized so that they
+/// do not reach it; a run that does fails, because it proves nothing.
 const SEARCH_STATES_MAX: usize = 1_000_000;
 
-/// What the replicas of a group say of themselves.
+/// The status that the replicas of a group report.
 type Replicas = Vec<(Endpoint, GroupStatus)>;
 
 impl World {
@@ -38,7 +38,7 @@ impl World {
         self.histories_are_linearizable()
     }
 
-    /// Waits until `done`, checking now and then.
+    /// Waits until `done` holds; checks at intervals.
     fn wait_for(
         &mut self,
         what: &str,
@@ -81,7 +81,7 @@ impl World {
 
     fn replicas_hold_the_same(&self) -> Result<(), Violation> {
         for (cluster, group, replicas) in self.replicas() {
-            // A state that went wrong after the last checkpoint cannot be found yet.
+            // A state that became wrong after the last checkpoint cannot be found yet.
             let mut contents = replicas
                 .iter()
                 .filter(|(process, _)| !self.states.is_wrong(*process, group))
@@ -132,13 +132,13 @@ impl World {
         }
     }
 
-    /// Adds what a process counted in this life.
+    /// Adds the counts of the current run of a process.
     pub(super) fn absorb_counters(&mut self, process: Endpoint) {
         self.coverage.compactions += self.processes[process].counters().compactions;
     }
 }
 
-/// One leader that everybody knows, and everything committed applied everywhere.
+/// One leader that all replicas know, and every committed entry applied on each.
 fn converged(committed: u64, replicas: &[(Endpoint, GroupStatus)]) -> Result<(), String> {
     let leaders: Vec<_> = replicas.iter().filter(|(_, s)| s.role == Role::Leader).collect();
     let [(_, leader)] = leaders[..] else {
@@ -157,7 +157,7 @@ fn converged(committed: u64, replicas: &[(Endpoint, GroupStatus)]) -> Result<(),
     }
 }
 
-/// The operations a violation is about: all up to the one named, those around it in full.
+/// The operations of a violation: all up to the named one, those near it in full.
 fn until(operations: &[Operation], last: usize) -> String {
     let end = operations[last];
     let mut shown: Vec<&Operation> = operations

@@ -1,4 +1,4 @@
-//! Carries out the fault schedule, and ends it.
+//! Executes the fault schedule, and ends it.
 
 use ringkv_consensus::{Input, Role};
 
@@ -74,7 +74,7 @@ impl World {
         Ok(())
     }
 
-    /// Ends every fault for good.
+    /// Ends every fault permanently.
     pub(super) fn heal(&mut self) -> Result<(), Violation> {
         self.say(|| "HEAL: no more faults".to_owned());
         let now = self.agenda.now();
@@ -82,7 +82,7 @@ impl World {
         self.extend_deadlines();
         self.network.heal();
         for process in 0..self.processes.len() {
-            // One that was told to stop would refuse requests for ever.
+            // A process that was asked to stop would refuse requests for ever.
             let stopping = FaultKind::Stop { process };
             if self.faults.iter().any(|fault| fault.kind == stopping && fault.is_on(now)) {
                 self.kill(process);
@@ -98,7 +98,7 @@ impl World {
         if self.processes[process].is_up() { Ok(()) } else { self.start(process) }
     }
 
-    /// Moves every group a node leads, as an operator or a shutdown does.
+    /// Moves every leader from a node, as an operator or a shutdown does.
     fn transfer(&mut self, from: Endpoint, to: Endpoint) {
         let to = self.processes[to].node;
         let status = self.processes[from].status();
@@ -109,7 +109,7 @@ impl World {
         self.say(|| format!("process {from} hands over to node {to}"));
     }
 
-    /// Has every replica of a node rebuilt from its leader's snapshot.
+    /// Requests that every replica of a node is rebuilt from its leader's snapshot.
     fn accuse(&mut self, process: Endpoint) {
         for status in self.processes[process].status() {
             self.coverage.accusations += 1;
@@ -118,7 +118,7 @@ impl World {
         self.say(|| format!("process {process} rebuilds its replicas"));
     }
 
-    /// A short random pause, for whatever follows a failure.
+    /// A short random pause before the reaction to a failure.
     pub(super) fn moment_later(&mut self) -> crate::time::Micros {
         self.rng.between(MILLISECOND, 50 * MILLISECOND)
     }

@@ -1,5 +1,5 @@
 //! A storage node's own part in the cluster: it registers, reports, follows the topology and sets
-//! up the replicas that the topology gives it.
+//! up the replicas that the topology assigns to it.
 
 use std::sync::Arc;
 
@@ -15,11 +15,11 @@ use crate::network::Endpoint;
 use crate::time::{MILLISECOND, Micros};
 use crate::violation::Violation;
 
-/// Pause between two tries of an unregistered node.
+/// The pause between two attempts of an unregistered node.
 const REGISTER_RETRY: Micros = 100 * MILLISECOND;
 
 impl World {
-    /// A storage node without an identity asks for one.
+    /// A storage node without an identity requests one.
     pub(super) fn on_errand(&mut self, process: Endpoint) {
         if self.control.nodes[process].identity.is_none() {
             self.register(process);
@@ -97,7 +97,7 @@ impl World {
         }
     }
 
-    /// Creates the replicas that the topology names here and the engine lacks.
+    /// Creates the replicas that the topology assigns to this node and the engine does not have.
     pub(super) fn set_up_replicas(&mut self, process: Endpoint) {
         let node = self.processes[process].node;
         let Some(topology) = self.control.nodes[process].topology.clone() else { return };

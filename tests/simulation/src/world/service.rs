@@ -1,5 +1,5 @@
-//! The storage node's service around the engine, as far as clients see it: a write is proposed, a
-//! read waits for its read point and then looks into the local store.
+//! The part of the storage node's service that clients see: proposes a write; for a read waits for
+//! its read point, then reads the local store.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub(super) const SINK: SinkId = SinkId(1);
 #[derive(Clone, Debug)]
 pub(crate) struct KvRequest {
     pub(super) client: Endpoint,
-    /// Names the operation among the client's.
+    /// Identifies the operation among the client's.
     pub(super) operation: Moment,
     pub(super) attempt: u64,
     pub(super) group: GroupId,
@@ -30,7 +30,7 @@ pub(crate) struct KvRequest {
     pub(super) body: KvBody,
 }
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug)]
 pub(crate) enum KvBody {
     Get,
@@ -47,7 +47,7 @@ pub(crate) struct WriteBody {
     pub(crate) return_previous: bool,
 }
 
-/// What came of an attempt.
+/// The result of an attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct KvAnswer {
     pub(super) operation: Moment,
@@ -55,7 +55,7 @@ pub(crate) struct KvAnswer {
     pub(super) result: KvResult,
 }
 
-/// The result of an attempt, as the client's connection tells it.
+/// The result of an attempt, as the client's connection reports it.
 #[derive(Clone, Debug)]
 pub(crate) enum KvResult {
     Learnt(Answer),
@@ -64,7 +64,7 @@ pub(crate) enum KvResult {
     Lost,
 }
 
-/// Requests a node has taken and not answered.
+/// Requests that a node has accepted and not answered.
 #[derive(Default)]
 pub(super) struct OpenRequests {
     last: u64,
@@ -78,7 +78,7 @@ pub(super) struct Applied {
 }
 
 impl KvRequest {
-    /// What of the request goes into the trace.
+    /// The part of the request that the trace contains.
     pub(super) fn trace(&self) -> &[u8] {
         &self.key
     }
@@ -93,7 +93,7 @@ impl KvRequest {
 }
 
 impl World {
-    /// An attempt reaches a node, or finds nobody there.
+    /// An attempt reaches a node, or fails because the node is down.
     pub(super) fn on_request(
         &mut self,
         process: Endpoint,
@@ -126,7 +126,7 @@ impl World {
         Ok(())
     }
 
-    /// The engine has ended requests.
+    /// The engine has completed requests.
     pub(super) fn on_completions(
         &mut self,
         process: Endpoint,
@@ -153,7 +153,7 @@ impl World {
         Ok(())
     }
 
-    /// Looks into the local store at a read point.
+    /// Reads the local store at a read point.
     fn read(&self, process: Endpoint, request: &KvRequest) -> Result<KvResult, String> {
         let machine = &self.processes[process].machine;
         let record = machine.read(request.group, request.slot, &request.key)?;
@@ -169,7 +169,7 @@ impl World {
         }
     }
 
-    /// Connections to a killed node break: clients that wait learn it, unless they are cut off.
+    /// Connections to a killed node break: waiting clients are notified, unless they are cut off.
     pub(super) fn break_connections(&mut self, process: Endpoint) {
         for (_, request) in std::mem::take(&mut self.open[process].open) {
             let lost = request.answer(KvResult::Lost);
@@ -177,7 +177,7 @@ impl World {
         }
     }
 
-    /// Looks at applied commands: a request id takes effect at one place of one log.
+    /// Checks applied commands: a request id takes effect at one index of one log.
     pub(super) fn watch_commands(
         &mut self,
         process: Endpoint,
@@ -211,7 +211,7 @@ impl World {
     }
 }
 
-/// A refusal of the engine as clients get it.
+/// A rejection of the engine, as clients receive it.
 fn error(refusal: Refusal) -> v1::Error {
     let code = match refusal {
         Refusal::NoGroup => ErrorCode::NoGroup,

@@ -1,4 +1,5 @@
-//! Snapshots on their way: cut on one node, streamed with delay and failure, installed on another.
+//! The path of a snapshot: built on one node, streamed with delays and failures, installed on
+//! another.
 
 use ringkv_consensus::{Input, OutgoingSnapshot, ReceivedSnapshot, SnapshotBuilt};
 use ringkv_topology::GroupId;
@@ -19,7 +20,7 @@ impl World {
         self.after(took, process, ProcessEvent::Built(group, built));
     }
 
-    /// Streams a snapshot: the files travel as one event, which may fail or come to nobody.
+    /// Streams a snapshot: all files are one event, which may fail or find its receiver down.
     pub(super) fn send_snapshot(&mut self, process: Endpoint, snapshot: OutgoingSnapshot) {
         let files = self.processes[process].built(snapshot.group, &snapshot.id);
         let target = self.endpoint_of(self.cluster_of(process), snapshot.to_node);
@@ -50,7 +51,7 @@ impl World {
         self.after(wait, process, ProcessEvent::SnapshotSent { group, to, ok });
     }
 
-    /// A snapshot has reached its target's disk, if that is up; the sender learns which.
+    /// A snapshot has reached its target's disk, if the target is up; the sender is notified.
     pub(super) fn on_snapshot(
         &mut self,
         from: (Endpoint, u64),
@@ -74,7 +75,7 @@ impl World {
             self.input(to, Input::SnapshotReceived(received));
         }
         if self.processes[sender].life == life && self.processes[sender].is_up() {
-            // The answer may be lost: the sender then takes the transfer for failed.
+            // The reply may be lost: the sender then treats the transfer as failed.
             let passage = self.network.pass(self.agenda.now(), to, sender);
             let ok = arrived && !passage.arrivals.is_empty();
             self.snapshot_sent(sender, self.swarm.network.delay.1, snapshot, ok);

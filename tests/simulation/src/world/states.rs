@@ -1,11 +1,11 @@
-//! Whether replicas hold the states they should: one goes wrong on purpose, is found by placement,
-//! and comes right by a snapshot.
+//! Checks the states of replicas: one becomes wrong on purpose, placement detects it, and a
+//! snapshot corrects it.
 //!
-//! A state goes wrong by an entry that is applied with another clock: times in records differ, and
-//! the checksum of the state with them, but nothing that a client of the simulation looks at. One
-//! process at most goes wrong in a run. Owns which replicas are wrong now, by comparison with the
-//! checksums of those that are right. Invariants: replicas that are right agree at every index;
-//! placement says of no other replica that it is wrong, while a majority of its group is right.
+//! A state becomes wrong when an entry is applied with a different clock: times in records differ,
+//! and so does the checksum of the state, but nothing that a client of the simulation compares. At
+//! most one process in a run becomes wrong. Owns the set of replicas that are wrong now, found by
+//! comparison with the checksums of correct replicas. Invariants: correct replicas agree at every
+//! index; while a majority of a group is correct, placement reports no correct replica as wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,14 +18,14 @@ use super::{Cluster, World};
 use crate::network::Endpoint;
 use crate::violation::Violation;
 
-/// What is known of the storage nodes' states.
+/// All observations of the storage nodes' states.
 #[derive(Default)]
 pub(super) struct States {
-    /// Applies its next entries wrongly.
+    /// The process that applies its next entries wrongly.
     going_wrong: Option<Endpoint>,
     wrong: BTreeSet<(Endpoint, GroupId)>,
     ever_wrong: BTreeSet<(Endpoint, GroupId)>,
-    /// Of replicas that are right, wherever one stood.
+    /// The checksums of correct replicas, by group and index.
     right: BTreeMap<(GroupId, LogIndex), u64>,
 }
 
@@ -36,12 +36,12 @@ impl States {
 }
 
 impl World {
-    /// The process will apply its next entries wrongly.
+    /// From now on the process applies its next entries wrongly.
     pub(super) fn go_wrong(&mut self, process: Endpoint) {
         self.states.going_wrong = Some(process);
     }
 
-    /// The batches as the process applies them.
+    /// The batches in the form in which the process applies them.
     pub(super) fn as_applied(
         &mut self,
         process: Endpoint,
@@ -82,15 +82,15 @@ impl World {
         )))
     }
 
-    /// The process's state of the group was replaced by one that `origin` had: by a snapshot, or by
-    /// its own older one after a crash.
+    /// The process's state of the group was replaced by a state of `origin`: by a snapshot, or
+    /// after a crash by its own older state.
     pub(super) fn state_replaced(&mut self, process: Endpoint, group: GroupId, origin: Endpoint) {
         let Some((index, checksum)) = self.processes[process].machine.checksum(group) else {
             return;
         };
         let is_wrong = match self.states.right.get(&(group, index)) {
             Some(right) => *right != checksum,
-            // Nobody who was right ever stood here.
+            // No correct replica was ever at this index.
             None => self.states.ever_wrong.contains(&(origin, group)),
         };
         if is_wrong {
@@ -101,7 +101,7 @@ impl World {
         }
     }
 
-    /// Placement says which groups' replicas of a node are wrong.
+    /// Placement reports the groups whose replicas on a node are wrong.
     pub(super) fn accused(
         &mut self,
         placement: Endpoint,
@@ -130,7 +130,7 @@ impl World {
         Ok(())
     }
 
-    /// A node hears from placement that replicas of its are wrong.
+    /// A node receives from placement which of its replicas are wrong.
     pub(super) fn diverged(&mut self, process: Endpoint, groups: Vec<GroupId>) {
         for group in groups {
             self.say(|| format!("process {process} rebuilds group {group}"));
@@ -138,7 +138,7 @@ impl World {
         }
     }
 
-    /// Whether a comparison of all replicas as they are now would find one wrong.
+    /// Whether a comparison of all replicas in their current states would find a wrong one.
     pub(super) fn finds_wrong_state(&self) -> bool {
         let topology = self.control.nodes.iter().find_map(|node| node.topology.as_ref());
         let Some(topology) = topology else { return false };
