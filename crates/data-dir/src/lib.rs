@@ -1,10 +1,10 @@
 //! A service's data directory: one process at a time, and small files that survive a crash.
 //!
-//! Owns the lock on `LOCK` and how a small file is replaced. Never knows what else lies in the
-//! directory or what is in a file: that is the service's. Blocks on the disk, and never tries a
-//! failed write again.
-//! Invariants: a directory is held by at most one process; a small file is either the old or the
-//! new one, whole, whenever the power fails.
+//! Owns the lock on the file `LOCK` and the replacement of a small file. Never knows what else the
+//! directory contains or what a file means: that is the service's part. Blocks on the disk. Never
+//! retries a failed write.
+//! Invariants: at most one process holds a directory; after a power failure a small file is the
+//! whole old one or the whole new one.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Write as _};
@@ -12,21 +12,21 @@ use std::path::{Path, PathBuf};
 
 const LOCK: &str = "LOCK";
 
-/// A data directory held by this process; let go when dropped.
+/// A data directory that this process holds; dropping it releases the lock.
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    /// Held, never read: the lock ends with the file.
+    /// Never read: the lock is released when the file is closed.
     _lock: File,
 }
 
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process has it, or one that is just ending.
+    /// Another process holds it, possibly one that is about to exit.
     #[error("--data-dir: {} is in use by another process; each needs its own", .dir.display())]
     InUse { dir: PathBuf },
-    /// The disk or its permissions are in the way.
+    /// The file system returned an error.
     #[error("--data-dir: cannot {action} {}", .dir.display())]
     Io {
         action: &'static str,
@@ -37,10 +37,10 @@ pub enum OpenError {
 }
 
 impl DataDir {
-    /// Creates the directory where needed and takes it for this process.
+    /// Creates the directory if it does not exist, and locks it for this process.
     ///
     /// # Errors
-    /// Another process has it, or it cannot be created, written to or locked; [`OpenError`] names
+    /// Another process holds it, or it cannot be created, written to or locked; [`OpenError`] names
     /// the directory.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let failed = |action| {
@@ -56,15 +56,15 @@ impl DataDir {
         }
     }
 
-    /// Where it is.
+    /// The path of the directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The bytes of a small file; `None` when there is none.
+    /// The bytes of a small file; `None` if it does not exist.
     ///
     /// # Errors
-    /// It is there and cannot be read.
+    /// The file exists and cannot be read.
     pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         match fs::read(self.path.join(name)) {
             Ok(bytes) => Ok(Some(bytes)),
@@ -73,28 +73,28 @@ impl DataDir {
         }
     }
 
-    /// Replaces a small file, as [`replace_file`].
+    /// Replaces a small file; see [`replace_file`].
     ///
     /// # Errors
-    /// As [`replace_file`].
+    /// See [`replace_file`].
     pub fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         replace_file(&self.path, name, bytes)
     }
 }
 
-/// Replaces a small file; returns once the new one survives a power failure. Whoever writes one
-/// name from several threads takes turns.
+/// Replaces a small file; returns when the new one survives a power failure. Callers that write
+/// one name from several threads must serialize their calls.
 ///
 /// # Errors
-/// It could not be made durable: the old or the new one is there, whole.
+/// The new file could not be made durable. The whole old one or the whole new one exists.
 pub fn replace_file(dir: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let temporary = dir.join(format!("{name}.new"));
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
-    // Before the rename: else a power failure could leave the new name with nothing behind it.
+    // Before the rename: otherwise a power failure could leave an empty file under the new name.
     file.sync_all()?;
     fs::rename(&temporary, dir.join(name))?;
-    // The rename is durable with the directory, not with the file.
+    // A sync of the directory makes the rename durable; a sync of the file does not.
     File::open(dir)?.sync_all()
 }
 

@@ -1,19 +1,19 @@
-//! The `raft_*` series of the groups on a node, from the engine's own status: one place for their
-//! names and meaning, for every service that runs the engine.
+//! The `raft_*` series of the groups on a node, from the engine's status. One place defines their
+//! names and meaning for every service that runs the engine.
 //!
-//! Counts nothing and keeps nothing: whoever owns the engine shows its status when a scrape asks.
-//! Bounded: groups beyond the first [`GROUPS_MAX`] have no series here, and a group that has left
-//! the node leaves the page with it.
+//! Never counts and keeps no state: the owner of the engine passes in its status for each scrape.
+//! Bounded: groups beyond the first [`GROUPS_MAX`] have no series here. The series of a group end
+//! when its replica leaves the node.
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGaugeVec, Opts};
 use ringkv_consensus::GroupStatus;
 
-/// Groups with series of their own: some 1,500 series at three replicas.
+/// The most groups with their own series: about 1,500 series at three replicas.
 pub const GROUPS_MAX: usize = 256;
 
-/// The series; [`RaftSeries::show`] comes before each collection.
+/// The series; call [`RaftSeries::show`] before each collection.
 pub struct RaftSeries {
     term: IntGaugeVec,
     state: IntGaugeVec,
@@ -23,10 +23,10 @@ pub struct RaftSeries {
 }
 
 impl RaftSeries {
-    /// Makes the series.
+    /// Creates the series.
     ///
     /// # Errors
-    /// Never: the names are well-formed; the `prometheus` crate says it could.
+    /// None in practice: the names are well-formed, but the API of `prometheus` returns a result.
     pub fn new() -> prometheus::Result<Self> {
         let by = |labels: &[&str], name: &str, help: &str| {
             IntGaugeVec::new(Opts::new(name, help), labels)
@@ -52,7 +52,7 @@ impl RaftSeries {
         })
     }
 
-    /// Shows these groups, and none shown before.
+    /// Shows these groups and removes all others.
     pub fn show(&self, groups: &[GroupStatus]) {
         self.all().into_iter().for_each(IntGaugeVec::reset);
         groups.iter().take(GROUPS_MAX).for_each(|group| self.show_one(group));

@@ -1,4 +1,4 @@
-//! How a connection to another node is made; the settings are the same for frames and snapshots.
+//! Opens a connection to another node, with the same settings for frames and for snapshots.
 
 use std::time::Duration;
 
@@ -6,16 +6,17 @@ use ringkv_services::MESSAGE_BYTES_MAX;
 use ringkv_services::v1::raft_client::RaftClient;
 use tonic::transport::{Channel, Endpoint};
 
-/// A peer on the same network answers in milliseconds; a dead one must not hold a link longer.
+/// A peer on the same network answers in milliseconds; an unreachable one must not block a link
+/// for longer.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A connection that has gone silent is given up after the sum of these.
+/// A connection without traffic is closed after the sum of these two.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
-/// Several frames and snapshot chunks may be under way without a round trip.
+/// Room for several frames and snapshot chunks in flight without a round trip.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 
-/// Opens a connection of its own to `address` (`host:port`).
+/// Opens a new connection to `address` (`host:port`).
 pub(crate) async fn connect(address: &str) -> Result<RaftClient<Channel>, tonic::transport::Error> {
     let channel = Endpoint::from_shared(format!("http://{address}"))?
         .connect_timeout(CONNECT_TIMEOUT)

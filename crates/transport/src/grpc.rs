@@ -1,4 +1,4 @@
-//! The engine's transport: one link per peer, made when first needed, and snapshot transfers.
+//! The engine's transport: one link per peer, created on first use, and snapshot transfers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::AddressBook;
 use crate::link::{Link, Route};
 use crate::snapshot;
 
-/// Snapshots sent at once; more would share the same disk and network.
+/// The most snapshots sent at the same time; more would share the same disk and network.
 const SNAPSHOTS_MAX: usize = 2;
 
 /// Frames and snapshots to the other nodes over gRPC. Its tasks end when it is dropped.
@@ -35,7 +35,7 @@ struct Peer {
 }
 
 impl GrpcTransport {
-    /// A transport for the node `me`; `handle` is told of what was lost. Its tasks run on
+    /// A transport for the node `me`; it reports lost frames to `handle`. Its tasks run on
     /// `runtime`.
     #[expect(clippy::new_ret_no_self, reason = "callers need nothing but the engine's view of it")]
     pub fn new(
@@ -90,7 +90,7 @@ impl Transport for GrpcTransport {
                 let cause = std::error::Error::source(error).map(ToString::to_string);
                 tracing::warn!(
                     group = %snapshot.group, peer = %route.peer, %error, cause,
-                    "send a snapshot; Raft will ask again"
+                    "cannot send a snapshot; Raft will request it again"
                 );
             }
             handle.snapshot_sent(snapshot.group, snapshot.to_replica, sent.is_ok());

@@ -1,8 +1,9 @@
-//! Raft between nodes over gRPC: one frame stream per ordered pair of nodes, snapshots apart.
+//! Raft between nodes over gRPC: one frame stream per ordered pair of nodes; snapshots use
+//! connections of their own.
 //!
-//! Owns connections to the other nodes and the service they connect to. Knows nothing of what is
-//! in a frame. Used by storage nodes and placement replicas alike, over their own address books.
-//! Never blocks the engine, never repeats or reorders a frame; what it loses it reports.
+//! Owns connections to the other nodes and the service that they connect to. Never decodes a
+//! frame. Storage nodes and placement replicas both use it, each with its own address book.
+//! Invariants: never blocks the engine, never repeats or reorders a frame, reports each loss.
 
 mod connect;
 mod grpc;
@@ -16,9 +17,9 @@ use ringkv_topology::NodeId;
 pub use grpc::GrpcTransport;
 pub use service::raft_service;
 
-/// Where nodes are.
+/// The addresses of nodes.
 pub trait AddressBook: Send + Sync + 'static {
-    /// The `host:port` of a node at the moment, asked anew for every connection; `None` while it
-    /// is not known. Must not block.
+    /// The current `host:port` of a node; `None` while it is not known. Called for every new
+    /// connection. Must not block.
     fn address(&self, node: NodeId) -> Option<String>;
 }

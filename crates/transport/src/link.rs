@@ -1,5 +1,5 @@
-//! The one connection to one peer that carries frames: made when there is something to send, made
-//! again after a pause when it breaks.
+//! The one connection that carries frames to one peer: opened when there is something to send,
+//! reopened after a pause when it breaks.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -16,14 +16,14 @@ use crate::AddressBook;
 use crate::connect::connect;
 use crate::queue::Queue;
 
-/// The engine is told of a peer that cannot be reached at most this often: two heartbeats.
+/// The minimum interval between two reports of an unreachable peer to the engine: two heartbeats.
 const UNREACHABLE_INTERVAL: Duration = Duration::from_millis(200);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-/// A connection that lived this long was a good one: the next pause is short again.
+/// A connection that was open for this long counts as healthy: the next pause is short again.
 const GOOD_LIFE: Duration = Duration::from_secs(2);
 
-/// Who speaks to whom.
+/// The two ends of a link.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Route {
     pub(crate) cluster: ClusterId,
@@ -31,7 +31,7 @@ pub(crate) struct Route {
     pub(crate) peer: NodeId,
 }
 
-/// One peer's queue and the task that empties it.
+/// The queue of one peer and the task that sends its frames.
 pub(crate) struct Link {
     route: Route,
     queue: Arc<Queue>,
@@ -59,14 +59,14 @@ impl Link {
         Self { route, queue, handle, unreachable_told: Mutex::new(None) }
     }
 
-    /// Queues a frame, or drops it and tells the engine.
+    /// Queues a frame, or drops it and reports the loss to the engine.
     pub(crate) fn send(&self, frame: Bytes) {
         if !self.queue.push(frame) {
             self.tell_unreachable();
         }
     }
 
-    /// Connects and connects again for as long as the task is not aborted.
+    /// Connects and reconnects until the task is aborted.
     pub(crate) async fn run(self: Arc<Self>, addresses: Arc<dyn AddressBook>) {
         let mut pause = PAUSE_MIN;
         let mut said = None;
@@ -87,7 +87,7 @@ impl Link {
         }
     }
 
-    /// One connection from its making to its end.
+    /// Runs one connection until it ends.
     async fn connection(&self, addresses: &dyn AddressBook) -> LinkError {
         let Some(address) = addresses.address(self.route.peer) else {
             return LinkError::NoAddress;
@@ -119,7 +119,7 @@ impl Link {
         }
     }
 
-    /// Logs a failure once, and again when its reason changes.
+    /// Logs a failure once, and again only when its reason changes.
     fn say(&self, error: &LinkError, said: &mut Option<String>) {
         let reason = error.to_string();
         if said.as_ref() != Some(&reason) {

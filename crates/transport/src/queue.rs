@@ -1,8 +1,9 @@
-//! The frames waiting for one peer: bounded in bytes, taken by one stream at a time.
+//! The frames that wait for one peer: bounded in bytes, consumed by one stream at a time.
 //!
-//! A frame for a peer that is not connected is dropped at once, since Raft would rather know than
-//! wait. Every stream has a generation; when its link closes, what waits is lost and a late poll
-//! of the old stream finds its end, so that no frame travels twice or out of order.
+//! A frame for a peer that is not connected is dropped at once: Raft handles a reported loss better
+//! than a delay. Every stream has a generation. When its link closes, the waiting frames are lost
+//! and a late poll of the old stream returns its end, so that no frame is sent twice or out of
+//! order.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -13,8 +14,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio_stream::Stream;
 
-/// Frames waiting for a peer that reads slower than it is written to. Three times the appends of
-/// one group in flight would not fit; more would be stale before it arrives.
+/// The most bytes of frames that wait for a slow peer. This is less than three times the appends
+/// that one group has in flight; more would be stale on arrival.
 const BYTES_MAX: usize = 32 << 20;
 
 #[derive(Debug, Default)]
@@ -26,14 +27,14 @@ pub(crate) struct Queue {
 struct Inner {
     frames: VecDeque<Bytes>,
     bytes: usize,
-    /// Whether there is a connection, or one is being made.
+    /// Whether a connection exists or is being opened.
     open: bool,
     generation: u64,
     waker: Option<Waker>,
 }
 
 impl Queue {
-    /// Appends a frame; gives whether it was taken.
+    /// Appends a frame; returns whether it was accepted.
     pub(crate) fn push(&self, frame: Bytes) -> bool {
         let mut inner = self.inner.lock();
         if !inner.open || inner.bytes + frame.len() > BYTES_MAX {
@@ -49,13 +50,13 @@ impl Queue {
         true
     }
 
-    /// Takes frames from now on.
+    /// Accepts frames from now on.
     pub(crate) fn open(&self) {
         self.inner.lock().open = true;
     }
 
-    /// Loses what waits, ends the present stream, and drops frames until opened again. Gives
-    /// whether anything was lost.
+    /// Drops the waiting frames, ends the current stream, and drops new frames until the queue is
+    /// opened again. Returns whether any frame was lost.
     pub(crate) fn close(&self) -> bool {
         let mut inner = self.inner.lock();
         inner.open = false;
@@ -69,7 +70,7 @@ impl Queue {
         lost
     }
 
-    /// Ready once a frame waits.
+    /// Completes when a frame waits.
     pub(crate) fn poll_waiting(&self, context: &mut Context<'_>) -> Poll<()> {
         let mut inner = self.inner.lock();
         if inner.frames.is_empty() {
@@ -80,7 +81,7 @@ impl Queue {
         }
     }
 
-    /// The frames from now on until the queue is closed.
+    /// A stream of the frames from now on until the queue is closed.
     pub(crate) fn stream(self: &Arc<Self>) -> Frames {
         Frames { queue: Arc::clone(self), generation: self.inner.lock().generation }
     }

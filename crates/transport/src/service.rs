@@ -1,7 +1,7 @@
-//! The other end: takes frames and snapshots from peers and hands them to the engine.
+//! The receiving side: accepts frames and snapshots from peers and passes them to the engine.
 //!
-//! A peer must name this cluster and this node; anything else means that an address now belongs
-//! to somebody else, and is turned away before it reaches Raft.
+//! A peer must name this cluster and this node. A different name means that the address now belongs
+//! to another process, so the request is rejected before it reaches Raft.
 
 use std::time::Duration;
 
@@ -15,12 +15,12 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tonic::{Request, Response, Status, Streaming};
 
-/// Chunks between the network and the disk.
+/// The most chunks that wait between the network and the disk.
 const CHUNKS_AHEAD: usize = 2;
-/// For the next chunk to arrive: more means that the sender has gone without saying so.
+/// The time limit for the next chunk: after it the sender is considered gone.
 const CHUNK_DEADLINE: Duration = Duration::from_secs(30);
 
-/// The Raft service of the node `me`, to be added to a server.
+/// The Raft service of the node `me`, for a gRPC server.
 pub fn raft_service(cluster: ClusterId, me: NodeId, handle: Handle) -> RaftServer<impl Raft> {
     RaftServer::new(Service { cluster, me, handle })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -34,7 +34,7 @@ struct Service {
 }
 
 impl Service {
-    /// The sender, if it speaks to this node.
+    /// The sender, if its request is for this node.
     fn check(&self, cluster: u64, from: u64, to: u64) -> Result<NodeId, Status> {
         let (own_cluster, own_node) = (self.cluster.0, self.me.0);
         if cluster != own_cluster {
@@ -44,7 +44,8 @@ impl Service {
         if to != own_node {
             return Err(Status::failed_precondition(format!("this is node {own_node}, not {to}")));
         }
-        NodeId::from_wire(from).ok_or_else(|| Status::invalid_argument("no sender is named"))
+        NodeId::from_wire(from)
+            .ok_or_else(|| Status::invalid_argument("the request names no sender"))
     }
 }
 
@@ -73,11 +74,12 @@ impl Raft for Service {
     ) -> Result<Response<SnapshotReceived>, Status> {
         let mut chunks = request.into_inner();
         let header = next(&mut chunks).await?.and_then(|first| first.header);
-        let header = header.ok_or_else(|| Status::invalid_argument("no header comes first"))?;
+        let header =
+            header.ok_or_else(|| Status::invalid_argument("the first message is not a header"))?;
         let from = self.check(header.cluster, header.from_node, header.to_node)?;
         let (pieces, disk) = write_to_disk(self.handle.clone(), from, header);
         while let Some(chunk) = next(&mut chunks).await? {
-            // Closed: the disk's own answer says why.
+            // Closed: the result of the writing thread has the reason.
             if pieces.send(Piece::Chunk(chunk)).await.is_err() {
                 break;
             }
@@ -92,19 +94,19 @@ impl Raft for Service {
 async fn next(chunks: &mut Streaming<SnapshotChunk>) -> Result<Option<SnapshotChunk>, Status> {
     timeout(CHUNK_DEADLINE, chunks.message())
         .await
-        .map_err(|_| Status::deadline_exceeded("no chunk came within 30 s"))?
+        .map_err(|_| Status::deadline_exceeded("no chunk arrived within 30 s"))?
 }
 
-/// What goes to the thread that writes.
+/// A message to the writing thread.
 enum Piece {
     Chunk(SnapshotChunk),
-    /// The sender has sent everything. Without it the snapshot is given up.
+    /// The sender has sent everything. Without this message the snapshot is discarded.
     End,
 }
 
 type Disk = JoinHandle<Result<(), ReceiveError>>;
 
-/// Writes on a thread that may block.
+/// Writes the snapshot, on a thread that may block.
 fn write_to_disk(
     handle: Handle,
     from: NodeId,
@@ -121,7 +123,7 @@ fn write_to_disk(
                 Piece::End => return receiver.finish(),
             }
         }
-        // The connection broke. Nobody reads this.
+        // The connection broke: no caller reads this status.
         Err(ReceiveError::Stopping)
     });
     (sender, disk)

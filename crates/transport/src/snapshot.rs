@@ -1,5 +1,5 @@
-//! Sending a snapshot: its files in 1 MiB chunks on a connection of its own, so that frames never
-//! wait behind them. The receiver's pace sets ours; every step has a deadline.
+//! Sends a snapshot: its files in 1 MiB chunks on a separate connection, so that frames never wait
+//! behind them. The receiver's pace limits the sender (flow control); every step has a deadline.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,13 +18,13 @@ use crate::connect::connect;
 use crate::link::Route;
 
 const CHUNK_BYTES: usize = 1 << 20;
-/// Read ahead of the network.
+/// The most chunks read ahead of the network.
 const CHUNKS_AHEAD: usize = 2;
-/// For one chunk to be taken by the other side: more means it is stuck, not slow.
+/// The time limit for the receiver to accept one chunk: after it the receiver is stuck, not slow.
 const CHUNK_DEADLINE: Duration = Duration::from_secs(30);
-/// For the other side to check, sync and take over the whole.
+/// The time limit for the receiver to check, sync and take over the whole snapshot.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(60);
-/// For transfers that began earlier to end.
+/// The time limit for earlier transfers to end.
 const TURN_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Why a snapshot was not sent.
@@ -32,7 +32,7 @@ const TURN_DEADLINE: Duration = Duration::from_secs(300);
 pub(crate) enum SendError {
     #[error("the node's address is not known")]
     NoAddress,
-    #[error("the manifest is not readable")]
+    #[error("the manifest cannot be read")]
     Manifest(#[source] DecodeError),
     #[error("connect")]
     Connect(#[source] tonic::transport::Error),
@@ -44,7 +44,7 @@ pub(crate) enum SendError {
     Deadline,
 }
 
-/// Sends all files; returns once the other side holds them whole and durable.
+/// Sends all files; returns when the receiver has all of them on disk, synced.
 pub(crate) async fn send(
     route: Route,
     address: Option<String>,
@@ -72,7 +72,7 @@ pub(crate) async fn send(
     let feed = tokio::spawn(feed(header, files, chunks));
     let answer = client.snapshot(ReceiverStream::new(stream));
     tokio::pin!(answer);
-    // The feed ends by itself when the answer is dropped: nobody takes its chunks then.
+    // The feed ends without an abort when the reply is dropped: its channel is closed then.
     tokio::select! {
         answer = &mut answer => return taken(answer),
         fed = feed => fed.expect("the feed does not panic")?,
@@ -84,8 +84,8 @@ fn taken<T>(answer: Result<T, tonic::Status>) -> Result<(), SendError> {
     answer.map(|_| ()).map_err(SendError::Refused)
 }
 
-/// Puts the header and then every file, chunk by chunk. A receiver that has gone is no error
-/// here: its answer says why.
+/// Sends the header and then every file, chunk by chunk. A receiver that is gone is no error here:
+/// its reply has the reason.
 async fn feed(
     header: SnapshotHeader,
     files: Vec<PathBuf>,
@@ -114,14 +114,14 @@ async fn feed(
     Ok(())
 }
 
-/// A full chunk, or what is left of the file.
+/// A full chunk, or the rest of the file.
 async fn read_chunk(file: &mut File) -> std::io::Result<BytesMut> {
     let mut data = BytesMut::with_capacity(CHUNK_BYTES);
     while data.len() < CHUNK_BYTES && file.read_buf(&mut data).await? > 0 {}
     Ok(data)
 }
 
-/// Waits for room; gives whether the other side still listens.
+/// Waits for room; returns whether the receiver still listens.
 async fn put(chunks: &Sender<SnapshotChunk>, chunk: SnapshotChunk) -> Result<bool, SendError> {
     let sent = timeout(CHUNK_DEADLINE, chunks.send(chunk)).await;
     Ok(sent.map_err(|_| SendError::Deadline)?.is_ok())

@@ -1,5 +1,5 @@
-//! Engines over real gRPC on loopback. The clusters and scenarios are the consensus crate's own,
-//! run there over a network in memory.
+//! Engines over real gRPC on loopback. The clusters and scenarios belong to the consensus crate,
+//! which runs them over a network in memory.
 
 #[path = "../../../consensus/tests/engine/cluster.rs"]
 mod cluster;

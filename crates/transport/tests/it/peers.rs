@@ -1,4 +1,4 @@
-//! Peers that are wrong, damaged or gone.
+//! Peers of another cluster, damaged messages, and senders that disappear.
 
 use bytes::Bytes;
 use ringkv_consensus::{AppliedState, Manifest, ManifestFile};
@@ -12,7 +12,7 @@ use crate::sockets::{CLUSTER, Sockets};
 
 const NODE: NodeId = NodeId(1);
 
-/// One node that serves, to be talked to by hand.
+/// One serving node, to which the tests send hand-made requests.
 fn one_node() -> Cluster<Sockets> {
     let mut cluster = Cluster::start(1, Sockets::new(), |_| ());
     cluster.write(&command(0));
@@ -96,7 +96,7 @@ fn a_snapshot_is_taken_whole_or_not_at_all() {
     assert_eq!(send_chunks(&cluster, snapshot("../a", b"abc")), Err(Code::InvalidArgument));
     let headless = snapshot("a", b"abc").split_off(1);
     assert_eq!(send_chunks(&cluster, headless), Err(Code::InvalidArgument));
-    // Whole, but with a Raft message that is none: taken, then dropped by the poller.
+    // Complete, but with an invalid Raft message: accepted here, then dropped by the poller.
     assert_eq!(send_chunks(&cluster, snapshot("a", b"abc")), Ok(()));
     eventually("no files stay behind", || {
         let mut left = std::fs::read_dir(cluster.dir(NODE).join("snapshots/in")).expect("there");

@@ -1,4 +1,4 @@
-//! Nodes on loopback ports: each has a listener that lives and dies with it.
+//! Nodes on loopback ports: each has a listener that is opened and closed with the node.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -23,7 +23,7 @@ pub(crate) struct Sockets {
     servers: Mutex<BTreeMap<NodeId, JoinHandle<()>>>,
 }
 
-/// Where each node was last seen listening. A dead one stays in it, as in a real cluster.
+/// The last known address of each node. A stopped node stays listed, as in a real cluster.
 #[derive(Default)]
 pub(crate) struct Book(pub(crate) Mutex<BTreeMap<NodeId, SocketAddr>>);
 
