@@ -1,10 +1,10 @@
-//! `cargo xtask bench quick`: ours beside etcd on this machine, in one run.
+//! `cargo xtask bench quick`: compares ringkv with etcd on this machine, in one run.
 //!
-//! Both are three members that fsync every acknowledged write on a quorum; both are driven over
-//! HTTP/1.1 by the same generator with the same connections, keys and values: etcd through its own
-//! JSON gateway, ours through a gateway process. Rounds are interleaved, each with fresh data
-//! directories, and the order within a round alternates. Numbers are for this machine at this
-//! hour: only the ratios within one run say anything.
+//! Both have three members that fsync every acknowledged write on a quorum. The same generator
+//! drives both over HTTP/1.1 with the same connections, keys and values: etcd through its own JSON
+//! gateway, ringkv through a gateway process. Rounds are interleaved, each with fresh data
+//! directories, and the order within a round alternates. The absolute numbers hold for this machine
+//! at this time only: compare the ratios within one run.
 
 mod etcd;
 mod generator;

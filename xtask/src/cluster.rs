@@ -1,7 +1,7 @@
-//! Our own cluster as separate processes: one placement, three storage nodes, one gateway. The
+//! A ringkv cluster of separate processes: one placement, three storage nodes, one gateway. The
 //! benchmark, the boards and the load tests all run against it.
 //!
-//! Owns the processes and their folder, and ends both with the value. Never measures or judges.
+//! Owns the processes and their folder, and removes both when dropped. Never measures or checks.
 
 mod faults;
 
@@ -19,7 +19,7 @@ use crate::workspace;
 const NODES: usize = 3;
 const START_LIMIT: Duration = Duration::from_secs(60);
 
-/// Where one storage node is.
+/// The place of one storage node.
 struct Node {
     /// Its index among the servers.
     server: usize,
@@ -27,10 +27,10 @@ struct Node {
     metrics: SocketAddr,
 }
 
-/// Where one process shows its metrics.
+/// The metrics endpoint of one process.
 pub(crate) struct Metrics {
     pub(crate) service: &'static str,
-    /// Unlike the port, the same in every run.
+    /// The same in every run, unlike the port.
     pub(crate) name: String,
     pub(crate) address: SocketAddr,
 }
@@ -50,7 +50,7 @@ impl Cluster {
         Self::start_with(folder, &[])
     }
 
-    /// Starts it with these variables in the environment of every process.
+    /// Starts a cluster with these variables in the environment of every process.
     pub(crate) fn start_with(
         folder: TempDir,
         environment: &[(&str, &str)],
@@ -93,7 +93,7 @@ impl Cluster {
         Ok(Self { servers, nodes, placement, gateway, metrics, folder })
     }
 
-    /// Where the gateway listens.
+    /// The address on which the gateway listens.
     pub(crate) fn gateway(&self) -> SocketAddr {
         self.gateway
     }
@@ -103,7 +103,7 @@ impl Cluster {
         self.servers.iter().map(Server::id).collect()
     }
 
-    /// Every process that can be scraped.
+    /// Every process with a metrics endpoint.
     pub(crate) fn metrics(&self) -> &[Metrics] {
         &self.metrics
     }

@@ -1,10 +1,10 @@
-//! `cargo xtask containers`: the compose cluster, tested as a reader of the README would use it.
+//! `cargo xtask containers`: tests the compose cluster as a reader of the README would use it.
 //!
-//! Builds the image from the programs built before, starts the services of ours in the compose file
-//! (what observes them has images from elsewhere, which may not be at hand), runs the
-//! README's curl lines word for word, kills a container, cuts one off the network, stops and starts
-//! everything, and checks after each that every acknowledged write is there. Talks to its own
-//! containers only, and removes them, their network and their volumes however it ends.
+//! Builds the image from the programs built before and starts ringkv's services of the compose file
+//! (the observability services use public images, which may be unavailable). Runs the README's curl
+//! lines word for word, kills a container, cuts one off the network, stops and starts everything,
+//! and checks after each step that every acknowledged write is present. Touches its own containers
+//! only, and removes them, their network and their volumes on every exit.
 
 mod cluster;
 mod data;
@@ -18,7 +18,7 @@ use data::Data;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Leave the cluster running at the end, to look at it
+    /// Leave the cluster running at the end, for inspection
     #[arg(long)]
     keep: bool,
 }
@@ -31,7 +31,7 @@ struct Test {
 
 type Check = (&'static str, fn(&mut Test) -> anyhow::Result<()>);
 
-/// In this order, each on what the one before left.
+/// In this order: each check continues with the state that the previous one left.
 const CHECKS: &[Check] = &[
     ("every container starts and becomes healthy", |test| {
         test.cluster.up()?;
@@ -39,7 +39,7 @@ const CHECKS: &[Check] = &[
     }),
     ("the gateways pull in all they need and no more", |test| shape::check_services(&test.cluster)),
     ("containers run without root on a read-only file system", |test| shape::check(&test.cluster)),
-    ("the curl lines of the README give what it shows", |_| readme::check()),
+    ("the curl lines of the README print what it shows", |_| readme::check()),
     ("the first node's metrics are on localhost", |_| data::check_metrics()),
     ("values written through one gateway are read through the other", |test| {
         test.data.write(300)?;

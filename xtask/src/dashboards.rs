@@ -1,9 +1,9 @@
-//! `cargo xtask dashboards`: the Grafana boards and the Prometheus rules, written and proven.
+//! `cargo xtask dashboards`: writes and checks the Grafana boards and the Prometheus rules.
 //!
-//! `write` makes the JSON under `dashboards/` from the definitions in `boards`. `check` looks at
-//! everything that can be seen in the files; `live` asks a real Prometheus that scrapes a running
-//! cluster under load; `render` draws the boards from such a Prometheus for the documents. Both
-//! checks read the files as they ship, not the definitions, and close with `N passed, M failed`.
+//! `write` generates the JSON under `dashboards/` from the definitions in `boards`. `check` checks
+//! the files alone; `live` queries a real Prometheus that scrapes a running cluster under load;
+//! `render` draws the boards from such a Prometheus for the documents. Both checks read the shipped
+//! files, not the definitions, and close with `N passed, M failed`.
 
 mod board;
 mod boards;
@@ -72,7 +72,7 @@ fn write() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What was checked, and what was found wrong: nothing, when it passed.
+/// What was checked, and its complaints; the check passed if there are none.
 struct Checked {
     what: String,
     complaints: Vec<String>,

@@ -1,6 +1,6 @@
-//! The client side of HTTP/1.1 as far as the chores need it: one keep-alive connection, one request
-//! out, one response read whole (by length or in chunks), no allocation once warm; and a call on a
-//! connection of its own for whoever asks rarely.
+//! The part of an HTTP/1.1 client that the tasks need. A keep-alive connection sends one request
+//! and reads one whole response (by length or in chunks), without allocation after the first
+//! responses. For rare requests there is a call that opens a connection of its own.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail, ensure};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// No response that is read here is larger.
+/// The largest response that is read here.
 const RESPONSE_BYTES_MAX: usize = 4 << 20;
 
 /// One keep-alive connection.
@@ -18,10 +18,10 @@ pub(crate) struct Connection {
     buffer: Vec<u8>,
 }
 
-/// One response: its status, and where its body is in the connection's buffer.
+/// One response: its status, and the range of its body in the connection's buffer.
 pub(crate) struct Response<'a> {
     pub(crate) status: u16,
-    /// For a chunked response the raw chunks, with their sizes between them.
+    /// For a chunked response: the raw chunks, with their sizes between them.
     pub(crate) body: &'a [u8],
     is_chunked: bool,
 }
@@ -44,7 +44,7 @@ impl Connection {
     /// Sends one request and reads its response.
     ///
     /// # Errors
-    /// When the connection breaks or the response is no HTTP/1.1: the connection is of no more use.
+    /// The connection breaks or the response is not HTTP/1.1: the connection is unusable.
     pub(crate) async fn call(&mut self, request: &[u8]) -> anyhow::Result<Response<'_>> {
         self.stream.write_all(request).await.context("send a request")?;
         self.buffer.clear();
@@ -59,11 +59,10 @@ impl Connection {
     }
 }
 
-/// Sends one request on a connection of its own and gives the status and the body, within a limit
-/// of time.
+/// Sends one request on a new connection and returns the status and the body, within a time limit.
 ///
 /// # Errors
-/// When there is no whole response in time.
+/// There is no whole response in time.
 pub(crate) fn call_once(
     address: SocketAddr,
     request: &[u8],
@@ -84,16 +83,16 @@ pub(crate) fn call_once(
     })
 }
 
-/// What the lines above a body say.
+/// The parsed head of a response.
 #[derive(Debug, PartialEq, Eq)]
 struct Head {
     status: u16,
-    /// Where the body starts.
+    /// The offset of the body.
     body: usize,
     is_chunked: bool,
 }
 
-/// The head of the response, once the whole response is there.
+/// The head of the response, when the whole response has arrived.
 fn parse(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
     let Some(end) = find(bytes, b"\r\n\r\n") else {
         return Ok(None);
@@ -123,7 +122,7 @@ fn parse(bytes: &[u8]) -> anyhow::Result<Option<Head>> {
     Ok(Some(head(false)))
 }
 
-/// What the chunks hold, up to the empty one or to what is no chunk.
+/// The content of the chunks, up to the empty one or the first malformed one.
 fn join_chunks(mut bytes: &[u8]) -> Vec<u8> {
     let mut joined = Vec::with_capacity(bytes.len());
     while let Some(end) = find(bytes, b"\r\n") {
@@ -139,7 +138,7 @@ fn join_chunks(mut bytes: &[u8]) -> Vec<u8> {
     joined
 }
 
-/// Text as it may stand in the query part of an address: all but unreserved characters encoded.
+/// Percent-encodes text for the query part of a URL: all but unreserved characters.
 pub(crate) fn percent_encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len() * 2);
     for byte in text.bytes() {

@@ -1,8 +1,8 @@
-//! `cargo xtask loadtests`: the k6 scripts, run for real against a cluster of real processes.
+//! `cargo xtask loadtests`: runs the k6 scripts against a cluster of real processes.
 //!
-//! Every script of `loadtests/` runs, most of them for a second or two: what is checked is that
-//! they work and what they find out, not how fast this machine is. Then each kind of check is shown
-//! something it must complain about, since a load test that cannot fail tells nothing.
+//! Every script of `loadtests/` runs, most of them for a second or two: this checks that they work
+//! and what they detect, not the speed of this machine. Then each kind of check runs against
+//! something that must fail it, because a load test that cannot fail proves nothing.
 
 mod k6;
 mod scripts;
@@ -22,7 +22,7 @@ use k6::K6;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Only the checks whose name holds this
+    /// Run only the checks whose name contains this text
     #[arg(long, default_value = "")]
     only: String,
 }
@@ -34,11 +34,11 @@ struct Test {
     k6: K6,
 }
 
-/// A check gives what is worth knowing beside that it passed.
+/// A check returns what the report shows in addition to "passed".
 type Check = (&'static str, fn(&mut Test) -> anyhow::Result<String>);
 
-/// In this order: leaders move for a while after a node has come back, and the last check leaves a
-/// cluster that serves nothing.
+/// In this order: leaders move for some time after a node has returned, and the cluster serves
+/// nothing after the last check.
 const CHECKS: &[Check] = &[
     ("the parts of the scripts do what they say", scripts::self_test),
     ("smoke passes", scripts::smoke),
@@ -47,7 +47,7 @@ const CHECKS: &[Check] = &[
     ("failover fails when nothing happens to the cluster", failures::nothing_killed),
     ("failover passes while a node that leads is killed", failover::leader_killed),
     ("a closed port fails at once", failures::closed_port),
-    ("a limit that nobody can keep fails", failures::impossible_limit),
+    ("a limit that no cluster can keep fails", failures::impossible_limit),
     ("breakpoint names the rate that broke", failures::breaks),
     ("correctness says that it was cut short", failures::cut_short),
     ("correctness finds a gateway that forgets conditions and keys", failures::forgetful_gateway),
@@ -78,7 +78,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 
 impl Test {
     fn start() -> anyhow::Result<Self> {
-        // Where k6 is missing, say so before a cluster is started.
+        // Report a missing k6 before a cluster is started.
         let k6 = K6::find()?;
         let folder = TempDir::with_prefix("ringkv-loadtests-").context("create a folder")?;
         let mut cluster = Cluster::start(folder)?;
@@ -86,7 +86,7 @@ impl Test {
         Ok(Self { cluster, gateways, k6 })
     }
 
-    /// Both gateways, as the scripts take them.
+    /// Both gateways, in the form that the scripts expect.
     fn base_url(&self) -> String {
         self.gateways.map(|gateway| format!("http://{gateway}")).join(",")
     }

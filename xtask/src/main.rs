@@ -1,4 +1,4 @@
-//! The project's own chores, run as `cargo xtask <task>`.
+//! The project's own tasks, run as `cargo xtask <task>`.
 //!
 //! Owns the checks of the source tree (`tidy`), the start of the simulation (`simulate`), the
 //! container tests (`containers`), the boards and rules (`dashboards`), the runs of the k6 scripts
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
-#[command(name = "cargo xtask", about = "Chores of the ringkv source tree")]
+#[command(name = "cargo xtask", about = "Tasks of the ringkv source tree")]
 struct Arguments {
     #[command(subcommand)]
     task: Task,
@@ -30,8 +30,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Check what the compiler does not: headers, file lengths, arrows between crates, paths in
-    /// ARCHITECTURE.md, words that must not appear
+    /// Check what the compiler does not: headers, file lengths, imports between crates, paths in
+    /// ARCHITECTURE.md, plain English, banned words
     Tidy(tidy::Arguments),
     /// Run the whole system in one thread from seeds
     Simulate(simulate::Arguments),

@@ -1,5 +1,5 @@
-//! Child processes: started with their output in a file, killed, started again, stopped when
-//! dropped, and their CPU time read from `/proc`.
+//! Child processes: started with their output in a file, killed, restarted, stopped when dropped.
+//! Reads their CPU time from `/proc`.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use rand::Rng as _;
 
-/// Linux shows CPU times to programs in this unit on every machine (USER_HZ).
+/// The unit of CPU times in `/proc`, the same on every Linux machine (USER_HZ).
 const TICKS_PER_SECOND: u64 = 100;
 const PORTS: std::ops::Range<u16> = 12_000..32_000;
 const ATTEMPTS_MAX: usize = 200;
@@ -25,7 +25,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a command; both its outputs go to `NAME.log` in the folder.
+    /// Starts a command; its standard output and error go to `NAME.log` in the folder.
     pub(crate) fn start(name: &str, mut command: Command, folder: &Path) -> anyhow::Result<Self> {
         let log = File::create(folder.join(format!("{name}.log"))).context("create a log file")?;
         let child = command
@@ -41,12 +41,12 @@ impl Server {
         self.child.id()
     }
 
-    /// How the process ended; `None` while it runs.
+    /// The exit status of the process; `None` while it runs.
     pub(crate) fn ended(&mut self) -> anyhow::Result<Option<ExitStatus>> {
         self.child.try_wait().with_context(|| format!("look at {}", self.name))
     }
 
-    /// An error when the process has ended by itself.
+    /// Fails if the process has exited.
     pub(crate) fn check(&mut self) -> anyhow::Result<()> {
         match self.ended()? {
             Some(status) => bail!("{} ended: {status}", self.name),
@@ -54,14 +54,14 @@ impl Server {
         }
     }
 
-    /// Sends SIGKILL, and returns when the process is gone.
+    /// Sends SIGKILL and waits until the process has exited.
     pub(crate) fn kill(&mut self) {
-        // It may have ended by itself; then there is nothing to stop.
+        // It may have exited before; then there is nothing to stop.
         self.child.kill().ok();
         self.child.wait().ok();
     }
 
-    /// Starts a process that is gone by the same command line; its log goes on.
+    /// Restarts an exited process with the same command line; its log is continued.
     pub(crate) fn start_again(&mut self) -> anyhow::Result<()> {
         self.child = self.command.spawn().with_context(|| format!("start {} again", self.name))?;
         Ok(())
@@ -74,13 +74,13 @@ impl Drop for Server {
     }
 }
 
-/// A loopback address that was free a moment ago and is given to nobody else by this process.
+/// A loopback address that is free at the time of the call and that this process returns only once.
 ///
-/// Its port lies below the kernel's ephemeral range (from 32,768 by default): one from within it
-/// could become the source of any connection before, or between, the lives of who listens on it.
+/// Its port is below the kernel's ephemeral range (from 32,768 by default): while its listener is
+/// not running, the kernel could use an ephemeral port as the source of any connection.
 ///
 /// # Errors
-/// When no free port is found.
+/// No free port is found.
 pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     let mut given = GIVEN.lock().expect("no holder of this lock can panic");
@@ -90,7 +90,7 @@ pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
         .context("find a free loopback port")
 }
 
-/// Calls `ready` until it gives a value, at most this long.
+/// Calls `ready` until it returns a value, at most for this time.
 pub(crate) fn wait_until<T>(
     what: &str,
     limit: Duration,
@@ -108,10 +108,10 @@ pub(crate) fn wait_until<T>(
     }
 }
 
-/// User and system CPU time of the processes so far, all their threads and none of their children.
+/// User and system CPU time of the processes so far: all their threads, none of their children.
 ///
 /// # Errors
-/// When one of them is gone.
+/// One of them has exited.
 pub(crate) fn cpu_time(processes: &[u32]) -> anyhow::Result<Duration> {
     let mut ticks = 0;
     for process in processes {
@@ -122,8 +122,8 @@ pub(crate) fn cpu_time(processes: &[u32]) -> anyhow::Result<Duration> {
     Ok(Duration::from_millis(ticks * (1000 / TICKS_PER_SECOND)))
 }
 
-/// Fields 14 and 15 of a `/proc/PID/stat` line, added. The name in field 2 may hold anything, so
-/// counting starts behind its closing parenthesis.
+/// The sum of fields 14 and 15 of a `/proc/PID/stat` line. The name in field 2 may contain any
+/// character, so the count starts after its closing parenthesis.
 fn parse_ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(") ")?;
     let mut fields = rest.split(' ').skip(11);

@@ -1,8 +1,8 @@
 //! `cargo xtask simulate`: builds the simulation and runs it in a child process.
 //!
 //! Owns nothing of the simulation itself. A planted bug is a cargo feature of the simulation crate;
-//! its run must find a broken invariant, and one that finds none fails here: a checker that
-//! catches nothing is no checker.
+//! its run must find a broken invariant. A run that finds none fails here, because it shows that
+//! the checks do not detect the bug.
 
 use std::process::{Command, ExitStatus};
 
@@ -19,8 +19,8 @@ const PLANTED: &[&str] = &[
     "planted-vote-after-restart",
 ];
 
-/// A run ends at the first seed that fails. The bug that is hardest to meet, a promise that a restart
-/// forgets, fails about 14 seeds in a thousand.
+/// A run ends at the first seed that fails. The rarest bug, a promise that is lost in a restart,
+/// fails about 14 seeds in a thousand.
 const PLANTED_SEEDS: &str = "2000";
 
 #[derive(clap::Args)]
@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// Print the trace hash of each of the seeds A to B - 1
     #[arg(long, value_name = "A..B", group = "what")]
     hashes: Option<String>,
-    /// Run with this bug built in and check that it is caught; `all` for each in turn
+    /// Run with this bug compiled in and check that it is detected; `all` runs each in turn
     #[arg(long, value_name = "NAME", group = "what")]
     planted: Option<String>,
 }

@@ -1,5 +1,5 @@
-//! Three etcd members as Debian packages them, driven through etcd's own JSON gateway. The
-//! generator talks to the leader, which is etcd's best case: no request is forwarded.
+//! Three etcd members from the Debian package, driven through etcd's own JSON gateway. The
+//! generator connects to the leader, which is etcd's best case: no request is forwarded.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -74,7 +74,7 @@ fn member(
     command
 }
 
-/// Whether this member says that it leads. Not yet reachable means no.
+/// Whether this member reports that it is the leader. An unreachable member counts as no.
 fn is_leader(address: SocketAddr) -> bool {
     status(address).is_ok_and(|status| {
         status["leader"].is_string() && status["leader"] == status["header"]["member_id"]

@@ -1,6 +1,6 @@
 //! The load generator: a closed loop over keep-alive connections on one thread, the same for every
-//! store. Every response is checked; a wrong one ends the run, since a fast wrong answer is no
-//! result.
+//! store. Every response is checked. A wrong one ends the run: the speed of wrong responses means
+//! nothing.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -15,7 +15,7 @@ use super::latency::Latencies;
 use super::store::{Operation, Store};
 use crate::http::Connection;
 
-/// What one run does.
+/// The work of one run.
 #[derive(Clone, Copy)]
 pub(crate) struct Load {
     pub(crate) operation: Operation,
@@ -25,7 +25,7 @@ pub(crate) struct Load {
     pub(crate) seed: u64,
 }
 
-/// What one run gave.
+/// The result of one run.
 pub(crate) struct Outcome {
     pub(crate) latencies: Latencies,
     /// From the first request to the last response.
@@ -38,16 +38,16 @@ impl Outcome {
     }
 }
 
-/// How the keys of a run are chosen and when it ends.
+/// How a run chooses its keys, and when it ends.
 #[derive(Clone, Copy)]
 enum Pace {
-    /// Each key once, split over the connections.
+    /// Each key once, divided among the connections.
     Once,
-    /// Uniformly at random until then.
+    /// Uniformly at random until this time.
     Until(Instant),
 }
 
-/// The requests of one run, made before it so that the generator only sends them.
+/// The requests of one run, built before it so that the generator only sends them.
 struct Requests {
     bytes: Vec<Vec<u8>>,
     value: Vec<u8>,
@@ -64,7 +64,7 @@ pub(crate) fn run(store: &dyn Store, load: Load, length: Duration) -> anyhow::Re
 }
 
 fn drive(store: &dyn Store, load: Load, pace: Pace) -> anyhow::Result<Outcome> {
-    // One value for all: what a value holds makes no difference to either store.
+    // One value for all keys: its content makes no difference to either store.
     let value: Vec<u8> = (0..load.value_bytes).map(|i| b'a' + (i % 26) as u8).collect();
     let bytes =
         (0..load.keys).map(|key| store.request(load.operation, &name(key), &value)).collect();
@@ -99,14 +99,16 @@ async fn connections(
     Ok(all)
 }
 
-/// Reads one key back and compares its value, so that a store that answers without storing is
-/// found out.
+/// Reads one key back and compares its value, to detect a store that acknowledges without storing.
 async fn check_last(store: &dyn Store, load: Load, requests: &Requests) -> anyhow::Result<()> {
     let mut connection = Connection::open(store.address()).await?;
     let request = store.request(Operation::Get, &name(load.keys / 2), &[]);
     let response = connection.call(&request).await?;
-    ensure!(response.status == 200, "GET gave {} after the run", response.status);
-    ensure!(store.carries(response.body, &requests.value), "a key does not hold what was written");
+    ensure!(response.status == 200, "GET returned {} after the run", response.status);
+    ensure!(
+        store.carries(response.body, &requests.value),
+        "a key has a value other than the one written"
+    );
     Ok(())
 }
 
@@ -137,7 +139,7 @@ impl Worker {
             let status = response.status;
             if !matches!(status, 200 | 201 | 204) {
                 let body = String::from_utf8_lossy(response.body).into_owned();
-                anyhow::bail!("{} gave {status}: {body}", self.load.operation.name());
+                anyhow::bail!("{} returned {status}: {body}", self.load.operation.name());
             }
         }
     }

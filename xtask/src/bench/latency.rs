@@ -1,4 +1,4 @@
-//! Latencies of one run: kept whole as microseconds, sorted once at the end.
+//! Latencies of one run: each kept in microseconds, sorted once at the end.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ impl Latencies {
         self.micros.len()
     }
 
-    /// The latency that this share of the operations stayed within, in milliseconds; 0 without any.
+    /// The quantile of this share, in milliseconds; 0 without operations.
     pub(crate) fn quantile_ms(&mut self, share: f64) -> f64 {
         if self.micros.is_empty() {
             return 0.0;

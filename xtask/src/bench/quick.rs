@@ -1,5 +1,5 @@
-//! The quick comparison: rounds of both stores in turn, each PUT then GET, and a last short run per
-//! store that counts syncs.
+//! The quick comparison: rounds of both stores in turn, each with PUT then GET, and a last short
+//! run per store that counts syncs.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     /// Measured seconds of each run
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
-    /// Seconds before each measured run that do not count
+    /// Seconds of warm-up before each measured run
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(0..=600))]
     warm_up: u64,
     /// Rounds; each runs both stores with fresh data
@@ -32,13 +32,13 @@ pub(crate) struct Arguments {
     /// Size of each value
     #[arg(long, default_value_t = 256)]
     value_bytes: usize,
-    /// Number of keys, all written once before anything is measured
+    /// Number of keys; all are written once before the first measurement
     #[arg(long, default_value_t = 10_000)]
     keys: usize,
-    /// Where the data directories go: a folder on a real disk
+    /// Folder for the data directories; it should be on a real disk
     #[arg(long, env = "CARGO_TARGET_DIR", default_value = ".")]
     folder: PathBuf,
-    /// Only this store
+    /// Measure only this store
     #[arg(long, value_enum)]
     only: Option<Which>,
 }
@@ -75,7 +75,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     let mut syncs = Vec::new();
     for round in 0..arguments.rounds {
-        // Who goes first alternates, so that what drifts with time hits both alike.
+        // The first store alternates, so that a drift over time affects both equally.
         let order = match round % 2 {
             0 => [Which::Ringkv, Which::Etcd],
             _ => [Which::Etcd, Which::Ringkv],

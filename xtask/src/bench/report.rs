@@ -1,4 +1,4 @@
-//! The closing table: every round, the medians, and the ratios of ours to etcd's.
+//! The closing table: every round, the medians, and the ratios of ringkv to etcd.
 
 use std::fmt;
 
@@ -40,7 +40,7 @@ pub(crate) struct Syncs {
     pub(crate) puts: usize,
 }
 
-/// Prints everything to stdout, ratios last.
+/// Prints the table to standard output, ratios last.
 pub(crate) fn print(rows: &[Row], syncs: &[Syncs]) {
     println!("\nround  store   op   (closed loop; compare within this run only)");
     for row in rows {
@@ -79,7 +79,7 @@ fn ratio_line(rows: &[Row], operation: Operation) -> Option<String> {
     ))
 }
 
-/// Ours by etcd's, for each round that has both.
+/// ringkv divided by etcd, for each round that has both.
 fn ratios(rows: &[Row], operation: Operation, of: impl Fn(&Row) -> f64) -> Vec<f64> {
     let find = |store: &str, round: u64| {
         rows.iter().find(|r| r.store == store && r.round == round && r.operation == operation)
@@ -90,7 +90,7 @@ fn ratios(rows: &[Row], operation: Operation, of: impl Fn(&Row) -> f64) -> Vec<f
         .collect()
 }
 
-/// The middle value; of an even number the mean of the two in the middle.
+/// The median; for an even number of values the mean of the two in the middle.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

@@ -1,5 +1,5 @@
-//! What the benchmark needs from a store under test: where to connect, the bytes of a request, and
-//! which processes to account to it.
+//! What the benchmark needs from a store under test: the address, the bytes of a request, and the
+//! processes whose CPU time counts.
 
 use std::net::SocketAddr;
 
@@ -23,15 +23,15 @@ impl Operation {
 pub(crate) trait Store {
     fn name(&self) -> &'static str;
 
-    /// Where the generator connects.
+    /// The address to which the generator connects.
     fn address(&self) -> SocketAddr;
 
-    /// The whole bytes of one HTTP/1.1 request. `value` is used by a PUT only.
+    /// All bytes of one HTTP/1.1 request. Only a PUT uses `value`.
     fn request(&self, operation: Operation, key: &str, value: &[u8]) -> Vec<u8>;
 
     /// The process ids of all servers.
     fn processes(&self) -> Vec<u32>;
 
-    /// Whether the body of a successful GET carries this value.
+    /// Whether the body of a successful GET contains this value.
     fn carries(&self, body: &[u8], value: &[u8]) -> bool;
 }

@@ -1,5 +1,5 @@
-//! Counts the `fsync` and `fdatasync` calls of server processes with strace, in a short run of its
-//! own: tracing slows what it traces, so nothing is timed meanwhile.
+//! Counts the `fsync` and `fdatasync` calls of server processes with strace, in a separate short
+//! run: strace slows the processes down, so this run is not timed.
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
@@ -15,7 +15,7 @@ pub(crate) struct SyncCount {
 }
 
 impl SyncCount {
-    /// Starts counting in these processes and all their threads, present and future.
+    /// Starts counting in these processes and all their threads, including later ones.
     pub(crate) fn start(processes: &[u32]) -> anyhow::Result<Self> {
         let table = NamedTempFile::new().context("create a file for strace")?;
         let mut command = Command::new("strace");
@@ -31,7 +31,7 @@ impl SyncCount {
         Ok(count)
     }
 
-    /// Until then its calls would not be counted.
+    /// Calls before strace has attached would not be counted.
     fn wait_attached(&self, process: u32) -> anyhow::Result<()> {
         let limit = std::time::Duration::from_secs(10);
         crate::process::wait_until("strace", limit, || {
@@ -44,7 +44,7 @@ impl SyncCount {
         })
     }
 
-    /// Ends the count and gives the calls since the start.
+    /// Ends the count and returns the number of calls since the start.
     pub(crate) fn stop(mut self) -> anyhow::Result<u64> {
         let id = i32::try_from(self.strace.id()).context("read the id of strace")?;
         let pid = Pid::from_raw(id).context("a process has an id")?;
@@ -58,7 +58,7 @@ impl SyncCount {
 
 impl Drop for SyncCount {
     fn drop(&mut self) {
-        // After `stop` there is nothing left to end.
+        // After `stop` strace has already ended.
         self.strace.kill().ok();
         self.strace.wait().ok();
     }

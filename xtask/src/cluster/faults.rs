@@ -1,4 +1,4 @@
-//! What is done to a running cluster: a gateway more, a node killed, a node started again.
+//! Changes to a running cluster: a second gateway, a node killed, a node restarted.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::process::{Server, free_address, wait_until};
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 impl Cluster {
-    /// Starts a second gateway, and gives its address when it is ready.
+    /// Starts a second gateway and returns its address when it is ready.
     pub(crate) fn second_gateway(&mut self) -> anyhow::Result<SocketAddr> {
         let gateway = free_address()?;
         let command = gateway_program(gateway, self.placement)?;
@@ -22,8 +22,8 @@ impl Cluster {
         Ok(gateway)
     }
 
-    /// Kills, of the storage nodes that run, the one that leads the most groups as the gateway
-    /// knows them, and gives its index.
+    /// Kills the running storage node that leads the most groups according to the gateway, and
+    /// returns its index.
     pub(crate) fn kill_leader(&mut self) -> anyhow::Result<usize> {
         let topology: Value =
             serde_json::from_slice(&self.page("/topology")?).context("read the topology")?;

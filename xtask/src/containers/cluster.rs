@@ -1,4 +1,4 @@
-//! The compose cluster of the container tests: started, hurt and removed.
+//! The compose cluster of the container tests: start, faults, removal.
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -14,8 +14,8 @@ const PROJECT: &str = "ringkv-container-test";
 const IMAGE: &str = "ringkv:container-test";
 const HEALTHY_LIMIT: Duration = Duration::from_secs(180);
 
-/// The services of ours in the compose file, in start order. What observes them has images from
-/// elsewhere, and must not be needed.
+/// ringkv's services of the compose file, in start order. The observability services use public
+/// images and must not be required.
 pub(super) const SERVICES: &[&str] = &[
     "placement-1",
     "placement-2",
@@ -36,8 +36,8 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// Builds the image from the built programs; starts nothing yet. A cluster that an interrupted
-    /// run left behind is removed.
+    /// Builds the image from the built programs, without starting it. Removes a cluster that an
+    /// interrupted run left.
     pub(super) fn prepare(keep: bool) -> anyhow::Result<Self> {
         let mut build = Command::new("scripts/image.sh");
         build.arg("--prebuilt").env("RINGKV_IMAGE", IMAGE).current_dir(workspace::root());
@@ -48,7 +48,7 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Creates what is missing and starts the gateways, which must pull in all they need.
+    /// Creates what is missing and starts the gateways, which must start all their dependencies.
     pub(super) fn up(&self) -> anyhow::Result<()> {
         self.compose(&["up", "--detach", "--no-build", "gateway", "gateway-2"])
     }
@@ -66,12 +66,12 @@ impl Cluster {
         Ok(list.lines().map(str::to_owned).collect())
     }
 
-    /// Asks all to end, and waits for it. Data stays.
+    /// Stops all containers and waits until they have exited. Data stays.
     pub(super) fn stop(&self) -> anyhow::Result<()> {
         self.compose(&["stop"])
     }
 
-    /// Ends a container at once, as `kill -9` would.
+    /// Kills a container, like `kill -9`.
     pub(super) fn kill(&self, service: &str) -> anyhow::Result<()> {
         docker(&["kill", "--signal", "KILL", &self.container(service)?]).map(drop)
     }
@@ -80,12 +80,12 @@ impl Cluster {
         docker(&["start", &self.container(service)?]).map(drop)
     }
 
-    /// Takes a container off the network; its process goes on.
+    /// Disconnects a container from the network; its process continues.
     pub(super) fn disconnect(&self, service: &str) -> anyhow::Result<()> {
         docker(&["network", "disconnect", &network(), &self.container(service)?]).map(drop)
     }
 
-    /// Puts a container back on the network, under the name that compose gave it.
+    /// Reconnects a container to the network under the name that compose assigned.
     pub(super) fn connect(&self, service: &str) -> anyhow::Result<()> {
         let container = self.container(service)?;
         docker(&["network", "connect", "--alias", service, &network(), &container]).map(drop)
@@ -112,14 +112,14 @@ impl Cluster {
         }
     }
 
-    /// What docker knows about the container of a service.
+    /// Docker's description of the container of a service.
     pub(super) fn inspect(&self, service: &str) -> anyhow::Result<Value> {
         let text = docker(&["inspect", &self.container(service)?])?;
         let list: Value = serde_json::from_str(&text).context("read docker's answer")?;
         Ok(list[0].clone())
     }
 
-    /// Shows the end of every container's log, for the reader of a failure.
+    /// Prints the end of every container's log, for the analysis of a failure.
     pub(super) fn print_logs(&self) {
         for service in SERVICES {
             let Ok(container) = self.container(service) else { continue };
@@ -177,7 +177,7 @@ fn network() -> String {
     format!("{PROJECT}_default")
 }
 
-/// Compose v2 is a plugin of docker, 1.29 a program of its own.
+/// Compose v2 is a plugin of docker; 1.29 is a separate program.
 fn compose_program() -> anyhow::Result<Vec<String>> {
     let candidates: [&[&str]; 2] = [&["docker", "compose"], &["docker-compose"]];
     for words in candidates {
@@ -190,7 +190,7 @@ fn compose_program() -> anyhow::Result<Vec<String>> {
     bail!("neither docker compose nor docker-compose is here: run 'make setup'")
 }
 
-/// Runs a docker command and gives its standard output.
+/// Runs a docker command and returns its standard output.
 fn docker(arguments: &[&str]) -> anyhow::Result<String> {
     let output = Command::new("docker").args(arguments).output().context("run docker")?;
     let error = String::from_utf8_lossy(&output.stderr);
@@ -198,7 +198,7 @@ fn docker(arguments: &[&str]) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).context("read docker's answer")
 }
 
-/// Runs a command to its end; its output is shown only when it fails.
+/// Runs a command to its end; prints its output only if it fails.
 fn finish(command: &mut Command) -> anyhow::Result<()> {
     let output = command.output().with_context(|| format!("run {command:?}"))?;
     if !output.status.success() {

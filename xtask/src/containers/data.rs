@@ -1,6 +1,6 @@
 //! The data of the container tests: written through both gateways in turn and read back through
-//! the other one. Every request must succeed at the first try: riding over a fault within the
-//! deadline is the gateway's work, not the client's.
+//! the other one. Every request must succeed at the first try: to retry within the deadline is the
+//! gateway's task, not the client's.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use crate::http;
 
 const GATEWAYS: [u16; 2] = [8080, 8081];
 const METRICS: u16 = 9090;
-/// The deadline given to the gateway. Ten containers on a busy machine may each be without a
-/// processor for seconds; how long a fault may take is measured by the process tests, not here.
+/// The deadline that each request sets for the gateway. Each of ten containers on a busy machine
+/// may wait seconds for a CPU. The process tests, not these, measure how long a fault may take.
 const DEADLINE: &str = "KV-Timeout-Ms: 20000";
-/// The gateway's own answer, also a late one, comes first.
+/// Longer than the gateway's deadline, so that its response, even a late one, arrives first.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
-/// How many keys were written so far; key `i` holds its own number and round.
+/// The number of keys written so far; the value of key `i` contains its number and round.
 pub(super) struct Data {
     written: usize,
     round: usize,
@@ -28,7 +28,7 @@ impl Data {
         Self { written: 0, round: 0 }
     }
 
-    /// Writes this many new keys, and overwrites as many of the old ones as there are.
+    /// Writes this many new keys and overwrites all old ones.
     pub(super) fn write(&mut self, count: usize) -> anyhow::Result<()> {
         self.round += 1;
         self.written = self.written.max(count * self.round);
@@ -41,12 +41,15 @@ impl Data {
             );
             let (status, body) = http::call_once(gateway(key), request.as_bytes(), REQUEST_LIMIT)?;
             let body = String::from_utf8_lossy(&body).into_owned();
-            ensure!(matches!(status, 200 | 201 | 204), "PUT of key {key} gave {status}: {body}");
+            ensure!(
+                matches!(status, 200 | 201 | 204),
+                "PUT of key {key} returned {status}: {body}"
+            );
         }
         Ok(())
     }
 
-    /// Reads every key and compares it with what was last written.
+    /// Reads every key and compares its value with the last one written.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         for key in 0..self.written {
             let request = format!(
@@ -55,7 +58,7 @@ impl Data {
             let (status, body) =
                 http::call_once(gateway(key + 1), request.as_bytes(), REQUEST_LIMIT)?;
             let body = String::from_utf8_lossy(&body).into_owned();
-            ensure!(status == 200, "GET of key {key} gave {status}: {body}");
+            ensure!(status == 200, "GET of key {key} returned {status}: {body}");
             let expected = value(key, self.round);
             ensure!(body == expected, "key {key} holds {body:?}, not {expected:?}");
         }
@@ -71,12 +74,12 @@ fn gateway(turn: usize) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], GATEWAYS[turn % GATEWAYS.len()]))
 }
 
-/// The names that a dashboard relies on are there.
+/// Checks that the metrics page has the names on which the boards rely.
 pub(super) fn check_metrics() -> anyhow::Result<()> {
     let address = SocketAddr::from(([127, 0, 0, 1], METRICS));
     let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
     let (status, body) = http::call_once(address, request, REQUEST_LIMIT)?;
-    ensure!(status == 200, "/metrics gave {status}");
+    ensure!(status == 200, "/metrics returned {status}");
     let body = String::from_utf8(body).context("read the metrics")?;
     for name in [
         "raft_replication_lag",

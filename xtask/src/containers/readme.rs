@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 
 use crate::workspace;
 
-/// One line to type, and what it prints.
+/// One command line, and its expected output.
 #[derive(Debug, PartialEq)]
 struct Example {
     line: String,

@@ -1,4 +1,4 @@
-//! Checks how the containers run, and how they ended.
+//! Checks of how the containers run and how they exit.
 
 use anyhow::ensure;
 
@@ -19,7 +19,7 @@ pub(super) fn check(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starting the gateways has started every service of ours and none else.
+/// The start of the gateways has started every ringkv service and no other.
 pub(super) fn check_services(cluster: &Cluster) -> anyhow::Result<()> {
     let mut started = cluster.services()?;
     let mut ours = SERVICES.to_vec();
@@ -29,7 +29,7 @@ pub(super) fn check_services(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Every container ended by itself with exit code 0 when asked to stop.
+/// Every container exited with code 0 when stopped, without a kill.
 pub(super) fn check_clean_exits(cluster: &Cluster) -> anyhow::Result<()> {
     for service in SERVICES {
         let state = cluster.inspect(service)?["State"].clone();

@@ -1,9 +1,9 @@
-//! What a board is made of, as far as ours need it: plain data, built up by chained calls.
+//! The parts of a board that ours use: plain data, built by chained calls.
 //!
-//! Knows nothing of Grafana's JSON (that is `grafana`) and nothing of what the boards show (that is
-//! `boards`). A panel cannot be made without a unit, nor a query without a legend.
+//! Never contains Grafana's JSON (`grafana` owns it) or the content of the boards (`boards` owns
+//! it). The types require a unit for each panel and a legend for each query.
 
-/// What a number means, and so how it is shown.
+/// What a number means, which decides how it is shown.
 #[derive(Clone, Copy)]
 pub(crate) enum Unit {
     Count,
@@ -13,7 +13,7 @@ pub(crate) enum Unit {
     Days,
     Bytes,
     BytesPerSecond,
-    /// A part of one, shown as per cent.
+    /// A fraction of one, shown in per cent.
     Ratio,
     /// 1 or 0, shown as words.
     YesNo,
@@ -22,10 +22,10 @@ pub(crate) enum Unit {
 /// How a panel draws.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// One number with its recent course behind it.
+    /// One number with a graph of its recent values behind it.
     Stat,
     Time,
-    /// Lines on top of each other: their sum means something.
+    /// Stacked lines, whose sum has a meaning.
     Stacked,
     Bars,
     Heatmap,
@@ -37,11 +37,11 @@ pub(crate) struct Query {
     pub(crate) expression: &'static str,
     /// The legend of its lines, or the heading of its column.
     pub(crate) legend: &'static str,
-    /// Where it differs from the panel's: columns of a table.
+    /// Set where it differs from the panel's unit: in columns of a table.
     pub(crate) unit: Option<Unit>,
 }
 
-/// From this value on the colour changes.
+/// The colour changes at this value.
 #[derive(Clone, Copy)]
 pub(crate) struct Step {
     pub(crate) from: f64,
@@ -53,21 +53,21 @@ pub(crate) struct Panel {
     pub(crate) about: &'static str,
     pub(crate) unit: Unit,
     pub(crate) shape: Shape,
-    /// In Grafana's grid, 24 wide.
+    /// In columns of Grafana's grid, which is 24 wide.
     pub(crate) width: u32,
     pub(crate) queries: Vec<Query>,
     /// The colour below the first step, then the steps upwards. No steps, no thresholds.
     pub(crate) base: &'static str,
     pub(crate) steps: Vec<Step>,
-    /// Whether its axis reaches up to the first step even when all values are far below.
+    /// Whether the axis includes the first step even when all values are far below it.
     pub(crate) to_threshold: bool,
-    /// Whether the points of its histograms' exemplars are asked for.
+    /// Whether the panel queries the exemplars of its histograms.
     pub(crate) exemplars: bool,
     /// The service whose slow traces its data links search for.
     pub(crate) traces: Option<&'static str>,
-    /// The board with more about it.
+    /// The board with more detail.
     pub(crate) see: Option<&'static str>,
-    /// For a table: the label that names a row, with the heading it is given.
+    /// For a table: the label that names a row, and the heading of its column.
     pub(crate) row: Option<(&'static str, &'static str)>,
 }
 
@@ -116,17 +116,17 @@ impl Panel {
         self
     }
 
-    /// Worth a look from here on.
+    /// Warning at and above this value.
     pub(crate) fn warn(self, from: f64) -> Self {
         self.step(from, "orange")
     }
 
-    /// Wrong from here on.
+    /// Critical at and above this value.
     pub(crate) fn bad(self, from: f64) -> Self {
         self.step(from, "red")
     }
 
-    /// Wrong below this value.
+    /// Critical below this value.
     pub(crate) fn bad_below(mut self, value: f64) -> Self {
         self.base = "red";
         self.step(value, "green")
@@ -158,14 +158,14 @@ impl Panel {
     }
 }
 
-/// Panels under one heading.
+/// The panels under one heading.
 pub(crate) struct Row {
     pub(crate) title: &'static str,
     pub(crate) panels: Vec<Panel>,
 }
 
-/// What the reader chooses at the top of a board, beside the data sources: one or several values
-/// of a label.
+/// A variable that the reader sets at the top of a board, in addition to the data sources: one or
+/// several values of a label.
 pub(crate) struct Variable {
     pub(crate) name: &'static str,
     pub(crate) heading: &'static str,
@@ -174,7 +174,7 @@ pub(crate) struct Variable {
 }
 
 pub(crate) struct Board {
-    /// Also the name of its file, and of its address behind `/d/`.
+    /// Also the name of its file, and the path of its address after `/d/`.
     pub(crate) uid: &'static str,
     pub(crate) title: &'static str,
     pub(crate) about: &'static str,

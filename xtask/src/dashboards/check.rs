@@ -1,8 +1,8 @@
-//! `cargo xtask dashboards check`: what can be seen in the files.
+//! `cargo xtask dashboards check`: the checks that need only the files.
 //!
-//! Asks promtool about rules, tests and the scrape configuration and Grafana's own types about the
-//! boards, and looks itself at what both would let pass: a panel without a unit, an alert without a
-//! page, a metric that nothing exports.
+//! Runs promtool on rules, tests and the scrape configuration, and Grafana's own types on the
+//! boards. Also checks what both accept: a panel without a unit, an alert without a runbook, a
+//! metric that no service exports.
 
 mod of_alerts;
 mod of_boards;
@@ -26,10 +26,7 @@ pub(super) fn all() -> anyhow::Result<Vec<Checked>> {
     let rules = Rules::read(&root)?;
     let listed = files::documented_metrics(&root)?;
     let mut checks = vec![
-        Checked::new(
-            "the JSON of the boards is what their definitions give",
-            of_boards::stale(&boards),
-        ),
+        Checked::new("the JSON of the boards matches their definitions", of_boards::stale(&boards)),
         Checked::new(
             "every panel has a unit, a description and its data source",
             of_boards::panels(&boards),
@@ -105,7 +102,7 @@ fn promtool_test(root: &Path) -> anyhow::Result<Vec<String>> {
     printed(Command::new("promtool").args(["test", "rules"]).args(tests))
 }
 
-/// What a program printed, when it did not like something.
+/// What a program printed, if it failed.
 fn printed(command: &mut Command) -> anyhow::Result<Vec<String>> {
     let output = command.output();
     let program = command.get_program().display();

@@ -1,9 +1,9 @@
-//! As much of PromQL as the checks need: which metrics an expression names and by which selectors,
-//! and the values that Grafana would put in the place of its variables.
+//! The part of PromQL that the checks need: which metrics an expression names, with which
+//! selectors, and the values with which Grafana would replace its variables.
 //!
-//! Whether an expression is right is for Prometheus to say, not for this file.
+//! Never checks whether an expression is valid: Prometheus does.
 
-/// What Grafana would fill in. Every chosen value is "All".
+/// The values that Grafana would insert. Every chosen value is "All".
 const VARIABLES: &[(&str, &str)] = &[
     ("$__rate_interval", "15s"),
     ("$gateway", ".*"),
@@ -12,22 +12,22 @@ const VARIABLES: &[(&str, &str)] = &[
     ("$job", ".*"),
 ];
 
-/// The beginnings of the names of our metrics; `ringkv:` is of recorded ones.
+/// The prefixes of the names of our metrics; recorded ones begin with `ringkv:`.
 const PREFIXES: &[&str] = &["ringkv_", "ringkv:", "raft_", "process_"];
 
-/// Whether a metric is one that our services or rules give.
+/// Whether our services export or our rules record the metric.
 pub(crate) fn is_ours(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The expression as Prometheus would get it from Grafana.
+/// The expression as Grafana would send it to Prometheus.
 pub(crate) fn fill(expression: &str) -> String {
     VARIABLES
         .iter()
         .fold(expression.to_owned(), |filled, (name, value)| filled.replace(name, value))
 }
 
-/// The variables of the board an expression uses, without those that Grafana itself brings.
+/// The board variables in an expression, without Grafana's built-in ones.
 pub(crate) fn variables(expression: &str) -> Vec<&str> {
     expression
         .split('$')

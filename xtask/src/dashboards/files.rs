@@ -1,4 +1,4 @@
-//! Boards and the list of metrics as they lie in the tree: what a user imports, and what he reads.
+//! The boards and the list of metrics in the tree: what a user imports and reads.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::expressions;
 
-/// Where the boards are, relative to the root.
+/// The folder of the boards, relative to the root.
 pub(crate) const FOLDER: &str = "dashboards";
 const METRICS_PAGE: &str = "docs/metrics.md";
 
@@ -20,13 +20,13 @@ pub(crate) struct BoardFile {
 }
 
 impl BoardFile {
-    /// All panels but the headings of rows.
+    /// All panels except the headings of rows.
     pub(crate) fn panels(&self) -> impl Iterator<Item = &Value> {
         let panels = self.value["panels"].as_array().into_iter().flatten();
         panels.filter(|panel| panel["type"] != "row")
     }
 
-    /// Each expression with the title of its panel; those of annotations too.
+    /// Each expression with the title of its panel or annotation.
     pub(crate) fn expressions(&self) -> Vec<(&str, &str)> {
         let mut found = Vec::new();
         for panel in self.panels() {
@@ -49,7 +49,7 @@ impl BoardFile {
 /// Every board in the tree, by name.
 ///
 /// # Errors
-/// A file cannot be read or is no JSON.
+/// A file cannot be read or is not JSON.
 pub(crate) fn boards(root: &Path) -> anyhow::Result<Vec<BoardFile>> {
     let mut boards = Vec::new();
     for entry in fs::read_dir(root.join(FOLDER)).context("list the dashboards")? {
@@ -80,7 +80,7 @@ pub(crate) fn documented_metrics(root: &Path) -> anyhow::Result<BTreeSet<String>
         .collect())
 }
 
-/// The name a metric has in the list: a histogram's series are named once, without their ending.
+/// The name of a metric in the list: it has a histogram once, without the suffix of its series.
 pub(crate) fn listed_name<'a>(series: &'a str, listed: &BTreeSet<String>) -> &'a str {
     ["_bucket", "_sum", "_count"]
         .iter()

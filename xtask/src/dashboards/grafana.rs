@@ -1,7 +1,7 @@
 //! A board as the JSON that Grafana 11 and 12 import.
 //!
 //! Lays the panels out from left to right, row by row. The data sources are variables of the board,
-//! so that one file serves whatever they are called. The same board gives the same bytes.
+//! so that one file works with any name of a data source. The same board produces the same bytes.
 
 mod panel;
 
@@ -83,7 +83,8 @@ fn firing() -> Value {
     annotation("Alerts", "red", FIRING, "{{alertname}} {{instance}}")
 }
 
-/// Some releases of Grafana's Prometheus data source read the target, some what is beside it.
+/// Some releases of Grafana's Prometheus data source read the field in the target, others read it
+/// next to the target.
 fn annotation(name: &str, color: &str, expression: &str, title: &str) -> Value {
     json!({
         "name": name,

@@ -1,9 +1,9 @@
 //! `cargo xtask dashboards live`: boards and rules against a real Prometheus that scrapes a cluster
 //! under load.
 //!
-//! Each check is asked again until nothing is wrong or the time is over, for what is shown comes
-//! into being one scrape after the other. What must be empty in health stands in `EMPTY`, with the
-//! reason, and a thing listed there that has data is as wrong as one that has none.
+//! Each check repeats until it passes or its time is over, because data appears one scrape after
+//! the other. `EMPTY` lists what must be empty in a healthy cluster, each with its reason; a listed
+//! entry that has data fails the check, like an unlisted one that has none.
 
 mod exceptions;
 
@@ -20,7 +20,7 @@ use super::{Checked, expressions};
 use crate::workspace;
 use exceptions::{ABSENT, EMPTY, NO_SERIES, PENDING, find};
 
-/// For all checks together, from the start of the load.
+/// The time limit of all checks together, from the start of the load.
 const LIMIT: Duration = Duration::from_secs(75);
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
@@ -41,14 +41,14 @@ pub(super) fn all() -> anyhow::Result<Vec<Checked>> {
     check("every process is scraped".to_owned(), &|| down(prometheus));
     for board in &boards {
         let title = board.value["title"].as_str().unwrap_or_default();
-        check(format!("every expression of the board {title:?} gives data"), &|| {
+        check(format!("every expression of the board {title:?} returns data"), &|| {
             Ok(empty_panels(prometheus, board))
         });
     }
     check("every variable of a board has values".to_owned(), &|| {
         Ok(boards.iter().flat_map(|board| empty_variables(prometheus, board)).collect())
     });
-    check("every recorded rule gives data".to_owned(), &|| Ok(unrecorded(prometheus, &rules)));
+    check("every recorded rule has data".to_owned(), &|| Ok(unrecorded(prometheus, &rules)));
     check("every selector of an alert finds series".to_owned(), &|| Ok(blind(prometheus, &rules)));
     check("no rule fails, and no alert is on its way".to_owned(), &|| restless(prometheus));
     check("every metric exported is in docs/metrics.md".to_owned(), &|| {
@@ -65,7 +65,7 @@ pub(super) fn all() -> anyhow::Result<Vec<Checked>> {
     Ok(checks)
 }
 
-/// What is still wrong at the deadline, or nothing as soon as nothing is.
+/// The complaints left at the deadline; returns early when there are none.
 fn settle(deadline: Instant, look: &dyn Fn() -> anyhow::Result<Vec<String>>) -> Vec<String> {
     loop {
         let complaints = look().unwrap_or_else(|error| vec![format!("{error:#}")]);
@@ -83,13 +83,13 @@ fn down(prometheus: &Prometheus) -> anyhow::Result<Vec<String>> {
     Ok(ill.map(|target| format!("{}: {}", target["labels"], target["lastError"])).collect())
 }
 
-/// Whether the expression gives a number; an error of Prometheus is a complaint.
+/// Whether the expression returns a number; an error of Prometheus is a complaint.
 fn has_data(prometheus: &Prometheus, expression: &str) -> Result<bool, String> {
     let samples = prometheus.query(expression).map_err(|error| format!("{error:#}"))?;
     Ok(samples.iter().any(|sample| sample["value"][1].as_str().is_some_and(|v| v != "NaN")))
 }
 
-/// A complaint about an expression that should give data and does not, or the other way round.
+/// A complaint about an expression that should return data and does not, or the reverse.
 fn wrong(
     prometheus: &Prometheus,
     place: &str,
@@ -167,7 +167,7 @@ fn restless(prometheus: &Prometheus) -> anyhow::Result<Vec<String>> {
     Ok(complaints)
 }
 
-/// Names of all series that our services give.
+/// The names of all series that our services export.
 fn exported(prometheus: &Prometheus) -> anyhow::Result<Vec<String>> {
     let chosen = crate::http::percent_encode("{job=~\"ringkv-.*\", __name__!~\"up|scrape_.*\"}");
     let data = prometheus.get(&format!("/api/v1/series?match[]={chosen}"))?;

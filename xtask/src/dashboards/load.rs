@@ -1,7 +1,8 @@
-//! A bounded load of every kind of request, so that each series moves: reads that find and that do
-//! not, writes of several sizes, deletes, and conditions that fail. Some carry a sampled trace.
+//! A bounded load of every kind of request, so that each series changes: reads of present and of
+//! absent keys, writes of several sizes, deletes, and conditions that fail. Some carry a sampled
+//! trace.
 //!
-//! Slow on purpose: it is there to be measured, not to measure.
+//! Slow on purpose: it produces data for the boards and does not measure speed.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,14 +19,14 @@ use crate::http::Connection;
 const CONNECTIONS: u64 = 8;
 const KEYS: u32 = 2000;
 const VALUE_BYTES_MAX: usize = 8 << 10;
-/// Between two requests of a connection, on average over a wave.
+/// The mean pause between two requests of a connection, over a wave.
 const PAUSE: Duration = Duration::from_millis(30);
-/// The load rises and falls within this time, so that graphs have a shape.
+/// The period in which the load rises and falls, so that graphs have a shape.
 const WAVE: Duration = Duration::from_secs(120);
-/// One request of so many asks to be traced.
+/// One request in this many asks for a trace.
 const TRACED: u32 = 4;
 
-/// A running load. [`Load::stop`] says how it went.
+/// A running load. [`Load::stop`] returns its result.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<anyhow::Result<u64>>,
@@ -38,10 +39,10 @@ impl Load {
         Self { stop, thread: std::thread::spawn(move || drive(gateway, &seen)) }
     }
 
-    /// Ends it and gives the number of requests.
+    /// Ends the load and returns the number of requests.
     ///
     /// # Errors
-    /// A connection broke, or a request got an answer that none should get in health.
+    /// A connection broke, or a request got a response that a healthy cluster does not send.
     pub(crate) fn stop(self) -> anyhow::Result<u64> {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().map_err(|_| anyhow::anyhow!("the load panicked"))?

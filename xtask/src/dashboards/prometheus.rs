@@ -1,4 +1,4 @@
-//! A real Prometheus on this machine: started on data of its own, asked by its HTTP API.
+//! A real Prometheus on this machine, with a data folder of its own, queried over its HTTP API.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ use crate::workspace;
 const START_LIMIT: Duration = Duration::from_secs(30);
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// A running Prometheus; dropping it ends it and removes what it stored.
+/// A running Prometheus; dropping it stops it and removes its data.
 pub(crate) struct Prometheus {
     pub(crate) address: SocketAddr,
     _server: Server,
@@ -27,7 +27,7 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one with the tree's rules that scrapes these every second.
+    /// Starts one that loads the tree's rules and scrapes these targets every second.
     pub(crate) fn start(targets: &[Metrics]) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("make a folder for Prometheus")?;
         let address = free_address()?;
@@ -53,7 +53,7 @@ impl Prometheus {
     /// The samples of an instant query; each is an object with `metric` and `value`.
     ///
     /// # Errors
-    /// Prometheus cannot parse or evaluate it, in its own words.
+    /// Prometheus cannot parse or evaluate it; contains Prometheus's message.
     pub(crate) fn query(&self, expression: &str) -> anyhow::Result<Vec<Value>> {
         let answer = self.get(&format!("/api/v1/query?query={}", percent_encode(expression)))?;
         match &answer["result"] {
@@ -62,10 +62,10 @@ impl Prometheus {
         }
     }
 
-    /// The `data` of the API's answer.
+    /// The `data` of the API's response.
     ///
     /// # Errors
-    /// There is no answer, or it is not a success.
+    /// There is no response, or it reports an error.
     pub(crate) fn get(&self, path: &str) -> anyhow::Result<Value> {
         let request = format!("GET {path} HTTP/1.1\r\nHost: prometheus\r\n\r\n");
         let (_, body) = call_once(self.address, request.as_bytes(), ANSWER_LIMIT)?;
@@ -78,7 +78,7 @@ impl Prometheus {
     }
 }
 
-/// As the configuration in the tree, with the live addresses and a second between scrapes.
+/// The configuration of the tree, with the live addresses and a scrape interval of one second.
 fn configuration(root: &Path, targets: &[Metrics]) -> anyhow::Result<String> {
     let mut text = String::from("global: {scrape_interval: 1s, evaluation_interval: 1s}\n");
     text.push_str("rule_files:\n");

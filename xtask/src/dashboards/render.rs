@@ -1,5 +1,5 @@
-//! `cargo xtask dashboards render`: lets a cluster run under load for a while and has
-//! `dashboards/render.py` draw the boards from its Prometheus.
+//! `cargo xtask dashboards render`: runs a cluster under load for some minutes, then
+//! `dashboards/render.py` draws the boards from its Prometheus.
 
 use std::path::PathBuf;
 use std::process::Command;

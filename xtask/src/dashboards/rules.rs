@@ -1,5 +1,5 @@
-//! The Prometheus rules and their tests as they lie in the tree. What is valid is for promtool to
-//! say; this reads only what promtool does not look at.
+//! The Prometheus rules and their tests in the tree. promtool decides whether they are valid; this
+//! module reads only what promtool does not check.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, ensure};
 use yaml_rust2::{Yaml, YamlLoader};
 
-/// Where Prometheus's files are, relative to the root.
+/// The folder of Prometheus's files, relative to the root.
 pub(crate) const FOLDER: &str = "dashboards/prometheus";
 
 pub(crate) struct Recorded {
@@ -35,7 +35,7 @@ impl Rules {
     /// Reads every rule file.
     ///
     /// # Errors
-    /// A file cannot be read or is no YAML.
+    /// A file cannot be read or is not YAML.
     pub(crate) fn read(root: &Path) -> anyhow::Result<Self> {
         let mut rules = Self::default();
         for path in paths(root, "rules")? {
@@ -66,7 +66,7 @@ impl Rules {
         }
     }
 
-    /// Each expression with the rule it is of.
+    /// Each expression with the name of its rule.
     pub(crate) fn expressions(&self) -> impl Iterator<Item = (&str, &str)> {
         let alerts = self.alerts.iter().map(|alert| (&*alert.name, &*alert.expression));
         let recorded = self.recorded.iter().map(|rule| (&*rule.name, &*rule.expression));
@@ -74,16 +74,16 @@ impl Rules {
     }
 }
 
-/// One question of a test: whether this alert fires at some time.
+/// One assertion of a test: whether this alert fires at some time.
 pub(crate) struct Expectation {
     pub(crate) alert: String,
     pub(crate) fires: bool,
 }
 
-/// What the tests of the rules expect, over all files.
+/// The assertions of all test files.
 ///
 /// # Errors
-/// A file cannot be read or is no YAML.
+/// A file cannot be read or is not YAML.
 pub(crate) fn expectations(root: &Path) -> anyhow::Result<Vec<Expectation>> {
     let mut found = Vec::new();
     for path in paths(root, "tests")? {

@@ -1,5 +1,5 @@
-//! What the live checks and the drawings look at: a cluster of real processes under load, and a
-//! real Prometheus that scrapes it. All of it ends with the value.
+//! The environment of the live checks and the drawings: a cluster of real processes under load, and
+//! a real Prometheus that scrapes it. Dropping it stops everything.
 
 use std::net::TcpListener;
 
@@ -10,11 +10,11 @@ use super::prometheus::Prometheus;
 use crate::cluster::Cluster;
 
 pub(crate) struct Scene {
-    // Fields end in this order: the load before what it drives.
+    // Fields are dropped in this order: the load before the cluster.
     load: Load,
     pub(crate) prometheus: Prometheus,
     _cluster: Cluster,
-    /// Takes no span, and never refuses one either: the checks look at exemplars, not at traces.
+    /// Accepts connections and reads no span: the checks use exemplars, not traces.
     _collector: TcpListener,
 }
 
@@ -27,9 +27,9 @@ impl Scene {
             folder,
             &[
                 ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
-                // Only what the load asks to be traced.
+                // Trace only the requests for which the load asks for a trace.
                 ("OTEL_TRACES_SAMPLER", "parentbased_always_off"),
-                // Logs are cut and stores flushed within seconds, so that those series move too.
+                // Cut logs and flush stores within seconds, so that these series change too.
                 ("RINGKV_LOG_ENTRIES_MAX", "100"),
             ],
         )?;
@@ -38,10 +38,10 @@ impl Scene {
         Ok(Self { load, prometheus, _cluster: cluster, _collector: collector })
     }
 
-    /// Ends the load, then all else, and gives the number of requests that were answered.
+    /// Ends the load, then everything else, and returns the number of answered requests.
     ///
     /// # Errors
-    /// The load met an answer that none should get in health.
+    /// A request got a response that a healthy cluster does not send.
     pub(crate) fn end(self) -> anyhow::Result<u64> {
         self.load.stop()
     }

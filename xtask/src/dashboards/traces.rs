@@ -1,14 +1,14 @@
-//! The way from a panel to traces: a data link that opens Jaeger's search in Grafana's Explore, for
-//! the slow requests of a service in the time range on screen.
+//! The link from a panel to traces: it opens Jaeger's search in Grafana's Explore, for the slow
+//! requests of a service in the displayed time range.
 
 use serde_json::{Value, json};
 
 use crate::http::percent_encode;
 
-/// Traces at least this long are worth opening.
+/// The search shows traces of at least this duration.
 const SLOW: &str = "20ms";
 
-/// A data link as Grafana has it.
+/// A data link in Grafana's JSON.
 pub(crate) fn link(service: &str) -> Value {
     let panes = json!({"traces": {
         "datasource": "${jaeger}",
@@ -28,7 +28,7 @@ pub(crate) fn link(service: &str) -> Value {
     })
 }
 
-/// Percent-encodes all but the variables `${…}`, which Grafana fills in first.
+/// Percent-encodes all but the variables `${…}`, which Grafana replaces first.
 fn encode(text: &str) -> String {
     let mut parts = text.split("${");
     let mut encoded = percent_encode(parts.next().unwrap_or_default());

@@ -1,4 +1,4 @@
-//! The failover script, with a node killed in the middle of its run.
+//! The failover script, with a node killed during its run.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use super::Test;
 use super::k6::{Run, number};
 use crate::process::wait_until;
 
-/// Writes that must have been made before a node is killed: then the run is in full swing.
+/// The number of writes before a node is killed: then the script runs at its full rate.
 const WRITES_BEFORE: u64 = 200;
 const WRITES_LIMIT: Duration = Duration::from_secs(30);
 
-/// Kill -9 of the node that leads most groups: no request may fail, and no write be lost.
+/// Kills the node that leads most groups with SIGKILL: no request may fail, no write may be lost.
 pub(super) fn leader_killed(test: &mut Test) -> anyhow::Result<String> {
     let (run, victim) = run_and_kill(test, &[("DURATION", "7s")], 1)?;
     for node in victim {
@@ -33,7 +33,7 @@ pub(super) fn leader_killed(test: &mut Test) -> anyhow::Result<String> {
     ))
 }
 
-/// Starts the script, kills so many nodes once it is in full swing, and waits for its end.
+/// Starts the script, kills this many nodes when it runs at its full rate, and waits for its end.
 pub(super) fn run_and_kill(
     test: &mut Test,
     settings: &[(&str, &str)],
@@ -49,7 +49,7 @@ pub(super) fn run_and_kill(
     Ok((running.wait()?, killed))
 }
 
-/// The writes that the first gateway has answered so far.
+/// The number of writes that the first gateway has answered so far.
 fn puts(test: &Test) -> anyhow::Result<u64> {
     let metrics = String::from_utf8(test.cluster.page("/metrics")?).context("read metrics")?;
     Ok(count_puts(&metrics))

@@ -1,4 +1,4 @@
-//! Runs that must fail, each for its own reason: the proof that the scripts see what they check.
+//! Runs that must fail, each for its own reason: they prove that the scripts detect failures.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use super::forgery::Forger;
 use super::k6::{check_failed, number};
 use crate::process::free_address;
 
-/// A script that cannot start must not keep anybody waiting.
+/// The time limit of a script that cannot start.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 pub(super) fn closed_port(test: &mut Test) -> anyhow::Result<String> {
@@ -50,7 +50,7 @@ pub(super) fn breaks(test: &mut Test) -> anyhow::Result<String> {
     Ok(String::new())
 }
 
-/// Between k6 and the gateway, each of the headers that promises hang on is taken away in turn.
+/// Removes each header on which a promise depends, in turn, between k6 and the gateway.
 pub(super) fn forgetful_gateway(test: &mut Test) -> anyhow::Result<String> {
     const PROMISES: &[(&str, &str)] = &[
         ("If-Match: ", "the counters add up to the increments"),
@@ -70,7 +70,7 @@ pub(super) fn forgetful_gateway(test: &mut Test) -> anyhow::Result<String> {
     Ok(String::new())
 }
 
-/// Counters that do not add up for want of time must not look like a broken promise.
+/// Counters that do not add up because time ran out must not look like a broken promise.
 pub(super) fn cut_short(test: &mut Test) -> anyhow::Result<String> {
     let settings = [("DURATION", "1s"), ("COUNT", "100000")];
     let run = test.k6.run("correctness", &test.base_url(), &settings)?;
@@ -79,7 +79,7 @@ pub(super) fn cut_short(test: &mut Test) -> anyhow::Result<String> {
     Ok(String::new())
 }
 
-/// What is written goes to another key than the one that is read.
+/// Writes go to a key other than the one that is read.
 pub(super) fn lost_writes(test: &mut Test) -> anyhow::Result<String> {
     let forger = Forger::start(test.gateways[0], "PUT /kv/loadtest/", "PUT /kv/lostwork/")?;
     let settings = [("DURATION", "1s"), ("VUS", "4")];

@@ -1,5 +1,5 @@
-//! A forger between k6 and a gateway: in what k6 sends, some bytes become others of the same
-//! number. So a gateway that breaks its promises is made out of one that keeps them.
+//! A proxy between k6 and a gateway that replaces some bytes of the requests by others of the same
+//! length. This turns a correct gateway into one that breaks its promises.
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
@@ -13,7 +13,7 @@ use crate::http::find;
 
 const READ_BYTES: usize = 64 << 10;
 
-/// A running forger. Dropping it closes all its connections.
+/// A running proxy. Dropping it closes all its connections.
 pub(super) struct Forger {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
@@ -21,10 +21,10 @@ pub(super) struct Forger {
 }
 
 impl Forger {
-    /// Starts to forward to the gateway, with each `genuine` in requests made `forged`.
+    /// Starts to forward to the gateway, and replaces each `genuine` in requests by `forged`.
     ///
     /// # Errors
-    /// When the two differ in length, or no port can be had.
+    /// The two differ in length, or no port is free.
     pub(super) fn start(gateway: SocketAddr, genuine: &str, forged: &str) -> anyhow::Result<Self> {
         ensure!(genuine.len() == forged.len(), "a forgery keeps the length");
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -40,7 +40,7 @@ impl Forger {
             runtime.block_on(async {
                 tokio::select! {
                     () = accept(listener, gateway, words) => {}
-                    // Dropped or sent, it means the end.
+                    // A message and a closed channel both mean the end.
                     _ = stopped => {}
                 }
             });
@@ -57,7 +57,7 @@ impl Drop for Forger {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A forger that panicked has already made its run fail.
+            // A panic of the proxy has already failed its run.
             thread.join().ok();
         }
     }
@@ -67,13 +67,13 @@ async fn accept(listener: TcpListener, gateway: SocketAddr, words: (String, Stri
     while let Ok((client, _)) = listener.accept().await {
         let words = words.clone();
         tokio::spawn(async move {
-            // A broken connection is k6's to notice.
+            // k6 reports a broken connection.
             forward(client, gateway, words).await.ok();
         });
     }
 }
 
-/// Both directions of one connection, until either ends.
+/// Forwards both directions of one connection until either ends.
 async fn forward(
     client: TcpStream,
     gateway: SocketAddr,
@@ -85,7 +85,7 @@ async fn forward(
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
     let requests = async {
-        // k6 sends the head of a request in one piece, so what is looked for is in one, too.
+        // k6 sends the head of a request in one piece, so `genuine` is never split.
         let mut buffer = vec![0; READ_BYTES];
         loop {
             let read = from_client.read(&mut buffer).await?;

@@ -1,4 +1,4 @@
-//! The k6 program: where it is, how a script of ours is run by it, and what a run leaves.
+//! The k6 program: its path, how it runs one of our scripts, and the results of a run.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,23 +12,23 @@ use tempfile::TempDir;
 use crate::process::{Server, wait_until};
 use crate::workspace;
 
-/// No run of the stage takes longer, also on a busy machine.
+/// The time limit of one run, also on a busy machine.
 const RUN_LIMIT: Duration = Duration::from_secs(120);
-/// What k6 answers when a threshold did not hold.
+/// k6's exit code when a threshold did not hold.
 const THRESHOLD_FAILED: i32 = 99;
-/// The lines shown of a run that surprised.
+/// The number of lines shown of an unexpected run.
 const SHOWN_LINES: usize = 60;
 
 /// A setting of a script: name and value.
 pub(super) type Setting<'a> = (&'a str, &'a str);
 
-/// The program, and a folder for what it leaves.
+/// The program, and a folder for its output.
 pub(super) struct K6 {
     program: PathBuf,
     folder: TempDir,
 }
 
-/// A run under way. Dropping it ends it.
+/// A run in progress. Dropping it kills it.
 pub(super) struct Running {
     process: Server,
     script: String,
@@ -36,7 +36,7 @@ pub(super) struct Running {
     summary: PathBuf,
 }
 
-/// A run that is over.
+/// A completed run.
 pub(super) struct Run {
     script: String,
     code: i32,
@@ -64,8 +64,8 @@ impl K6 {
             fs::remove_file(&summary).context("remove the summary of an earlier run")?;
         }
         let mut command = Command::new(&self.program);
-        // Without a port for its own API, without a word to its makers, and without the settings
-        // of whoever runs this.
+        // Without a port for k6's own API, without usage reports, and without the settings of the
+        // user's environment.
         command.args(["run", "--quiet", "--no-color", "--no-usage-report", "--address", ""]);
         command.arg("--include-system-env-vars=false");
         let folder = format!("SUMMARY_DIR={}", self.folder.path().display());
@@ -90,12 +90,12 @@ impl K6 {
 }
 
 impl Running {
-    /// An error when the run is over already.
+    /// Fails if the run has already ended.
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         self.process.check()
     }
 
-    /// Waits for the end of the run.
+    /// Waits until the run has ended.
     pub(super) fn wait(mut self) -> anyhow::Result<Run> {
         let status = wait_until(&self.script, RUN_LIMIT, || self.process.ended())?;
         let output = fs::read_to_string(&self.output).context("read what k6 printed")?;
@@ -109,23 +109,23 @@ impl Running {
 }
 
 impl Run {
-    /// Checks that it ended well; for a script that measures nothing and leaves no summary.
+    /// Checks that it succeeded; for a script that measures nothing and writes no summary.
     pub(super) fn ended_well(&self) -> anyhow::Result<()> {
         ensure!(self.code == 0, "{}: {}", self.script, self.shown());
         Ok(())
     }
 
-    /// The summary of a run that must have passed.
+    /// The summary of the run, which must have passed.
     pub(super) fn passed(&self) -> anyhow::Result<&Value> {
         self.ended(0, true)
     }
 
-    /// The summary of a run that a threshold must have failed.
+    /// The summary of the run, which must have failed because of a threshold.
     pub(super) fn failed(&self) -> anyhow::Result<&Value> {
         self.ended(THRESHOLD_FAILED, false)
     }
 
-    /// Checks that it failed with this exit code and these words on the console.
+    /// Checks that it failed with this exit code and these words in its output.
     pub(super) fn failed_saying(&self, words: &str) -> anyhow::Result<()> {
         if self.code == 0 || !self.output.contains(words) {
             bail!("{}: expected a failure and `{words}`; {}", self.script, self.shown());
@@ -147,7 +147,7 @@ impl Run {
     }
 }
 
-/// The number at this place of a summary; -1, which no count is, where there is none.
+/// The number at this path of a summary; -1, which is never a count, if there is none.
 pub(super) fn number(summary: &Value, place: &str) -> f64 {
     summary.pointer(place).and_then(Value::as_f64).unwrap_or(-1.0)
 }

@@ -1,4 +1,4 @@
-//! Runs of the scripts that must pass.
+//! The runs of scripts that must pass.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,14 +9,14 @@ use super::Test;
 use super::k6::{Setting, number};
 use crate::workspace;
 
-/// What a busy machine may do to times is not what is checked here.
+/// Limits on times that also hold on a busy machine: these runs do not check speed.
 const PATIENT: &[Setting<'_>] =
     &[("P99_MS", "10000"), ("COLD_P99_MS", "10000"), ("SLOWDOWN", "1000")];
 
-/// Those with a check of their own.
+/// Scripts with a check of their own.
 const ALONE: &[&str] = &["self-test", "smoke", "correctness", "failover"];
 
-/// All others, with what makes them short.
+/// All other scripts, with the settings that make them short.
 const SHORT: &[(&str, &[Setting<'_>])] = &[
     ("put-heavy", &[]),
     ("read-heavy", &[]),
@@ -32,7 +32,7 @@ const SHORT: &[(&str, &[Setting<'_>])] = &[
     ("breakpoint", &[("STEP_RATE", "50"), ("STEPS", "2"), ("VUS", "50")]),
 ];
 
-/// Fewer requests than this are no load test, however short.
+/// A run with fewer requests is not a load test, even a short one.
 const REQUESTS_MIN: f64 = 30.0;
 
 pub(super) fn self_test(test: &mut Test) -> anyhow::Result<String> {
@@ -59,7 +59,7 @@ pub(super) fn others(test: &mut Test) -> anyhow::Result<String> {
     all_are_named()?;
     for (script, own) in SHORT {
         let short = [("DURATION", "1s"), ("RECORDS", "50")];
-        // Of two settings with one name k6 takes the last.
+        // Of two settings with one name k6 uses the last.
         let settings = [PATIENT, &short, own].concat();
         let run = test.k6.run(script, &test.base_url(), &settings)?;
         let requests = number(run.passed()?, "/requests");
@@ -68,7 +68,7 @@ pub(super) fn others(test: &mut Test) -> anyhow::Result<String> {
     Ok(format!(": {} scripts", SHORT.len()))
 }
 
-/// No script may be forgotten here.
+/// Checks that the lists above contain every script.
 fn all_are_named() -> anyhow::Result<()> {
     let folder = fs::read_dir(workspace::root().join("loadtests")).context("list the scripts")?;
     let mut there = BTreeSet::new();

@@ -1,5 +1,5 @@
-//! Rule: who may import whom among our own crates (ARCHITECTURE.md, code map). Only arrows of
-//! shipped code count; tests may look anywhere.
+//! Rule: which of our crates may import which (ARCHITECTURE.md, code map). Only imports of shipped
+//! code count; tests may import any crate.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-/// Each crate with what it may import. A crate that is not here may be imported by nothing.
+/// Each crate with its permitted imports. No crate may import one that is not listed here.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ringkv-topology", &[]),
     ("ringkv-telemetry", &[]),
@@ -52,13 +52,13 @@ const SERVICE: &[&str] = &[
     "ringkv-transport",
 ];
 
-/// May import anything, and are imported by nothing.
+/// May import every crate; no crate may import them.
 const OUTERMOST: &[&str] = &["ringkv-simulation", "ringkv-cluster-tests"];
 
 /// Has no code. Every crate depends on it, so that dependencies have the same features everywhere.
 const FEATURES: &str = "ringkv-features";
 
-/// Complains about each arrow that is not allowed.
+/// Complains about each import that is not permitted.
 pub(crate) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
     let output = Command::new("cargo")
         .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])

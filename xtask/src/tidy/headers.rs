@@ -1,9 +1,9 @@
-//! Rule: every Rust file opens with a `//!` header that says what it owns. A `tests.rs` owns the
-//! tests of the module it lies under, which its place already says.
+//! Rule: every Rust file opens with a `//!` header that says what it owns. A `tests.rs` is exempt:
+//! its path says that it owns the tests of its module.
 
 use super::Source;
 
-/// Complains about each Rust file whose first line is no `//!` sentence.
+/// Complains about each Rust file whose first line is not a `//!` sentence.
 pub(crate) fn check(sources: &[Source]) -> Vec<String> {
     sources
         .iter()

@@ -1,5 +1,5 @@
-//! Rule: a Rust file stays under 500 lines. Over it is a complaint, but for the files listed in
-//! `xtask/lengths.txt`, which may not grow past the length written there.
+//! Rule: a Rust file has at most 500 lines. The files listed in `xtask/lengths.txt` are exempt, but
+//! may not grow past the length written there.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,11 +9,11 @@ use anyhow::Context as _;
 
 use super::Source;
 
-/// Above this a file owns more than one idea.
+/// A longer file owns more than one idea.
 const LINES_MAX: usize = 500;
 const RATCHET: &str = "xtask/lengths.txt";
 
-/// Complains about files over the limit, or over their own line in the ratchet.
+/// Complains about files over the limit, or over their own limit in the ratchet.
 pub(crate) fn check(root: &Path, sources: &[Source]) -> anyhow::Result<Vec<String>> {
     let path = root.join(RATCHET);
     let text = if path.exists() {
@@ -24,7 +24,7 @@ pub(crate) fn check(root: &Path, sources: &[Source]) -> anyhow::Result<Vec<Strin
     Ok(compare(&parse(&text)?, sources))
 }
 
-/// Writes the over-long files as they are now.
+/// Writes the current lengths of the over-long files.
 pub(crate) fn write_ratchet(root: &Path, sources: &[Source]) -> anyhow::Result<()> {
     let mut text = String::new();
     for (name, lines) in lengths(sources).filter(|(_, lines)| *lines > LINES_MAX) {

@@ -1,13 +1,13 @@
 //! Rule: a path named in ARCHITECTURE.md, README.md or a page under docs/ exists.
 //!
-//! A path is a word in backticks that holds a slash and starts with a folder of the tree. `*` is
-//! left to the reader. Decision pages are records of their day and are left alone.
+//! A path is a word in backticks that contains a slash and starts with a folder of the tree. Words
+//! with `*` are skipped. Decision pages are skipped too: they record the tree of their day.
 
 use std::path::Path;
 
 use super::Source;
 
-/// Complains about each named path that is not in the tree.
+/// Complains about each named path that does not exist.
 pub(crate) fn check(root: &Path, sources: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     for source in sources.iter().filter(|source| is_checked(&source.path)) {
@@ -41,7 +41,7 @@ const FOLDERS: &[&str] = &[
     "xtask/",
 ];
 
-/// The paths in backticks of one line, without a `:line` or `::item` behind them.
+/// The paths in backticks of one line, without a `:line` or `::item` after them.
 fn named_paths(line: &str) -> impl Iterator<Item = &str> {
     line.split('`')
         .skip(1)

@@ -1,9 +1,8 @@
-//! Rule: nothing of one machine or one person's folder, and no leftover of unfinished work, is in
-//! the tree.
+//! Rule: the tree contains no path of one machine or user, and no mark of unfinished work.
 
 use super::Source;
 
-/// Parts of words are joined here, so that this file passes its own rule.
+/// The words are split into parts, so that this file passes its own rule.
 const BANNED: &[(&[&str], &str)] = &[
     (&["/ho", "me/"], "a path of one machine"),
     (&["/ro", "ot/"], "a path of one machine"),
@@ -14,7 +13,7 @@ const BANNED: &[(&[&str], &str)] = &[
     (&["<<<<", "<<<"], "a merge conflict"),
 ];
 
-/// Complains about each line that holds a banned word.
+/// Complains about each line that contains a banned word.
 pub(crate) fn check(sources: &[Source]) -> Vec<String> {
     let banned: Vec<(String, &str)> =
         BANNED.iter().map(|(parts, reason)| (parts.concat(), *reason)).collect();
@@ -30,7 +29,7 @@ pub(crate) fn check(sources: &[Source]) -> Vec<String> {
     complaints
 }
 
-/// Whether the line holds the word not as a part of a longer one.
+/// Whether the line contains the word, not as a part of a longer one.
 fn holds(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| {
         let before = line[..at].chars().next_back();

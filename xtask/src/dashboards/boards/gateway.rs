@@ -1,4 +1,4 @@
-//! Gateway: what users ask, how long they wait, and what a gateway has to hold back.
+//! Gateway: what users request, how long they wait, and what a gateway refuses.
 
 use super::shared::{REQUEST_P99, RETRIES};
 use super::{GATEWAY, GATEWAY_INSTANCE, PLACEMENT, RAFT, SLOW, SLOW_SECONDS};
@@ -154,7 +154,7 @@ fn outcomes() -> Row {
                 "Error budget burn",
                 Unit::Count,
                 "How many times faster than 99.9 % over 30 days allows the budget is used. Above \
-                 14.4 for an hour somebody is called.",
+                 14.4 for an hour an alert pages.",
             )
             .query("ringkv:gateway_errors:ratio_rate5m / 0.001", "5 minutes")
             .query("ringkv:gateway_errors:ratio_rate1h / 0.001", "1 hour")

@@ -1,4 +1,4 @@
-//! Overview: one screen that says whether the cluster serves its users, and for how long it will.
+//! Overview: one screen that shows whether the cluster serves its users, and for how long it can.
 
 use super::shared::{PLACEMENT_LEADS, SILENT_NODES};
 use super::{GATEWAY, JOB, OVERVIEW, PLACEMENT, RAFT, SLOW, SLOW_SECONDS, STORAGE};
@@ -206,7 +206,7 @@ fn cluster() -> Row {
                 "Leaders by node",
                 Unit::Count,
                 "Groups led by each storage node. Even when all is well; a node that was restarted \
-                 gets its share back by and by.",
+                 gets its share back gradually.",
             )
             .query("ringkv_raft_leaders", "{{instance}}")
             .see(RAFT),

@@ -86,7 +86,7 @@ fn nodes() -> Row {
                 Shape::Time,
                 "Watchers of the topology",
                 Unit::Count,
-                "Gateways and nodes that are told of each change.",
+                "Gateways and nodes that receive each change.",
             )
             .query("ringkv_placement_watchers", "{{instance}}"),
         ],

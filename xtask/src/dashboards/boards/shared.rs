@@ -1,6 +1,6 @@
-//! Expressions that more than one board shows, so that the same words mean the same number on all.
+//! Expressions that several boards show, so that the same words mean the same number on all.
 //!
-//! Owns no panel: a board asks its own question of each.
+//! Owns no panel: each board uses an expression in its own way.
 
 /// Mean time of an entry, or a read, in each stage.
 pub(super) const MEAN_BY_STAGE: &str = "sum by (stage) \
@@ -21,7 +21,7 @@ pub(super) const LOG_LAG: &str = "ringkv_raft_log_lag_entries{instance=~\"$node\
 /// Entries committed and not yet applied.
 pub(super) const APPLY_LAG: &str = "ringkv_raft_apply_lag_entries{instance=~\"$node\"}";
 
-/// How much of its time a poller works.
+/// The share of its time in which a poller works.
 pub(super) const POLLER_BUSY: &str =
     "rate(ringkv_raft_poller_busy_seconds_total{instance=~\"$node\"}[$__rate_interval])";
 
@@ -37,16 +37,16 @@ pub(super) const REQUEST_P99: &str = "histogram_quantile(0.99, sum by (method, l
 pub(super) const RETRIES: &str = "sum by (reason) \
     (rate(ringkv_gateway_retries_total{instance=~\"$gateway\"}[$__rate_interval]))";
 
-/// Whether placement has a leader, as any replica knows.
+/// Whether any placement replica knows a leader.
 pub(super) const PLACEMENT_LEADS: &str = "max(ringkv_placement_has_leader)";
 
-/// Nodes that placement does not hear.
+/// Nodes from which placement receives no heartbeat.
 pub(super) const SILENT_NODES: &str = "max(ringkv_placement_nodes{state=\"silent\"})";
 
-/// How far the topologies in use are apart.
+/// The difference between the newest and the oldest topology in use.
 pub(super) const EPOCHS_APART: &str = "max(ringkv_ring_epoch) - min(ringkv_ring_epoch)";
 
-/// What is free of the disk.
+/// The free part of the disk.
 pub(super) const DISK_FREE: &str = "ringkv:disk_free:ratio{instance=~\"$node\"}";
 
 /// p99 of a synced write of the log.

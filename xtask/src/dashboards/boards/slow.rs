@@ -1,5 +1,5 @@
-//! Why is it slow? Every panel is a question; a line over its threshold answers yes, and the
-//! panel's description says what follows from that.
+//! Why is it slow? Every panel is a question; a line over its threshold means yes, and the panel's
+//! description says what follows.
 
 use super::shared::{
     APPLY_LAG, ELECTIONS, EPOCHS_APART, FSYNC_P99, LEADER_CHANGES, LOG_LAG, MEAN_BY_STAGE,
@@ -21,7 +21,7 @@ pub(super) fn board() -> Board {
     }
 }
 
-/// The answer is yes over the threshold, which is in sight even when the answer is no.
+/// The answer is yes over the threshold, which is visible even when the answer is no.
 fn question(title: &'static str, unit: Unit, about: &'static str) -> Panel {
     Panel::new(Shape::Time, title, unit, about).up_to_threshold()
 }
@@ -134,7 +134,7 @@ fn uneven() -> Row {
                 "Does one node do most of the work?",
                 Unit::Ratio,
                 "Share of all requests each node answers. Uneven leaders, or keys of one tag that \
-                 everybody wants.",
+                 many clients use.",
             )
             .query(
                 "sum by (instance) (rate(raft_request_latency_seconds_count{\
@@ -279,7 +279,7 @@ fn cluster() -> Row {
             .bad(5.0)
             .see(GATEWAY),
             question(
-                "Does somebody use an old map?",
+                "Is an old map in use?",
                 Unit::Count,
                 "Epochs between the newest and the oldest topology in use. Requests then go to the \
                  wrong node first.",

@@ -222,13 +222,13 @@ fn space() -> Row {
                 Shape::Time,
                 "Free part of the file system",
                 Unit::Ratio,
-                "Below 10 % somebody is called; a full disk refuses growing writes.",
+                "Below 10 % an alert fires; a full disk refuses growing writes.",
             )
             .query(DISK_FREE, "{{instance}}")
             .bad_below(0.1),
             Panel::new(
                 Shape::Time,
-                "Growing writes refused for want of disk",
+                "Growing writes refused: disk full",
                 Unit::YesNo,
                 "Whether a node is in that state: reads and deletes go on.",
             )
@@ -275,7 +275,7 @@ fn process() -> Row {
                 Shape::Time,
                 "Log lines and spans dropped",
                 Unit::PerSecond,
-                "Because whoever takes them was too slow, or is not there.",
+                "Because their reader or collector was too slow or unreachable.",
             )
             .query(
                 "sum(rate(ringkv_log_lines_dropped_total{job=\"ringkv-storage-node\", \

@@ -1,4 +1,4 @@
-//! What can be wrong with an alert though promtool accepts it.
+//! Errors in an alert that promtool accepts.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,10 @@ use crate::dashboards::rules::{Expectation, Rules};
 
 const RUNBOOKS: &str = "docs/runbooks";
 const RUNBOOK_URL: &str = "https://github.com/ringkv/ringkv/blob/main/docs/runbooks/";
-/// What a page must say, in this order.
+/// The sections of a runbook, in this order.
 const HEADINGS: [&str; 5] = ["Means", "Users see", "Look first at", "Do", "False alarm when"];
 
-/// Alerts that leave whoever they wake without help, and pages without an alert.
+/// Alerts without a complete runbook, and runbooks without an alert.
 pub(super) fn incomplete(root: &Path, rules: &Rules) -> anyhow::Result<Vec<String>> {
     let mut complaints = Vec::new();
     for alert in &rules.alerts {
@@ -44,7 +44,7 @@ pub(super) fn incomplete(root: &Path, rules: &Rules) -> anyhow::Result<Vec<Strin
     Ok(complaints)
 }
 
-/// Alerts without a test in which they fire, or without one in which they do not.
+/// Alerts without a test in which they fire, or without a test in which they do not.
 pub(super) fn untested(rules: &Rules, expectations: &[Expectation]) -> Vec<String> {
     let mut complaints = Vec::new();
     for alert in &rules.alerts {

@@ -1,4 +1,4 @@
-//! What can be wrong with the boards' JSON though Grafana would load it.
+//! Errors in the boards' JSON that Grafana would load.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::dashboards::board::Board;
 use crate::dashboards::files::BoardFile;
 use crate::dashboards::{boards, expressions, grafana};
 
-/// Files that are not what the definitions give.
+/// Files that differ from the definitions.
 pub(super) fn stale(files: &[BoardFile]) -> Vec<String> {
     let all = boards::all();
     let mut complaints = Vec::new();
@@ -25,7 +25,7 @@ pub(super) fn stale(files: &[BoardFile]) -> Vec<String> {
     complaints
 }
 
-/// Panels that leave the reader without what he needs.
+/// Panels without a part that the reader needs.
 pub(super) fn panels(boards: &[BoardFile]) -> Vec<String> {
     let mut complaints = Vec::new();
     for board in boards {
@@ -46,7 +46,7 @@ pub(super) fn panels(boards: &[BoardFile]) -> Vec<String> {
     complaints
 }
 
-/// What is named and is not there, or is there twice.
+/// Names without a definition, and names with two.
 pub(super) fn references(boards: &[BoardFile]) -> Vec<String> {
     let mut complaints = Vec::new();
     let uids: Vec<&str> = boards.iter().filter_map(|board| board.value["uid"].as_str()).collect();

@@ -1,8 +1,8 @@
-//! Whether Grafana's own types take the boards.
+//! Checks the boards against Grafana's own types.
 //!
 //! Grafana Labs publishes the types of boards, panels and queries as a Python package, in one build
 //! for each version of Grafana. `make setup` fetches them; `dashboards/schema.py` compares the
-//! boards with one. That is as near to importing them as one comes without a Grafana.
+//! boards with one of them. Without a running Grafana this is the closest check to an import.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,16 +12,16 @@ use crate::dashboards::files::{self, BoardFile};
 use crate::workspace;
 
 const SCRIPT: &str = "dashboards/schema.py";
-/// The Python that `make setup` fetches the builds with.
+/// The Python with which `make setup` fetches the builds.
 const PYTHON: &str = "/usr/bin/python3";
-/// Folder of a build, and whose types it has.
+/// The folder of a build, and the Grafana version of its types.
 const BUILDS: [(&str, &str); 3] =
     [("11.0", "Grafana 11.0"), ("11.6", "Grafana 11.6"), ("next", "the Grafana in development")];
 
 /// One check for each build.
 ///
 /// # Errors
-/// A build is not there, or Python does not run.
+/// A build is missing, or Python does not run.
 pub(super) fn checks(root: &Path, boards: &[BoardFile]) -> anyhow::Result<Vec<Checked>> {
     let mut checks = Vec::new();
     for (folder, whose) in BUILDS {

@@ -1,5 +1,4 @@
-//! One panel as Grafana has it: its queries, how it draws, its units and thresholds, and where it
-//! leads.
+//! One panel in Grafana's JSON: its queries, options, units, thresholds and links.
 
 use serde_json::{Value, json};
 
@@ -7,7 +6,7 @@ use super::prometheus;
 use crate::dashboards::board::{Board, Panel, Query, Shape, Unit};
 use crate::dashboards::traces;
 
-/// An alert's page.
+/// The runbook of an alert.
 const RUNBOOK: &str = "https://github.com/ringkv/ringkv/blob/main/docs/runbooks/${__value.raw}.md";
 
 /// The panel with this id at this place of the grid.
@@ -127,7 +126,7 @@ fn lines(shape: Shape) -> bool {
     matches!(shape, Shape::Time | Shape::Stacked)
 }
 
-/// The unit of each column of a table, and where its rows lead.
+/// The unit of each column of a table, and the links of its rows.
 fn overrides(panel: &Panel) -> Vec<Value> {
     let mut list: Vec<Value> = panel
         .queries
@@ -145,7 +144,7 @@ fn overrides(panel: &Panel) -> Vec<Value> {
     list
 }
 
-/// Where the name of a row leads.
+/// The link of the name of a row.
 fn row_links(panel: &Panel, label: &str) -> Vec<Value> {
     let mut links: Vec<Value> = panel.traces.map(traces::link).into_iter().collect();
     if label == "instance" && panel.traces == Some("ringkv-storage-node") {
@@ -190,7 +189,7 @@ fn see(panel: &Panel, all: &[Board]) -> Vec<Value> {
         .collect()
 }
 
-/// The word of a unit in Grafana.
+/// Grafana's name of a unit.
 fn unit(unit: Unit) -> &'static str {
     match unit {
         Unit::Count => "short",

@@ -1,10 +1,10 @@
-//! What the live check must not find in a healthy cluster, each with its reason. Short lists: an
-//! entry is a promise that somebody has thought about it.
+//! What the live check must not find in a healthy cluster, each entry with its reason. Keep the
+//! lists short: every entry needs a reason that a reviewer has checked.
 
 /// A name and why it is listed.
 pub(super) type Exception = (&'static str, &'static str);
 
-/// The reason for a name, when it is listed.
+/// The reason for a name, if it is listed.
 pub(super) fn find(list: &[Exception], name: &str) -> Option<&'static str> {
     list.iter().find(|(listed, _)| *listed == name).map(|(_, reason)| *reason)
 }
@@ -18,10 +18,10 @@ pub(super) const EMPTY: &[Exception] = &[
 
 /// Parts of selectors in rules that find no series.
 pub(super) const NO_SERIES: &[Exception] =
-    &[("code=~\"5..\"", "a status has a series only once it was given")];
+    &[("code=~\"5..\"", "a status has a series only after its first response")];
 
-/// Alerts whose condition is the speed or the disk of the machine that runs the check, not the
-/// product's health: they may be pending, since none of them can fire within the check's time.
+/// Alerts whose condition depends on the speed or the disk of the machine that runs the check, not
+/// on the health of the cluster. They may be pending: none can fire within the time of the check.
 pub(super) const PENDING: &[Exception] = &[
     ("RingkvRequestsSlow", "depends on the machine"),
     ("RingkvFsyncSlow", "depends on the machine"),
@@ -30,5 +30,5 @@ pub(super) const PENDING: &[Exception] = &[
     ("RingkvDiskFullSoon", "depends on the machine"),
 ];
 
-/// Metrics of docs/metrics.md that nothing exports before something has gone wrong.
+/// Metrics of docs/metrics.md that no service exports before the first failure of their kind.
 pub(super) const ABSENT: &[Exception] = &[];

@@ -1,4 +1,4 @@
-//! The rows about RocksDB: whether it keeps up, and what it holds.
+//! The rows about RocksDB: whether it keeps up, and what it contains.
 
 use crate::dashboards::board::{Panel, Row, Shape, Unit};
 
@@ -163,7 +163,7 @@ pub(super) fn contents() -> Row {
                 Shape::Time,
                 "Keys, estimated",
                 Unit::Count,
-                "By RocksDB's estimate, records beside each other's bookkeeping rows, replicas \
+                "By RocksDB's estimate: records and bookkeeping rows together, replicas \
                  counted each.",
             )
             .query(
