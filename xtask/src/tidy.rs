@@ -1,10 +1,11 @@
-//! `cargo xtask tidy`: what the project asks of its sources and no compiler checks.
+//! `cargo xtask tidy`: the project's rules for its sources that no compiler checks.
 //!
-//! Each rule is a file of its own that reads the tree and returns complaints; this file only runs
-//! them. Owns no state but the ratchet `xtask/lengths.txt`: files listed there may shrink but not
-//! grow, and no new one may join without being written there by `--ratchet`.
+//! Each rule is one file that reads the tree and returns complaints; this file only runs them. Owns
+//! no state but the ratchet `xtask/lengths.txt`: files listed there may shrink but not grow, and
+//! only `--ratchet` adds a file.
 
 mod arrows;
+mod english;
 mod guards;
 mod headers;
 mod lengths;
@@ -21,14 +22,14 @@ use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// Write the lengths of over-long files as they are now, so that they may not grow further
+    /// Write the current lengths of over-long files, which then may not grow
     #[arg(long)]
     ratchet: bool,
 }
 
 /// One source file as the rules see it.
 pub(crate) struct Source {
-    /// Relative to the root.
+    /// Relative to the root of the tree.
     pub(crate) path: PathBuf,
     pub(crate) text: String,
 }
@@ -61,6 +62,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     complaints.extend(lengths::check(&root, &sources)?);
     complaints.extend(purity::check(&sources));
     complaints.extend(words::check(&sources));
+    complaints.extend(english::check(&sources));
     complaints.extend(paths::check(&root, &sources));
     complaints.extend(guards::check(&sources));
     complaints.extend(arrows::check(&root)?);
@@ -75,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     bail!("tidy: {} complaints", complaints.len())
 }
 
-/// Reads every text file of the tree; what is not UTF-8 (a fuzz corpus, say) is left out.
+/// Reads every text file of the tree; skips files that are not UTF-8 (a fuzz corpus, for example).
 fn read(root: &Path) -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for path in workspace::files(root)? {
