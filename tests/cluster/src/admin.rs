@@ -1,4 +1,4 @@
-//! What the cluster says of itself over gRPC: topology, roles, indexes.
+//! The status of the cluster over gRPC: topology, roles, indexes.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use tonic::transport::{Channel, Endpoint};
 use crate::cluster::Cluster;
 
 const ANSWER: Duration = Duration::from_secs(2);
-/// Role number of a leader in `GroupStatus`.
+/// The number of the leader role in `GroupStatus`.
 const LEADER: u32 = 2;
 
-/// Who leads the group of a key.
+/// The leader of a key's group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leader {
     pub group: u64,
@@ -24,7 +24,7 @@ pub struct Leader {
     pub node: usize,
 }
 
-/// What a storage node says of itself.
+/// The status of a storage node.
 ///
 /// # Errors
 /// It does not answer in time.
@@ -33,7 +33,7 @@ pub async fn status(address: &str) -> anyhow::Result<StatusReply> {
     Ok(reply.with_context(|| format!("ask {address} for its status"))?.into_inner())
 }
 
-/// What a storage node says of one of its groups.
+/// The status of one group on a storage node.
 ///
 /// # Errors
 /// It does not answer, or has no replica of the group.
@@ -43,7 +43,7 @@ pub async fn group_status(address: &str, group: u64) -> anyhow::Result<GroupStat
     found.with_context(|| format!("{address} has no replica of group {group}"))
 }
 
-/// The group that owns `key`, by the first placement replica.
+/// The group that owns `key`, according to the first placement replica.
 ///
 /// # Errors
 /// Placement does not answer, or the cluster has not formed.
@@ -55,8 +55,8 @@ pub async fn group_of(cluster: &Cluster, key: &[u8]) -> anyhow::Result<u64> {
     owner.copied().context("the cluster has formed")
 }
 
-/// The leader of `group` among the running nodes: of several that say so, the one with the
-/// highest term.
+/// The leader of `group` among the running nodes: if several report that they lead, the one with
+/// the highest term.
 ///
 /// # Errors
 /// None of them leads the group.
@@ -74,10 +74,10 @@ pub async fn leader_of(cluster: &Cluster, group: u64) -> anyhow::Result<Leader> 
     leader.with_context(|| format!("no running node leads group {group}"))
 }
 
-/// Checks that the running nodes lead every group between them.
+/// Checks that every group has a leader among the running nodes.
 ///
 /// # Errors
-/// Names a group that nobody leads.
+/// Names a group without a leader.
 pub async fn all_groups_led(cluster: &Cluster) -> anyhow::Result<()> {
     let mut groups = std::collections::BTreeMap::<u64, bool>::new();
     for service in cluster.nodes.iter().filter(|service| service.is_started()) {
@@ -86,7 +86,7 @@ pub async fn all_groups_led(cluster: &Cluster) -> anyhow::Result<()> {
         }
     }
     match groups.iter().find(|(_, led)| !**led) {
-        Some((group, _)) => bail!("nobody leads group {group}"),
+        Some((group, _)) => bail!("group {group} has no leader"),
         None if groups.is_empty() => bail!("there are no groups"),
         None => Ok(()),
     }

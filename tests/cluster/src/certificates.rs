@@ -1,10 +1,10 @@
-//! Certificates for a test's own servers and clients, good for `localhost` and trusted by nobody
-//! but who is told to.
+//! Certificates for a test's own servers and clients: valid for `localhost`, trusted only by
+//! programs that are configured with the authority.
 
 use anyhow::Context as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-/// An authority that ends with its value.
+/// A certificate authority that exists as long as this value.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
@@ -20,7 +20,7 @@ impl Authority {
         self.0.pem()
     }
 
-    /// A certificate for `localhost` that it vouches for, and its key, in PEM.
+    /// A certificate for `localhost`, signed by this authority, and its key, in PEM.
     pub(crate) fn issue(&self) -> anyhow::Result<(String, String)> {
         let key = KeyPair::generate().context("make a key")?;
         let params = CertificateParams::new(vec!["localhost".to_owned()]).context("name a host")?;

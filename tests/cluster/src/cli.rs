@@ -1,4 +1,4 @@
-//! The `ringkv` command, run to its end.
+//! Runs the `ringkv` command to its end.
 
 use std::ffi::OsStr;
 use std::process::Stdio;
@@ -12,7 +12,7 @@ use crate::binaries;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Output {
     pub code: i32,
@@ -23,7 +23,7 @@ pub struct Output {
 /// Runs `ringkv` with `args` and `stdin`, in an empty environment.
 ///
 /// # Errors
-/// It cannot be started, did not end in time, or was killed by a signal.
+/// The command cannot be started, did not end in time, or was killed by a signal.
 pub async fn ringkv<A: AsRef<OsStr>>(args: &[A], stdin: &[u8]) -> anyhow::Result<Output> {
     let mut child = Command::new(binaries::path("ringkv")?)
         .args(args)
@@ -35,7 +35,7 @@ pub async fn ringkv<A: AsRef<OsStr>>(args: &[A], stdin: &[u8]) -> anyhow::Result
         .spawn()
         .context("start ringkv")?;
     let mut pipe = child.stdin.take().context("standard input is piped")?;
-    // A command that does not read its input closes it: not this function's business.
+    // A command that does not read its input closes the pipe; that is not an error here.
     let _ = pipe.write_all(stdin).await;
     drop(pipe);
     let output = tokio::time::timeout(DEADLINE, child.wait_with_output())

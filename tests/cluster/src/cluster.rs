@@ -1,7 +1,7 @@
 //! A cluster of real processes.
 //!
-//! Children, ports, logs and data live in one temporary directory and end with the value; unless
-//! the test passed, the ends of the logs are printed before.
+//! Owns the child processes and one temporary directory with their logs and data; dropping the
+//! value removes all of them. Unless the test passed, it first prints the ends of the logs.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use crate::layout::{Layout, loopback};
 use crate::process::tail;
 use crate::service::Service;
 
-/// What a cluster consists of.
+/// The parts of a cluster.
 #[derive(Clone, Debug)]
 pub struct Shape {
     pub placement: u16,
@@ -28,7 +28,7 @@ pub struct Shape {
     pub node_flags: Vec<String>,
     /// The environment of every service.
     pub environment: Vec<(&'static str, String)>,
-    /// Where the nodes keep their data instead of in the cluster's temporary directory.
+    /// The folder of the nodes' data, if it is not the cluster's temporary directory.
     pub node_data: Option<PathBuf>,
 }
 
@@ -53,14 +53,14 @@ pub struct Cluster {
     pub nodes: Vec<Service>,
     pub gateways: Vec<Service>,
     passed: bool,
-    // Last: the services must be gone before their directories go.
+    // Last: the services must have exited before their directories are removed.
     _dir: TempDir,
 }
 
 /// Starts a cluster, waits until it serves, runs `test` on it and removes it.
 ///
 /// # Errors
-/// It did not start, the test failed, or a process panicked meanwhile.
+/// The cluster did not start, the test failed, or a process panicked.
 pub async fn run(
     shape: Shape,
     test: impl AsyncFnOnce(&mut Cluster) -> anyhow::Result<()>,
@@ -75,10 +75,10 @@ pub async fn run(
 }
 
 impl Cluster {
-    /// Lays out a cluster; nothing runs yet.
+    /// Prepares a cluster without starting it.
     ///
     /// # Errors
-    /// No directory or no ports can be had.
+    /// A directory cannot be created, or no port is free.
     pub fn new(shape: &Shape) -> anyhow::Result<Self> {
         let dir = tempfile::Builder::new().prefix("ringkv-cluster-").tempdir()?;
         let layout = Layout { dir: dir.path(), shape };
@@ -98,7 +98,7 @@ impl Cluster {
         Ok(Self { placement, nodes, gateways, passed: false, _dir: dir })
     }
 
-    /// Starts all services that do not run.
+    /// Starts all services that are not running.
     ///
     /// # Errors
     /// A binary cannot be started.
@@ -109,7 +109,7 @@ impl Cluster {
     /// Waits until every started node and gateway is ready.
     ///
     /// # Errors
-    /// One is not in time.
+    /// One is not ready in time.
     pub async fn ready(&mut self) -> anyhow::Result<()> {
         for service in self.nodes.iter_mut().chain(&mut self.gateways) {
             if service.is_started() {
@@ -119,7 +119,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Sends SIGKILL to every process before waiting for any of them to be gone.
+    /// Sends SIGKILL to every process before it waits for the first exit.
     pub fn kill_all(&mut self) {
         for service in self.services_mut() {
             if let Some(process) = &mut service.process {
@@ -132,12 +132,12 @@ impl Cluster {
     /// HTTP clients of the gateways, in order.
     ///
     /// # Errors
-    /// A client cannot be made.
+    /// A client cannot be created.
     pub fn clients(&self) -> anyhow::Result<Vec<Gateway>> {
         self.gateways.iter().map(|gateway| Gateway::new(&gateway.address)).collect()
     }
 
-    /// The test ran on its own and passed: do not print the logs.
+    /// For a test that does not use `run`: it passed, do not print the logs.
     pub fn pass(&mut self) {
         self.passed = true;
     }
@@ -172,7 +172,7 @@ impl Drop for Cluster {
                 // Writing to a string cannot fail.
                 let _ = writeln!(report, "---- end of the log of {} ----\n{end}", service.name);
             }
-            // Standard error closed leaves nobody to tell.
+            // If standard error is closed, the report has no reader.
             let _ = std::io::stderr().write_all(report.as_bytes());
         }
         self.kill_all();

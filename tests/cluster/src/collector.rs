@@ -1,4 +1,4 @@
-//! An OpenTelemetry collector for tests: takes OTLP over gRPC and keeps every span.
+//! An OpenTelemetry collector for tests: receives OTLP over gRPC and keeps every span.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,7 +24,7 @@ const TRUSTED: &str = "trusted.pem";
 const CERTIFICATE: &str = "certificate.pem";
 const KEY: &str = "key.pem";
 
-/// A span as it arrived; ids in hexadecimal digits, empty for none.
+/// A received span; ids are hexadecimal digits, or empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedSpan {
     /// `service.name` and `service.instance.id`.
@@ -43,22 +43,22 @@ pub struct ReceivedSpan {
 }
 
 impl ReceivedSpan {
-    /// An attribute; empty when it is not there.
+    /// The value of an attribute; empty if it is absent.
     pub fn attribute(&self, name: &str) -> &str {
         self.attributes.get(name).map_or("", String::as_str)
     }
 
-    /// Its own place, as links name it.
+    /// Trace and span id, as links name the span.
     pub fn place(&self) -> (String, String) {
         (self.trace.clone(), self.id.clone())
     }
 }
 
-/// A running collector; ends when dropped.
+/// A running collector; dropping it stops it.
 pub struct Collector {
-    /// For `OTEL_EXPORTER_OTLP_ENDPOINT`.
+    /// The value for `OTEL_EXPORTER_OTLP_ENDPOINT`.
     pub endpoint: String,
-    /// Of what its clients need to be let in; `None` for one that lets in everybody.
+    /// The folder of the certificates that its clients need; `None` if it accepts every client.
     certificates: Option<TempDir>,
     spans: Spans,
     server: JoinHandle<Result<(), tonic::transport::Error>>,
@@ -71,15 +71,16 @@ impl Collector {
     /// Starts on a free port.
     ///
     /// # Errors
-    /// No port can be had.
+    /// No port is free.
     pub fn start() -> anyhow::Result<Self> {
         Self::serve(Server::builder(), "http://127.0.0.1", None)
     }
 
-    /// Starts one on a free port that talks TLS, and only to who has a certificate of its making.
+    /// Starts one on a free port that uses TLS and accepts only clients with a certificate of its
+    /// own authority.
     ///
     /// # Errors
-    /// No port can be had, or no certificate made.
+    /// No port is free, or a certificate cannot be created.
     pub fn start_secured() -> anyhow::Result<Self> {
         let authority = Authority::new()?;
         let (certificate, key) = authority.issue()?;
@@ -109,7 +110,7 @@ impl Collector {
         Ok(Self { endpoint: format!("{host}:{port}"), certificates, spans, server })
     }
 
-    /// What makes a service send its spans here soon.
+    /// The environment with which a service sends its spans here without delay.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let mut environment = vec![
             ("OTEL_EXPORTER_OTLP_ENDPOINT", self.endpoint.clone()),
@@ -126,12 +127,12 @@ impl Collector {
         environment
     }
 
-    /// Everything that has arrived, in order.
+    /// All received spans, in order.
     pub fn spans(&self) -> Vec<ReceivedSpan> {
         self.spans.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// What has arrived of one trace.
+    /// The received spans of one trace.
     pub fn trace(&self, trace: &str) -> Vec<ReceivedSpan> {
         self.spans().into_iter().filter(|span| span.trace == trace).collect()
     }

@@ -1,4 +1,4 @@
-//! A gateway's HTTP as the tests use it: nothing retried, nothing interpreted.
+//! An HTTP client of a gateway for tests: never retries, never interprets a response.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
 
-/// Longer than the gateway's own deadline of 5 s, so that it is the gateway that answers.
+/// Longer than the gateway's own deadline of 5 s, so that the gateway's answer arrives first.
 const ANSWER: Duration = Duration::from_secs(15);
 
-/// All but letters, digits and the slash: a key's slashes stand for themselves in the path.
+/// All but letters, digits and the slash: slashes of a key stay unescaped in the path.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/');
 
-/// How a key is put into the URL.
+/// The form of a key in the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PathForm {
     /// `/kv/{percent-encoded key}`
@@ -25,7 +25,7 @@ pub enum PathForm {
     Base64,
 }
 
-/// An answer, whatever its status.
+/// An answer with any status.
 #[derive(Debug)]
 pub struct Answer {
     pub status: u16,
@@ -34,7 +34,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// A header as text; empty when it is not there.
+    /// A header as text; empty if it is absent.
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
@@ -42,7 +42,7 @@ impl Answer {
     /// The revision in `KV-Revision`.
     ///
     /// # Errors
-    /// There is none.
+    /// The header is absent.
     pub fn revision(&self) -> anyhow::Result<u64> {
         self.header("kv-revision").parse().with_context(|| format!("KV-Revision of {self:?}"))
     }
@@ -55,7 +55,7 @@ impl Answer {
     /// Fails unless the status is `status`.
     ///
     /// # Errors
-    /// It is another; shows the answer.
+    /// The status differs; the message shows the answer.
     pub fn expect(self, status: u16) -> anyhow::Result<Self> {
         ensure!(self.status == status, "expected {status}, got {}", self.shown());
         Ok(self)
@@ -79,13 +79,14 @@ impl Gateway {
     /// A client of the gateway at `address` (`host:port`).
     ///
     /// # Errors
-    /// The client cannot be made.
+    /// The client cannot be created.
     pub fn new(address: &str) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder().timeout(ANSWER).no_proxy().build()?;
         Ok(Self { http, address: address.to_owned() })
     }
 
-    /// A request on `key`. HTTP libraries fold `.` and `..` in paths: such keys go as base64.
+    /// A request on `key`. HTTP libraries normalize `.` and `..` in paths, so such keys are sent in
+    /// base64.
     pub fn on_key(&self, method: Method, key: &[u8], form: PathForm) -> RequestBuilder {
         let folds = key.split(|byte| *byte == b'/').any(|part| part == b"." || part == b"..");
         let path = if folds || form == PathForm::Base64 {
@@ -104,7 +105,7 @@ impl Gateway {
     /// Writes.
     ///
     /// # Errors
-    /// No answer came.
+    /// No answer arrived.
     pub async fn put(&self, key: &[u8], value: impl Into<Bytes>) -> anyhow::Result<Answer> {
         send(self.on_key(Method::PUT, key, PathForm::Path).body(value.into())).await
     }
@@ -112,16 +113,16 @@ impl Gateway {
     /// Reads.
     ///
     /// # Errors
-    /// No answer came.
+    /// No answer arrived.
     pub async fn get(&self, key: &[u8]) -> anyhow::Result<Answer> {
         send(self.on_key(Method::GET, key, PathForm::Path)).await
     }
 }
 
-/// Sends a request and takes the whole answer.
+/// Sends a request and reads the whole answer.
 ///
 /// # Errors
-/// No answer came.
+/// No answer arrived.
 pub async fn send(request: RequestBuilder) -> anyhow::Result<Answer> {
     let response = request.send().await?;
     let status = response.status().as_u16();

@@ -1,4 +1,4 @@
-//! Who listens where, and with which flags: the command lines of a cluster's services.
+//! The addresses and command lines of a cluster's services.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use crate::cluster::Shape;
 use crate::ports::free_port;
 use crate::service::Service;
 
-/// Makes the services of one cluster.
+/// Creates the services of one cluster.
 pub(crate) struct Layout<'a> {
     pub(crate) dir: &'a Path,
     pub(crate) shape: &'a Shape,

@@ -1,10 +1,10 @@
-//! Harness of the process tests: clusters of the real binaries on loopback, and what to do to them.
+//! Harness of the process tests: clusters of the real binaries on loopback, and faults for them.
 //!
-//! Owns child processes, their ports, logs and directories, and removes them all, also when a
-//! test fails; then the ends of all logs are printed. Signals only processes it started. Waits by
-//! condition with a deadline, never for a fixed time.
+//! Owns child processes, their ports, logs and directories, and removes all of them, also when a
+//! test fails; in that case it prints the ends of all logs. Sends signals only to processes that
+//! it started. Waits for a condition with a deadline, never for a fixed time.
 //!
-//! The binaries are those beside the running test (`target/release`), or in `RINGKV_BIN_DIR`.
+//! The binaries are those next to the running test (`target/release`), or in `RINGKV_BIN_DIR`.
 
 mod binaries;
 mod ports;

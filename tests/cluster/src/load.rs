@@ -1,8 +1,8 @@
-//! Writers that run while something is done to the cluster, and the check of what they were told.
+//! Writers that run during a fault, and the check of the acknowledgements they received.
 //!
-//! Every worker writes one value after the other: in turn to a key never used before, and to a
-//! register of its own that only grows. An acknowledged write that is missing afterwards, and a
-//! register below its last acknowledged value, is a lost write. Several gateways are used in turn.
+//! Every worker writes one value after the other: alternately to a new key, and to a register of
+//! its own that only increases. A lost write is an acknowledged write that is missing afterwards,
+//! or a register below its last acknowledged value. Several gateways are used in turn.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +16,12 @@ use tokio::time::Instant;
 use crate::http::Gateway;
 use crate::wait;
 
-/// Writers at once: enough that every group has some write under way most of the time.
+/// The number of concurrent writers: enough that every group almost always has a write in
+/// progress.
 const WORKERS: usize = 16;
-/// After a failed write, so that a worker does not spin on a dead gateway.
+/// The pause after a failed write, so that a worker does not spin on a stopped gateway.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Readers of the final check.
+/// The number of concurrent readers of the final check.
 const READERS: usize = 16;
 const READ_DEADLINE: Duration = Duration::from_secs(20);
 
@@ -28,19 +29,19 @@ const READ_DEADLINE: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Shortfall {
     pub key: String,
-    /// The gateway's answer, or why there was none.
+    /// The gateway's answer, or the reason why there was none.
     pub answer: String,
 }
 
-/// What the writers saw.
+/// The observations of the writers.
 #[derive(Debug, Default)]
 pub struct LoadReport {
-    /// Acknowledged writes of fresh keys, with their values.
+    /// Acknowledged writes of new keys, with their values.
     pub acknowledged: BTreeMap<String, String>,
-    /// Per register: last acknowledged value, and last value tried.
+    /// Per register: the last acknowledged value and the last attempted one.
     pub registers: BTreeMap<String, (u64, u64)>,
     pub shortfalls: Vec<Shortfall>,
-    /// The longest that an acknowledged write took.
+    /// The duration of the slowest acknowledged write.
     pub slowest: Duration,
 }
 
@@ -53,7 +54,7 @@ impl LoadReport {
     }
 }
 
-/// Running writers. Dropping it ends them.
+/// Running writers. Dropping it stops them.
 pub struct Load {
     stop: Arc<AtomicBool>,
     acknowledged: Arc<AtomicUsize>,
@@ -61,7 +62,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// Starts the writers; `name` begins all their keys.
+    /// Starts the writers; all their keys start with `name`.
     pub fn start(name: &str, gateways: &[Gateway]) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let acknowledged = Arc::new(AtomicUsize::new(0));
@@ -79,10 +80,10 @@ impl Load {
         Self { stop, acknowledged, workers }
     }
 
-    /// Waits until `count` more writes have been acknowledged than at the call.
+    /// Waits until `count` more writes have been acknowledged since the call.
     ///
     /// # Errors
-    /// They were not within `deadline`.
+    /// They were not acknowledged within `deadline`.
     pub async fn progress(&self, count: usize, deadline: Duration) -> anyhow::Result<()> {
         let goal = self.acknowledged.load(Ordering::Relaxed) + count;
         wait::until("progress of the load", deadline, async || {
@@ -91,7 +92,7 @@ impl Load {
         .await
     }
 
-    /// Lets every writer end its write and gives what they saw.
+    /// Lets every writer complete its write and returns their observations.
     ///
     /// # Errors
     /// A writer panicked.
@@ -99,7 +100,7 @@ impl Load {
         self.stop.store(true, Ordering::Relaxed);
         let mut report = LoadReport::default();
         while let Some(worker) = self.workers.join_next().await {
-            report.merge(worker.context("a writer ends well")?);
+            report.merge(worker.context("join a writer")?);
         }
         Ok(report)
     }
@@ -153,7 +154,7 @@ impl Worker {
 }
 
 impl LoadReport {
-    /// Reads back everything that was acknowledged, each key through one of the gateways.
+    /// Reads back every acknowledged write, each key through one of the gateways.
     ///
     /// # Errors
     /// Names the first write that was lost, or a key that cannot be read.
@@ -173,7 +174,7 @@ impl LoadReport {
             });
         }
         while let Some(reader) = readers.join_next().await {
-            reader.context("a reader ends well")??;
+            reader.context("join a reader")??;
         }
         for (key, (acknowledged, tried)) in &self.registers {
             let found = read(&gateways[0], key).await?.unwrap_or_default();
@@ -187,7 +188,7 @@ impl LoadReport {
     }
 }
 
-/// The value of a key; a gateway that is not ready yet is asked again.
+/// The value of a key; retries while a gateway is not ready.
 async fn read(gateway: &Gateway, key: &str) -> anyhow::Result<Option<String>> {
     let end = Instant::now() + READ_DEADLINE;
     loop {

@@ -1,4 +1,4 @@
-//! A service's metrics as the tests read them: one scrape each time, nothing kept.
+//! Reads a service's metrics for tests: one scrape per call, without a cache.
 
 use anyhow::Context;
 
@@ -6,7 +6,7 @@ use anyhow::Context;
 /// the media type `accept` asks for.
 ///
 /// # Errors
-/// Nobody answers there, or not with a page.
+/// No service answers there, or the answer is not a page.
 pub async fn metrics_page(address: &str, accept: &str) -> anyhow::Result<String> {
     let http = reqwest::Client::builder().no_proxy().build()?;
     let request = http.get(format!("http://{address}/metrics")).header("accept", accept);
@@ -16,7 +16,7 @@ pub async fn metrics_page(address: &str, accept: &str) -> anyhow::Result<String>
 /// The value of one series, named with all its labels.
 ///
 /// # Errors
-/// As for [`metrics_page`], or the page does not have the series.
+/// See [`metrics_page`]; also if the page does not have the series.
 pub async fn metric(address: &str, series: &str) -> anyhow::Result<f64> {
     let page = metrics_page(address, "text/plain").await?;
     let value = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));

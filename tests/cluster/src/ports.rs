@@ -1,7 +1,7 @@
-//! Ports for processes that are started, killed and started again on the same address.
+//! Ports for processes that are started, killed and restarted on the same address.
 //!
-//! They are taken below the kernel's ephemeral range (from 32,768 by default): a port from within
-//! it could become the source port of any outgoing connection while its owner is dead, and the
+//! All are below the kernel's ephemeral range (from 32,768 by default): the kernel could use an
+//! ephemeral port as the source port of an outgoing connection while its owner is down, and the
 //! restarted process could then not listen on it.
 
 use std::collections::BTreeSet;
@@ -14,10 +14,11 @@ use rand::Rng;
 const RANGE: std::ops::Range<u16> = 12_000..32_000;
 const ATTEMPTS_MAX: usize = 200;
 
-/// Ports this process gave out, so that none is given twice before its owner listens on it.
+/// The ports that this process has returned, so that none is returned twice before its owner
+/// listens on it.
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// A loopback port that nobody listens on and that this function gives to no other caller.
+/// A loopback port without a listener, which this function returns only once.
 ///
 /// # Errors
 /// No free port was found.

@@ -1,6 +1,6 @@
-//! One child process: its log file, its signals, its end.
+//! One child process: its log file, its signals, its exit.
 //!
-//! A process that is dropped is killed and reaped, whatever state the test is in.
+//! Dropping a process kills and reaps it in every state of the test.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -14,10 +14,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{binaries, wait};
 
-/// How much of the end of a log is shown when a test fails.
+/// The number of bytes at the end of a log that a failed test prints.
 const TAIL_BYTES: u64 = 6_000;
 
-/// A running or ended child.
+/// A running or exited child.
 pub struct Process {
     name: String,
     child: Child,
@@ -26,7 +26,7 @@ pub struct Process {
 
 impl Process {
     /// Starts `binary` with `args`. Standard error is appended to `log`, standard output to the
-    /// file of the same name with the extension `out`. It inherits nothing of the environment.
+    /// file of the same name with the extension `out`. The child inherits no environment variable.
     ///
     /// # Errors
     /// The binary is not built, or cannot be started.
@@ -34,10 +34,10 @@ impl Process {
         Self::start_with(name, binary, args, &[], log)
     }
 
-    /// As [`Process::start`], with an environment.
+    /// Like [`Process::start`], with an environment.
     ///
     /// # Errors
-    /// As [`Process::start`].
+    /// See [`Process::start`].
     pub fn start_with(
         name: &str,
         binary: &str,
@@ -62,10 +62,10 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }
 
-    /// As [`Process::start`], but standard error is a pipe that is never read.
+    /// Like [`Process::start`], but standard error is a pipe that is never read.
     ///
     /// # Errors
-    /// As [`Process::start`].
+    /// See [`Process::start`].
     pub(crate) fn start_unread(
         name: &str,
         binary: &str,
@@ -84,7 +84,7 @@ impl Process {
         Ok(Self { name: name.to_owned(), child, log: log.to_owned() })
     }
 
-    /// The name it goes by in messages.
+    /// Its name in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -92,33 +92,33 @@ impl Process {
     /// Sends SIGTERM.
     ///
     /// # Errors
-    /// The process has ended.
+    /// The process has exited.
     pub fn terminate(&mut self) -> anyhow::Result<()> {
         if let Some(status) = self.child.try_wait()? {
             bail!("{} has already ended: {status}", self.name);
         }
-        // Not reaped, so the id is still this child's.
+        // Not reaped, so the id still belongs to this child.
         let pid = Pid::from_child(&self.child);
         kill_process(pid, Signal::TERM).with_context(|| format!("terminate {}", self.name))
     }
 
-    /// Sends SIGKILL, and returns when the process is gone.
+    /// Sends SIGKILL and waits until the process has exited.
     pub fn kill(&mut self) {
         self.signal_kill();
-        // Fails only for a child that was reaped already.
+        // Fails only for a child that was already reaped.
         let _ = self.child.wait();
     }
 
-    /// Sends SIGKILL, and returns at once.
+    /// Sends SIGKILL without waiting.
     pub(crate) fn signal_kill(&mut self) {
-        // Fails only for a process that is gone already.
+        // Fails only for a process that has already exited.
         let _ = self.child.kill();
     }
 
-    /// Waits for the process to end by itself.
+    /// Waits until the process exits, without a signal.
     ///
     /// # Errors
-    /// It did not within `deadline`.
+    /// It did not exit within `deadline`.
     pub async fn exit(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
         let what = format!("end of {}", self.name);
         let child = &mut self.child;
@@ -126,12 +126,12 @@ impl Process {
             .await
     }
 
-    /// Whether the process still runs.
+    /// Whether the process is running.
     pub fn is_running(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// All it has written to standard error so far.
+    /// The contents of its standard error so far.
     ///
     /// # Errors
     /// The log cannot be read.
@@ -139,7 +139,7 @@ impl Process {
         text(&self.log)
     }
 
-    /// All it has written to standard output so far.
+    /// The contents of its standard output so far.
     ///
     /// # Errors
     /// The file cannot be read.
@@ -160,7 +160,7 @@ pub(crate) fn text(path: &Path) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The end of a log file, for a failed test's report.
+/// The end of a log file, for the report of a failed test.
 pub(crate) fn tail(log: &Path) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(log)?;

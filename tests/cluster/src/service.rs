@@ -1,6 +1,6 @@
 //! One service of a cluster: its command line, and its process while it runs.
 //!
-//! A service keeps its name, addresses, directory and log over any number of starts.
+//! A service keeps its name, addresses, directory and log across restarts.
 
 use std::ffi::OsStr;
 use std::path::PathBuf;
@@ -12,13 +12,13 @@ use anyhow::{Context, bail, ensure};
 use crate::process::{Process, text};
 use crate::wait;
 
-/// Time for a cluster to form or to come back, on a machine that is busy with other things too.
+/// The time limit for a cluster to form or to recover, also on a busy machine.
 const READY: Duration = Duration::from_secs(30);
 
 /// A placement replica, storage node or gateway: its command line, and its process while it runs.
 pub struct Service {
     pub name: String,
-    /// `host:port` it serves: gRPC, or HTTP of a gateway.
+    /// `host:port` on which it serves gRPC, or HTTP for a gateway.
     pub address: String,
     /// `host:port` of /metrics and /readyz.
     pub metrics: String,
@@ -31,20 +31,20 @@ pub struct Service {
 }
 
 impl Service {
-    /// Starts it, or starts it again, with the same command line.
+    /// Starts or restarts it with the same command line.
     ///
     /// # Errors
-    /// It runs already, or the binary cannot be started.
+    /// It is already running, or the binary cannot be started.
     pub fn start(&mut self) -> anyhow::Result<()> {
         self.start_by(self.binary, &[])
     }
 
-    /// Starts it by another binary, which takes the service's own arguments after `command`.
+    /// Starts it with another binary, which gets the service's own arguments after `command`.
     ///
     /// # Errors
-    /// As [`Service::start`].
+    /// See [`Service::start`].
     pub fn start_by(&mut self, binary: &str, command: &[&str]) -> anyhow::Result<()> {
-        ensure!(self.process.is_none(), "{} runs already", self.name);
+        ensure!(self.process.is_none(), "{} is already running", self.name);
         let command = command.iter().map(|word| (*word).to_owned());
         let args: Vec<String> = command.chain(self.args.iter().cloned()).collect();
         let environment: Vec<(&str, &OsStr)> =
@@ -54,30 +54,30 @@ impl Service {
         Ok(())
     }
 
-    /// Starts it with a pipe for its log that nobody ever reads.
+    /// Starts it with a pipe for its log that is never read.
     ///
     /// # Errors
-    /// As [`Service::start`].
+    /// See [`Service::start`].
     pub fn start_unread(&mut self) -> anyhow::Result<()> {
-        ensure!(self.process.is_none(), "{} runs already", self.name);
+        ensure!(self.process.is_none(), "{} is already running", self.name);
         self.process = Some(Process::start_unread(&self.name, self.binary, &self.args, &self.log)?);
         Ok(())
     }
 
-    /// Whether it was started and neither killed nor stopped since.
+    /// Whether it was started and has not been killed or stopped since.
     pub fn is_started(&self) -> bool {
         self.process.is_some()
     }
 
-    /// Sends SIGKILL, and returns when the process is gone.
+    /// Sends SIGKILL and waits until the process has exited.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM and waits for the exit.
     ///
     /// # Errors
-    /// It did not run, or did not end within `deadline`.
+    /// It was not running, or did not exit within `deadline`.
     pub async fn stop(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
         let process = self.process.as_mut().with_context(|| format!("{} runs", self.name))?;
         process.terminate()?;
@@ -86,10 +86,10 @@ impl Service {
         Ok(status)
     }
 
-    /// Waits for it to end by itself.
+    /// Waits until it exits, without a signal.
     ///
     /// # Errors
-    /// It did not run, or did not end within `deadline`.
+    /// It was not running, or did not exit within `deadline`.
     pub async fn exit(&mut self, deadline: Duration) -> anyhow::Result<ExitStatus> {
         let process = self.process.as_mut().with_context(|| format!("{} runs", self.name))?;
         let status = process.exit(deadline).await?;
@@ -97,10 +97,10 @@ impl Service {
         Ok(status)
     }
 
-    /// Waits until its /readyz says yes.
+    /// Waits until its /readyz reports that it is ready.
     ///
     /// # Errors
-    /// It did not in time, or ended; names its last reason.
+    /// It was not ready in time, or exited; the message has its last reason.
     pub async fn ready(&mut self) -> anyhow::Result<()> {
         let process = self.process.as_mut().with_context(|| format!("{} runs", self.name))?;
         let url = format!("http://{}/readyz", self.metrics);
@@ -118,7 +118,7 @@ impl Service {
         }
     }
 
-    /// All it has logged so far.
+    /// The contents of its log so far.
     ///
     /// # Errors
     /// The log cannot be read.
@@ -126,8 +126,8 @@ impl Service {
         text(&self.log)
     }
 
-    /// Starts a second process with this service's command line changed by `change`, as a child
-    /// of its own with its own log.
+    /// Starts a second process with this service's command line changed by `change`, as a separate
+    /// child with its own log.
     ///
     /// # Errors
     /// The binary cannot be started.
@@ -142,7 +142,7 @@ impl Service {
     }
 }
 
-/// Sets a `--flag=value` argument to another value, or adds it.
+/// Changes the value of a `--flag=value` argument, or adds the argument.
 pub fn set_flag(args: &mut Vec<String>, flag: &str, value: &str) {
     let start = format!("{flag}=");
     args.retain(|arg| !arg.starts_with(&start));

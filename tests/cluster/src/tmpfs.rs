@@ -1,4 +1,4 @@
-//! A small file system of its own, to be filled up.
+//! A small separate file system for the tests of a full disk.
 
 use std::path::Path;
 use std::process::Command;
@@ -23,7 +23,7 @@ impl Tmpfs {
         Ok(Self { dir })
     }
 
-    /// Where it is mounted.
+    /// The mount point.
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -31,7 +31,7 @@ impl Tmpfs {
 
 impl Drop for Tmpfs {
     fn drop(&mut self) {
-        // Lazily: a file that is still open must not keep the mount for good.
+        // Lazily: a file that is still open must not keep the mount for ever.
         if let Err(error) = run(Command::new("umount").arg("--lazy").arg(self.path())) {
             let _ = std::io::Write::write_all(
                 &mut std::io::stderr(),

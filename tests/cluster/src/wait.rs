@@ -1,17 +1,17 @@
-//! Waiting for a condition, with a deadline and the last reason why it did not hold.
+//! Waits for a condition, with a deadline; reports the last reason why it did not hold.
 
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
 use tokio::time::Instant;
 
-/// Pause between two looks at the condition.
+/// The pause between two checks of the condition.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Waits until `condition` gives a value.
+/// Waits until `condition` returns a value.
 ///
 /// # Errors
-/// It did not within `deadline`; names `what` and the condition's last error.
+/// It did not within `deadline`; the message has `what` and the condition's last error.
 pub async fn until_ok<T>(
     what: &str,
     deadline: Duration,
@@ -20,11 +20,11 @@ pub async fn until_ok<T>(
     let end = Instant::now() + deadline;
     let mut reason = "never looked".to_owned();
     loop {
-        // A condition that hangs must not outlive the deadline either.
+        // The deadline also holds for a condition that hangs.
         match tokio::time::timeout_at(end, condition()).await {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(error)) => reason = format!("{error:#}"),
-            Err(_) => bail!("{what}: not within {deadline:?}: {reason}; the last look was cut off"),
+            Err(_) => bail!("{what}: not within {deadline:?}: {reason}; the last check timed out"),
         }
         ensure!(Instant::now() < end, "{what}: not within {deadline:?}: {reason}");
         tokio::time::sleep(PAUSE).await;

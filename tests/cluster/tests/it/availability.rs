@@ -1,4 +1,4 @@
-//! The cluster goes on serving while parts of it are away, and takes them back.
+//! The cluster serves requests while parts of it are down, and reintegrates them when they return.
 
 mod catch_up;
 mod clean_stop;

@@ -1,4 +1,4 @@
-//! The `ringkv` command and `ringkv dev`, as a person or script meets them.
+//! The `ringkv` command and `ringkv dev`, as a user or a script runs them.
 
 mod dev;
 mod keys;

@@ -1,4 +1,4 @@
-//! Nothing acknowledged is lost, nothing else is read, and bad input is told so.
+//! No acknowledged write is lost, reads return only written values, and bad input is rejected.
 
 mod bad_http;
 mod bad_node_input;

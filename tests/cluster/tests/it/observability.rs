@@ -1,4 +1,4 @@
-//! What a cluster tells of itself while it works, and that telling never gets in its way.
+//! Metrics, logs and traces of a working cluster, which never delay its requests.
 
 mod logs;
 mod metrics;

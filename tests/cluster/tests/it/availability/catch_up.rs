@@ -1,4 +1,4 @@
-//! A follower that was away for longer than the others keep their log.
+//! A follower that was down for longer than the others keep their log.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use ringkv_cluster_tests::{
 use tokio::task::JoinSet;
 
 const WRITES: usize = 30_000;
-/// Few writers, so that few writes share a log entry and the log passes its limit early.
+/// Few writers, so that few writes share a log entry and the log reaches its limit early.
 const WRITERS: usize = 24;
 /// Far below the default, for the same reason.
 const LOG_ENTRIES_MAX: u64 = 1_000;
@@ -47,7 +47,7 @@ async fn follower_away_for_30_000_writes_catches_up_by_snapshot() -> anyhow::Res
         cluster.nodes[away].ready().await?;
         caught_up(cluster, group, away).await?;
 
-        // Its log cannot have grown across the gap: where it begins now came by a snapshot.
+        // Entries of the gap are no longer available, so its new log start comes from a snapshot.
         let first = group_status(&cluster.nodes[away].address, group).await?.first_index;
         ensure!(
             first > last_seen + 1,
@@ -69,8 +69,8 @@ async fn caught_up(cluster: &Cluster, group: u64, node: usize) -> anyhow::Result
     .await
 }
 
-/// The one that caught up holds what it says: without the old leader a quorum needs it, and as
-/// often as not it leads.
+/// The recovered follower has the data: without the old leader a quorum needs it, and it may
+/// itself become the leader.
 async fn serves_alone_with(
     cluster: &mut Cluster,
     gateways: &[Gateway],
@@ -102,7 +102,7 @@ async fn write(gateways: &[Gateway], numbers: std::ops::Range<usize>) -> anyhow:
         });
     }
     while let Some(writer) = writers.join_next().await {
-        writer.context("a writer ends well")??;
+        writer.context("join a writer")??;
     }
     Ok(())
 }

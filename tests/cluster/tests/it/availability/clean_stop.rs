@@ -1,12 +1,12 @@
-//! SIGTERM: leadership is handed over, and the process ends well.
+//! SIGTERM: the node transfers its leadership, and the process exits with code 0.
 
 use std::time::Duration;
 
 use anyhow::ensure;
 use ringkv_cluster_tests::{Load, Shape, all_groups_led, run, until_ok};
 
-/// Shorter than any election timeout (500 ms at least): a group without a leader that was not
-/// handed over could not have one yet.
+/// Shorter than any election timeout (at least 500 ms): without a transfer of its leadership a
+/// group could not have a leader yet.
 const HANDED_OVER_WITHIN: Duration = Duration::from_millis(300);
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,12 +1,12 @@
-//! kill -9 of a node that leads, under load.
+//! kill -9 of a leader, under load.
 
 use std::time::Duration;
 
 use anyhow::ensure;
 use ringkv_cluster_tests::{Load, Shape, group_of, leader_of, run, until_ok};
 
-/// What clients may notice of a crashed leader: the longest write, from its first try to its
-/// acknowledgement.
+/// The most that clients may notice of a crashed leader: the duration of the longest write, from
+/// its first attempt to its acknowledgement.
 const BACK_WITHIN: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,7 +20,7 @@ async fn crashed_leader_costs_no_write_no_error_and_less_than_two_seconds() -> a
 
         cluster.nodes[before.node].kill();
 
-        // Writes to all groups must have gone on: every worker goes through all of them in turn.
+        // Writes to all groups must continue: every worker writes to all of them in turn.
         load.progress(2_000, Duration::from_secs(20)).await?;
         let after = until_ok("a new leader", Duration::from_secs(5), async || {
             leader_of(cluster, group).await

@@ -1,4 +1,4 @@
-//! All placement replicas stopped: static stability.
+//! All placement replicas stopped: reads and writes continue.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ async fn reads_and_writes_go_on_without_any_placement_replica() -> anyhow::Resul
 
         let load = Load::start("without-placement", &gateways);
         load.progress(2_000, Duration::from_secs(20)).await?;
-        // Not only what is settled already: leaders change without placement, too.
+        // Also leader changes: they need no placement.
         cluster.nodes[0].kill();
         load.progress(1_000, Duration::from_secs(20)).await?;
-        // And a node comes back by what its own directory knows.
+        // And a node restarts from its own data directory.
         cluster.nodes[0].start()?;
         cluster.nodes[0].ready().await?;
         cluster.nodes[1].kill();

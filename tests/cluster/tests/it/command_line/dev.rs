@@ -12,7 +12,7 @@ use ringkv_cluster_tests::{Collector, Gateway, Process, free_port, until_ok};
 const READY: Duration = Duration::from_secs(30);
 const STOP: Duration = Duration::from_secs(20);
 
-/// A running `ringkv dev` and where its gateway is.
+/// A running `ringkv dev` and the address of its gateway.
 struct Dev {
     process: Process,
     gateway: Gateway,
@@ -24,14 +24,14 @@ impl Dev {
         Self::start_in(dir, args, &[]).await
     }
 
-    /// As [`Dev::start`], with an environment.
+    /// Like [`Dev::start`], with an environment.
     async fn start_in(
         dir: &Path,
         args: &[&str],
         environment: &[(&str, String)],
     ) -> anyhow::Result<Self> {
         let args: Vec<String> = ["dev"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
-        // A log of its own for every start, so that an old ready line is not taken for a new one.
+        // A separate log for every start, so that an old ready line is not mistaken for a new one.
         let number = std::fs::read_dir(dir)?.count();
         let log = dir.join(format!("dev-{number}.log"));
         let mut variables = vec![("TMPDIR", dir.as_os_str())];
@@ -49,7 +49,7 @@ impl Dev {
         Ok(Self { gateway: Gateway::new(&ready)?, process })
     }
 
-    /// SIGTERM, then the end.
+    /// Sends SIGTERM and waits for the exit.
     async fn stop(mut self) -> anyhow::Result<()> {
         self.process.terminate()?;
         let status = self.process.exit(STOP).await?;
@@ -78,7 +78,7 @@ fn temporary_directories(dir: &Path) -> anyhow::Result<usize> {
 async fn temporary_cluster_serves_and_leaves_nothing_behind() -> anyhow::Result<()> {
     let dir = tempfile::tempdir()?;
     let dev = Dev::start(dir.path(), &[&listen()?]).await?;
-    // Ready means ready: the very first write works.
+    // After the ready line the first write succeeds.
     dev.gateway.put(b"greeting", "hello").await?.expect(201)?;
     let found = dev.gateway.get(b"greeting").await?.expect(200)?;
     ensure!(found.body == "hello", "found {:?}", found.body);
@@ -104,7 +104,7 @@ async fn kept_directory_has_the_same_data_after_restart_and_after_ports_changed(
     }
     dev.stop().await?;
 
-    // Somebody else has a node's and placement's port now.
+    // Other listeners now use a node's port and placement's port.
     let layout: serde_json::Value = serde_json::from_slice(&std::fs::read(data.join("dev.json"))?)?;
     let mut taken = Vec::new();
     for port in [&layout["nodes"][0]["grpc"], &layout["placement_port"]] {
@@ -115,7 +115,7 @@ async fn kept_directory_has_the_same_data_after_restart_and_after_ports_changed(
     let log = dev.process.log()?;
     for listener in &taken {
         let said = format!("port {} is taken, using", listener.local_addr()?.port());
-        ensure!(log.contains(&said), "not said: {said}, but: {log}");
+        ensure!(log.contains(&said), "the log does not contain {said}: {log}");
     }
     for number in 0..100 {
         let key = format!("key {number}");

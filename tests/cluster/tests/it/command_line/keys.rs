@@ -1,4 +1,4 @@
-//! get, put and del: bytes, exit codes, and what is said when something goes wrong.
+//! get, put and del: bytes, exit codes, and error messages.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;

@@ -31,7 +31,7 @@ async fn nodes_are_listed_stopped_and_started_again() -> anyhow::Result<()> {
         ensure!(status.code() == Some(0), "a clean stop ended with {status}");
         load.progress(200, Duration::from_secs(20)).await?;
 
-        // A node of the command's own, on the directory of the one that stopped.
+        // The command runs a node itself, on the directory of the stopped one.
         cluster.nodes[1].start_by("ringkv", &["node", "start"])?;
         cluster.nodes[1].ready().await?;
         load.progress(200, Duration::from_secs(20)).await?;

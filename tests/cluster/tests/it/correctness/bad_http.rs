@@ -1,4 +1,4 @@
-//! What a gateway refuses, byte for byte as it comes over the socket.
+//! Requests that a gateway rejects, sent byte for byte over a socket.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use ringkv_cluster_tests::{Shape, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// A request and what must come back.
+/// A request and the expected answer.
 struct Case {
     what: &'static str,
     request: String,
     status: u16,
-    /// All of these are somewhere in the answer.
+    /// Each of these must be in the answer.
     says: &'static [&'static str],
 }
 
@@ -113,17 +113,17 @@ async fn body_shorter_than_its_length_writes_nothing() -> anyhow::Result<()> {
 
 async fn send(address: &str, request: &[u8]) -> anyhow::Result<TcpStream> {
     let mut stream = TcpStream::connect(address).await?;
-    // A gateway may answer and close before it has read all of a body it refuses.
+    // A gateway may answer and close before it has read all of a body that it rejects.
     let _ = stream.write_all(request).await;
     Ok(stream)
 }
 
-/// Everything until the gateway closes.
+/// All bytes until the gateway closes the connection.
 async fn read_all(mut stream: TcpStream) -> anyhow::Result<String> {
     let mut answer = Vec::new();
     tokio::time::timeout(Duration::from_secs(10), async {
         let mut chunk = [0; 4096];
-        // A reset after the answer loses nothing of what was read.
+        // A reset after the answer does not affect the bytes that were read.
         while let Ok(length @ 1..) = stream.read(&mut chunk).await {
             answer.extend_from_slice(&chunk[..length]);
         }

@@ -1,4 +1,5 @@
-//! What storage nodes and placement refuse: foreign data, a second process, garbage.
+//! Input that storage nodes and placement reject: data of another cluster, a second process,
+//! garbage.
 
 use std::time::Duration;
 
@@ -65,7 +66,7 @@ async fn second_process_on_a_data_directory_is_refused_and_the_first_goes_on() -
     .await
 }
 
-/// The same data directory on ports of its own.
+/// The same data directory on different ports.
 fn second_process(service: &Service) -> anyhow::Result<Process> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let metrics = format!("127.0.0.1:{}", free_port()?);
@@ -102,10 +103,10 @@ async fn garbage_on_the_grpc_ports_harms_nothing() -> anyhow::Result<()> {
     .await
 }
 
-/// Sends the bytes, then reads until the other side closes or has nothing more to say.
+/// Sends the bytes, then reads until the other side closes or sends nothing more.
 async fn throw(address: &str, bytes: &[u8]) -> anyhow::Result<()> {
     let mut stream = TcpStream::connect(address).await?;
-    // The other side may close while we write: that is an answer too.
+    // The other side may close during the write: that is a valid answer.
     let _ = stream.write_all(bytes).await;
     let _ = stream.shutdown().await;
     let mut answer = Vec::new();

@@ -9,7 +9,7 @@ async fn every_acknowledged_write_survives_a_crash_of_every_process() -> anyhow:
     run(Shape { placement: 3, ..Shape::default() }, async |cluster| {
         let gateways = cluster.clients()?;
         let mut reports = Vec::new();
-        // Twice: the second crash hits processes that were themselves recovered.
+        // Twice: the second crash affects processes that have already recovered once.
         for round in ["first", "second"] {
             let load = Load::start(round, &gateways);
             load.progress(2_000, Duration::from_secs(20)).await?;

@@ -1,4 +1,4 @@
-//! A replica whose state is not what its log says, as a fault of memory or of this software leaves.
+//! A replica whose state does not match its log, as after a fault of memory or of this software.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use ringkv_storage_node::keys;
 use ringkv_storage_node::store::{RocksSettings, RocksStore, Store, Write};
 use ringkv_topology::{GroupId, SlotCount};
 
-/// Entries after which replicas must have compared their checksums at one index at least.
+/// The number of entries after which replicas have compared their checksums at least once.
 const ENTRIES: usize = 2_100;
 const FOUND_WITHIN: Duration = Duration::from_secs(20);
 
@@ -50,13 +50,13 @@ async fn a_replica_that_differs_from_the_majority_is_found_and_rebuilt() -> anyh
         node.start()?;
         node.ready().await?;
 
-        // From here on the outcomes differ: the others delete what is not there on this one.
+        // From here on the outcomes differ: the others delete records that are absent on this one.
         let delete = gateway.on_key(Method::DELETE, key(0).as_bytes(), PathForm::Path);
         send(delete).await?.expect(204)?;
         write(&gateway, 1..ENTRIES).await?;
         until_ok("the rebuild", FOUND_WITHIN, async || {
             let first = group_status(&cluster.nodes[wrong].address, group).await?.first_index;
-            // Far below the length at which logs are cut: only a snapshot moves its start.
+            // Far below the length at which logs are cut: only a snapshot moves the log's start.
             ensure!(first > ENTRIES as u64 / 2, "the log begins at {first}");
             Ok(())
         })
@@ -64,7 +64,7 @@ async fn a_replica_that_differs_from_the_majority_is_found_and_rebuilt() -> anyh
         let times = found(cluster, wrong).await?;
         ensure!(times == 1.0, "found {times} times");
 
-        // It agrees now: nothing more is found, and it can take over.
+        // It agrees now: no further difference is found, and it can become leader.
         write(&gateway, ENTRIES..2 * ENTRIES).await?;
         let heard = heartbeats(cluster).await?;
         until_ok("three more heartbeats of each node", FOUND_WITHIN, async || {
@@ -88,7 +88,7 @@ async fn a_replica_that_differs_from_the_majority_is_found_and_rebuilt() -> anyh
     .await
 }
 
-/// Drops a record behind the state machine's back.
+/// Removes a record directly from the store, without the state machine.
 fn lose(data: &Path, group: u64, key: &[u8]) -> anyhow::Result<()> {
     let store = RocksStore::open(data, &RocksSettings::default())?;
     let slots = SlotCount::new(4096).context("a power of two")?;
@@ -98,7 +98,7 @@ fn lose(data: &Path, group: u64, key: &[u8]) -> anyhow::Result<()> {
     Ok(store.flush()?)
 }
 
-/// Writes one key after the other, so that each is an entry.
+/// Writes one key after the other, so that each write is a separate entry.
 async fn write(gateway: &Gateway, numbers: std::ops::Range<usize>) -> anyhow::Result<()> {
     for number in numbers {
         gateway.put(key(number).as_bytes(), "v").await?.expect(201)?;
@@ -106,13 +106,13 @@ async fn write(gateway: &Gateway, numbers: std::ops::Range<usize>) -> anyhow::Re
     Ok(())
 }
 
-/// How often the node has been found to differ.
+/// How many times a difference of the node was found.
 async fn found(cluster: &Cluster, node: usize) -> anyhow::Result<f64> {
     let series = "ringkv_checksum_mismatch_total{what=\"replica\"}";
     metric(&cluster.nodes[node].metrics, series).await
 }
 
-/// Heartbeats that placement has taken.
+/// The number of heartbeats that placement has received.
 async fn heartbeats(cluster: &Cluster) -> anyhow::Result<f64> {
     let mut sum = 0.0;
     for replica in &cluster.placement {

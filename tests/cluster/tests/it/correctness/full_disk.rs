@@ -1,7 +1,7 @@
-//! A disk without space: told so, nothing lost, and all well again once there is space.
+//! A full disk: the node reports it, loses no data, and recovers when there is space again.
 //!
-//! Somebody else's file takes the space, as on real machines; the node has a small tmpfs of its
-//! own that the file is on too.
+//! A file of another program takes the space, as on real machines: the file is on the small tmpfs
+//! that the node uses.
 
 use std::fs::File;
 use std::io::Write;
@@ -17,13 +17,13 @@ use tokio::task::JoinSet;
 const DISK_MEBIBYTES: u32 = 256;
 const VALUE_BYTES: usize = 32 * 1024;
 const VALUES: usize = 100;
-/// Of 4 KiB each: several times what a log reserves ahead.
+/// Deletes with keys of 4 KiB: several times the space that a log reserves ahead.
 const DELETES_MAX: usize = 50_000;
 const DELETE_CLIENTS: usize = 32;
-/// Longer than the node's pause between two looks at its disk.
+/// Longer than the node's interval between two checks of its disk.
 const NOTICED_WITHIN: Duration = Duration::from_secs(5);
 
-/// A file that takes space away until it is dropped.
+/// A file that occupies space until it is dropped.
 struct Filler(PathBuf);
 
 impl Filler {
@@ -36,7 +36,7 @@ impl Filler {
         let mut file = File::create(&filler.0)?;
         let chunk = vec![1; 64 * 1024];
         for _ in 0..taken / 65_536 {
-            // The node writes as well: the disk may be full a little earlier than computed.
+            // The node writes too: the disk may be full slightly earlier than computed.
             if file.write_all(&chunk).is_err() {
                 break;
             }
@@ -47,12 +47,12 @@ impl Filler {
 
 impl Drop for Filler {
     fn drop(&mut self) {
-        // It may never have been created.
+        // The file may not exist.
         let _ = std::fs::remove_file(&self.0);
     }
 }
 
-/// A mount, or the reason (printed) why this machine cannot run the test.
+/// A mount; prints the reason if this machine cannot run the test.
 fn disk() -> Option<Tmpfs> {
     match Tmpfs::mount(DISK_MEBIBYTES) {
         Ok(disk) => Some(disk),
@@ -80,7 +80,7 @@ async fn nearly_full_disk_refuses_puts_but_reads_and_deletes_go_on() -> anyhow::
     run(one_node(&disk), async |cluster| {
         let gateway = &cluster.clients()?[0];
         write_all(gateway).await?;
-        // Beyond the watermark of 95 %.
+        // Above the watermark of 95 %.
         let filler = Filler::leaving(&disk, 8 << 20)?;
 
         let problem = until_ok("the refusal", NOTICED_WITHIN, async || {
@@ -117,7 +117,7 @@ async fn completely_full_disk_loses_no_acknowledged_write() -> anyhow::Result<()
 
         drop(filler);
         let log = cluster.nodes[0].log()?;
-        ensure!(log.contains("No space left on device"), "it did not say what is wrong");
+        ensure!(log.contains("No space left on device"), "the log does not name the cause");
         restart(cluster).await?;
         all_there(&gateway, 0).await?;
         gateway.put(b"after", "space").await?.expect(201)?;
@@ -126,9 +126,9 @@ async fn completely_full_disk_loses_no_acknowledged_write() -> anyhow::Result<()
     .await
 }
 
-/// Deletes are let through by the watermark, so they meet the full disk itself, once the space
-/// that the log had reserved is used up. Absent keys, so that nothing changes; long ones, so that
-/// it is soon.
+/// The watermark does not stop deletes, so they reach the full disk itself when the space that the
+/// log had reserved is used up. The keys are absent, so that the data does not change, and long, so
+/// that the space is used up soon.
 async fn meet_the_full_disk(gateway: &Gateway) -> anyhow::Result<()> {
     let mut clients = JoinSet::new();
     for client in 0..DELETE_CLIENTS {
@@ -146,7 +146,7 @@ async fn meet_the_full_disk(gateway: &Gateway) -> anyhow::Result<()> {
     }
     let mut met = false;
     while let Some(client) = clients.join_next().await {
-        let Some(answer) = client.context("a client ends well")?? else { continue };
+        let Some(answer) = client.context("join a client")?? else { continue };
         let problem: serde_json::Value = serde_json::from_slice(&answer.body)
             .with_context(|| format!("no reason: {}", answer.shown()))?;
         ensure!(problem["outcome"].is_string(), "no outcome: {problem}");
@@ -156,7 +156,7 @@ async fn meet_the_full_disk(gateway: &Gateway) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The node may have ended by itself, and is then started again by whoever supervises it.
+/// The node may have exited; then its supervisor would restart it, as this function does.
 async fn restart(cluster: &mut Cluster) -> anyhow::Result<()> {
     let node = &mut cluster.nodes[0];
     node.kill();

@@ -1,4 +1,4 @@
-//! The check that other tests rely on can fail.
+//! Proves that the check on which other tests rely can fail.
 
 use std::time::Duration;
 

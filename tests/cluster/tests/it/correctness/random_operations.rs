@@ -1,8 +1,8 @@
 //! 10,000 random operations through both gateways against a model.
 //!
-//! Every worker owns its keys, so its model knows exactly what each answer must be; the workers
-//! run at once, so the cluster still sees them interleaved. The seed is printed when the test
-//! fails, and `RINGKV_SEED` repeats it.
+//! Every worker owns its keys, so its model predicts each answer exactly; the workers run at the
+//! same time, so the cluster still handles their operations interleaved. A failed test prints its
+//! seed; `RINGKV_SEED` repeats it.
 
 mod model;
 mod operations;
@@ -40,7 +40,7 @@ async fn ten_thousand_random_operations_match_a_model() -> anyhow::Result<()> {
             });
         }
         while let Some(worker) = workers.join_next().await {
-            worker.context("a worker ends well")??;
+            worker.context("join a worker")??;
         }
         Ok(())
     })

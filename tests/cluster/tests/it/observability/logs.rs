@@ -1,4 +1,4 @@
-//! Logs: nothing of a user's data in them, and a reader that has stopped holds nobody up.
+//! Logs: they contain no user data, and a reader that has stopped does not delay requests.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn the_log_at_its_finest_holds_no_key_and_no_value() -> anyhow::Result<()>
                 .header("if-match", "\"1\"")
                 .body(VALUE);
             send(refused).await?.expect(412)?;
-            // Lines are written by a thread of their own: the last request's has come.
+            // A separate thread writes lines: wait until the line of the last request is written.
             until_ok("the line of a request by its trace", Duration::from_secs(10), async || {
                 let log = cluster.gateways[0].log()?;
                 let line = log.lines().find(|line| line.contains(trace));
@@ -55,7 +55,7 @@ async fn the_log_at_its_finest_holds_no_key_and_no_value() -> anyhow::Result<()>
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_that_nobody_reads_holds_nobody_up() -> anyhow::Result<()> {
-    /// More than the queue of lines and the pipe take together.
+    /// More lines than the queue and the pipe hold together.
     const LINES_LOST: f64 = 1_000.0;
     let flags = vec!["--log-level=trace".to_owned()];
     run(Shape { flags, gateways: 1, ..Shape::default() }, async |cluster| {

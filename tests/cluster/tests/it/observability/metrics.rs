@@ -1,4 +1,4 @@
-//! What every service exports is what docs/metrics.md says, in both formats.
+//! The metrics of every service match docs/metrics.md, in both formats.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -79,7 +79,7 @@ async fn every_name_is_listed(cluster: &Cluster) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Some figures against what is known of the cluster.
+/// Compares some values with what is known of the cluster.
 async fn figures_are_right(cluster: &Cluster) -> anyhow::Result<()> {
     let of_placement = until_ok("a figure of placement", SHOWN_WITHIN, async || {
         let pages = pages(cluster, "placement", "text/plain").await?;

@@ -1,4 +1,4 @@
-//! A collector that talks TLS and asks for the service's own certificate.
+//! A collector that uses TLS and requires a certificate of the service.
 
 use std::time::Duration;
 
@@ -39,7 +39,11 @@ async fn a_collector_that_nobody_vouches_for_gets_no_span() -> anyhow::Result<()
             Ok(())
         })
         .await?;
-        ensure!(collector.spans().is_empty(), "sent to a stranger: {:?}", collector.spans());
+        ensure!(
+            collector.spans().is_empty(),
+            "sent to an untrusted collector: {:?}",
+            collector.spans()
+        );
         Ok(())
     })
     .await

@@ -1,4 +1,4 @@
-//! A trace collector that is slow or away: requests do not notice.
+//! A trace collector that is slow or unreachable: requests are not affected.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use ringkv_cluster_tests::{Cluster, Shape, free_port, metric, run, until_ok};
 
 const REQUESTS: usize = 500;
 
-/// Everything is sampled by default, and there is room for few spans.
+/// Everything is sampled by default; the queue has room for few spans.
 fn shape(endpoint: String) -> Shape {
     let environment = vec![
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
@@ -19,7 +19,7 @@ fn shape(endpoint: String) -> Shape {
     Shape { environment, gateways: 1, ..Shape::default() }
 }
 
-/// Writes, sees spans lost, and stops everything well.
+/// Writes, checks that spans are dropped, and stops everything cleanly.
 async fn check(cluster: &mut Cluster) -> anyhow::Result<()> {
     let gateway = &cluster.clients()?[0];
     for number in 0..REQUESTS {
@@ -46,7 +46,7 @@ async fn check(cluster: &mut Cluster) -> anyhow::Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_collector_that_never_answers_costs_spans_and_no_request() -> anyhow::Result<()> {
-    // Connections are made by the kernel and nobody ever takes them.
+    // The kernel completes connections, but no program accepts them.
     let stuck = TcpListener::bind("127.0.0.1:0")?;
     run(shape(format!("http://{}", stuck.local_addr()?)), check).await
 }

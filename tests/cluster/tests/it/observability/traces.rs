@@ -1,4 +1,4 @@
-//! One trace from the client's `traceparent` through every process, as a real collector has it.
+//! One trace from the client's `traceparent` through every process, received by a real collector.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn shape(collector: &Collector) -> Shape {
     Shape { environment: collector.environment(), gateways: 1, ..Shape::default() }
 }
 
-/// A request with a parent: its trace id, and the answer.
+/// Sends a request with a parent span; returns its trace id and the answer.
 async fn traced(
     gateway: &Gateway,
     method: &str,
@@ -33,7 +33,7 @@ async fn traced(
     Ok((trace, send(request).await?))
 }
 
-/// The spans of a trace once `enough` holds of them.
+/// The spans of a trace, as soon as `enough` holds for them.
 async fn spans_of(
     collector: &Collector,
     trace: &str,
@@ -58,7 +58,8 @@ fn the<'a>(
     Ok(first)
 }
 
-/// Checks the way from the client's span to the storage node's, and gives the latter's children.
+/// Checks the path from the client's span to the storage node's span, and returns the children of
+/// the latter.
 fn check_path(
     spans: &[ReceivedSpan],
     method: &str,
@@ -86,7 +87,7 @@ async fn one_trace_leads_from_the_client_through_every_stage() -> anyhow::Result
     let collector = Collector::start()?;
     run(shape(&collector), async |cluster| {
         let gateway = &cluster.clients()?[0];
-        // The gateway learns who leads: a first attempt may be turned away.
+        // The gateway learns the leader: the first attempt may be rejected.
         traced(gateway, "PUT", CANARY, "00").await?.1.expect(201)?;
         let (trace, answer) = traced(gateway, "PUT", CANARY, "01").await?;
         ensure!(answer.header("kv-trace-id") == trace, "{:?}", answer.headers);
@@ -101,7 +102,7 @@ async fn one_trace_leads_from_the_client_through_every_stage() -> anyhow::Result
         })
         .await?;
         let mut stages = check_path(&spans, "PUT", "ringkv.v1.Kv/Put")?;
-        // The followers' disks may have been quicker than the leader's.
+        // The followers' disks may have been faster than the leader's.
         stages.remove("fsync");
         let expected = ["propose_wait", "replicate", "apply_wait", "apply"].map(str::to_owned);
         ensure!(stages == BTreeSet::from(expected), "{stages:?}");
@@ -118,7 +119,7 @@ async fn one_trace_leads_from_the_client_through_every_stage() -> anyhow::Result
         let placement = all
             .iter()
             .any(|span| span.service == "ringkv-placement" && span.name == "placement.register");
-        ensure!(placement, "placement tells of its changes");
+        ensure!(placement, "placement traces its changes");
         let instances: BTreeSet<_> = all.iter().map(|span| &span.instance).collect();
         ensure!(!instances.contains(&String::new()), "every service has an instance id");
         let told = format!("{all:?}");
@@ -130,12 +131,12 @@ async fn one_trace_leads_from_the_client_through_every_stage() -> anyhow::Result
 
 #[tokio::test(flavor = "multi_thread")]
 async fn writes_of_one_entry_link_to_it_and_it_to_them() -> anyhow::Result<()> {
-    // A span takes 128 links at most (OTEL_SPAN_LINK_COUNT_LIMIT).
+    // A span has at most 128 links (OTEL_SPAN_LINK_COUNT_LIMIT).
     const WRITES: usize = 100;
     let collector = Collector::start()?;
     run(shape(&collector), async |cluster| {
         let gateway = &cluster.clients()?[0];
-        // One tag, so one group; at once, so that some wait for each other.
+        // One tag, so one group; at the same time, so that some share an entry.
         let writes = (0..WRITES).map(|number| {
             let (gateway, key) = (gateway.clone(), format!("{{tag}}/{number}"));
             tokio::spawn(async move { traced(&gateway, "PUT", key.as_bytes(), "01").await })
@@ -146,7 +147,7 @@ async fn writes_of_one_entry_link_to_it_and_it_to_them() -> anyhow::Result<()> {
             answer.expect(201)?;
             traces.insert(trace);
         }
-        // A write that was turned away and sent again was in no entry the first time.
+        // A write that was rejected and retried was in no entry the first time.
         let is_write = |span: &&ReceivedSpan| {
             span.service == "ringkv-storage-node"
                 && span.name == "ringkv.v1.Kv/Put"
@@ -194,7 +195,7 @@ async fn a_request_that_is_not_sampled_leaves_nothing() -> anyhow::Result<()> {
         let (left_out, answer) = traced(gateway, "PUT", CANARY, "00").await?;
         ensure!(answer.header("kv-trace-id") == left_out, "{:?}", answer.headers);
         ensure!(answer.header("traceparent").is_empty(), "{:?}", answer.headers);
-        // What came later has arrived: what came before would have.
+        // The later spans have arrived, so earlier ones would have arrived too.
         let (taken, _) = traced(gateway, "PUT", CANARY, "01").await?;
         let has = |spans: &[ReceivedSpan], name: &str| spans.iter().any(|s| s.name == name);
         spans_of(&collector, &taken, |s| has(s, "apply") && has(s, "PUT /kv/{key}")).await?;

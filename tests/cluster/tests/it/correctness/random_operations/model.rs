@@ -1,15 +1,15 @@
-//! What a store must answer, and the keys and values it is asked with.
+//! The model of a store: expected answers, and the keys and values of the operations.
 
 use bytes::Bytes;
 use rand::rngs::StdRng;
 use rand::{Rng, RngCore};
 
-/// The longest key and the largest value a cluster takes by default.
+/// The longest key and the largest value that a cluster accepts by default.
 const KEY_BYTES_MAX: usize = 4096;
 const VALUE_BYTES_MAX: usize = 1024 * 1024;
 const KEYS_PER_WORKER: usize = 40;
 
-/// One key as it must be read.
+/// The expected state of one key.
 #[derive(Clone, Debug)]
 pub(super) struct Present {
     pub value: Bytes,
@@ -17,14 +17,14 @@ pub(super) struct Present {
     pub content_type: Option<&'static str>,
 }
 
-/// A key and what it holds.
+/// A key and its expected record.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub key: Vec<u8>,
     pub present: Option<Present>,
 }
 
-/// The keys of one worker: distinct from those of every other.
+/// The keys of one worker, distinct from those of all others.
 pub(super) struct Keys {
     pub entries: Vec<Entry>,
 }
@@ -34,7 +34,7 @@ impl Keys {
     pub(super) fn new(worker: usize) -> Self {
         use rand::SeedableRng;
         let mark = u8::try_from(worker).expect("few workers");
-        // Fixed, so that a seed of operations meets the same keys every time.
+        // Fixed, so that a seed of operations always uses the same keys.
         let mut rng = StdRng::seed_from_u64(worker as u64);
         let mut keys = vec![vec![mark]];
         for shape in [
@@ -49,7 +49,7 @@ impl Keys {
             b"\0zero\xff\xfe",
         ] {
             let mut key = shape.to_vec();
-            // At the end, so that the shape begins the key; `..` stays a whole path segment.
+            // At the end, so that the key begins with the special form; `..` stays a segment.
             key.extend([b'/', b'0' + mark]);
             keys.push(key);
         }
@@ -59,7 +59,7 @@ impl Keys {
             let length = if length == 3 { rng.random_range(3..200) } else { length };
             let mut key = vec![0; length];
             rng.fill_bytes(&mut key);
-            // Neither the first nor the last byte can be that of another worker's random key.
+            // The first and the last byte differ from those of every other worker's random keys.
             key[0] = 0x80 + mark;
             keys.push(key);
         }

@@ -1,4 +1,4 @@
-//! One worker: draws an operation, asks a gateway, and compares the answer with its model.
+//! One worker: draws an operation, sends it to a gateway, and compares the answer with its model.
 
 use anyhow::{Context, ensure};
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use ringkv_cluster_tests::{Answer, Gateway, PathForm, send};
 
 use super::model::{Entry, Keys, Present, value};
 
-/// A condition a write or read is drawn with, and whether it holds.
+/// The condition of a drawn write or read, and whether it holds.
 struct Condition {
     header: Option<(&'static str, String)>,
     holds: bool,
@@ -49,7 +49,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Every key through every gateway.
+    /// Checks every key through every gateway.
     pub(super) async fn final_check(&mut self) -> anyhow::Result<()> {
         for entry in &self.keys.entries {
             for gateway in &self.gateways {
@@ -86,7 +86,7 @@ impl Worker {
         Ok(Some(written(&answer, entry, value, content_type)?))
     }
 
-    /// The same write twice under one idempotency key: it applies once.
+    /// Sends the same write twice with one idempotency key: it applies once.
     async fn put_again(&mut self, entry: &Entry) -> anyhow::Result<Option<Present>> {
         let id = format!("{:032x}", self.rng.random::<u128>());
         let value = value(&mut self.rng);
@@ -159,7 +159,7 @@ impl Worker {
         }
     }
 
-    /// The present revision, or as often another one.
+    /// The present revision or a different one, with equal probability.
     fn if_match(&mut self, entry: &Entry) -> Condition {
         let revision = entry.present.as_ref().map_or(1, |present| present.revision);
         let right = self.rng.random_bool(0.5);
@@ -216,7 +216,7 @@ fn refused(answer: Answer, entry: &Entry) -> anyhow::Result<Option<Present>> {
     Ok(entry.present.clone())
 }
 
-/// What the key holds after a write that was acknowledged with `answer`.
+/// The record of the key after a write that was acknowledged with `answer`.
 fn written(
     answer: &Answer,
     entry: &Entry,
