@@ -278,7 +278,7 @@ class Board:
         axes.set_yticks([i * step * unit for i in range(6) if i * step * unit <= top * 1.1])
 
     def legend(self, found, x, bottom, w):
-        """Names below the graph, as many as two lines hold; gives the number of lines."""
+        """Names below the graph, as many as two lines hold; returns the number of lines."""
         places, column, row = [], 0, 0
         for index, (name, _) in enumerate(found):
             name = textwrap.shorten(name or "value", 34, placeholder="…")
@@ -331,7 +331,7 @@ class Board:
         below, rows = [0.0] * len(times), []
         for _, values in found:
             now = [float(values.get(t, 0)) for t in times]
-            # The root, so that a few slow requests are seen beside many fast ones.
+            # The root, so that a few slow requests are visible among many fast ones.
             rows.append([(a - b) ** 0.5 if a > b else math.nan for a, b in zip(now, below)])
             below = now
         axes = self.axes(x + 62, y + 4, w - 74, h - 30)

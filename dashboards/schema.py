@@ -2,10 +2,10 @@
 """Compares boards with the types that Grafana Labs publishes for one version of Grafana.
 
 The types come as the Python package grafana-foundation-sdk, in one build for each version of
-Grafana; the build on PYTHONPATH is the one that is asked. Each board is decoded into its classes,
-and every value beside the JSON it came from is looked at: what the classes do not know is lost on
-the way, what they require and the file lacks they put in, and a value of another type than theirs
-shows in their annotations. Prints one complaint a line and ends with 1, or with 0 and no word.
+Grafana; the check uses the build on PYTHONPATH. Each board is decoded into its classes, and every
+value is compared with the JSON it came from: the classes drop what they do not know, add what they
+require and the file lacks, and their annotations show a value of a different type. Prints one
+complaint a line and exits with 1; without complaints it exits with 0 and prints nothing.
 
     PYTHONPATH=~/.cache/ringkv/grafana-sdk/11.0 python3 dashboards/schema.py dashboards/*.json
 
@@ -30,7 +30,7 @@ MISSING = "missing: the schema requires it"
 
 # What may be lost or missing: a pattern over a path without its indexes, and why.
 ALLOWED = [
-    (LOST, r"id", "null, as in every file: Grafana gives the id when it imports the board"),
+    (LOST, r"id", "null, as in every file: Grafana assigns the id when it imports the board"),
     (LOST, r"annotations\.list\.(step|titleFormat)",
      "Grafana's Prometheus data source reads them; the schema stops at what all sources share"),
     (LOST, r"annotations\.list\.target\.(expr|interval|refId)",
@@ -165,7 +165,7 @@ def compare_object(value, decoded, hint, path):
 
 
 def compare_plugin(panel, path):
-    """Where the type of a panel gives the package nothing to decode by, it lets everything pass."""
+    """The package accepts every value where the type of a panel has no schema."""
     if runtime.panelcfg_config(panel.type_val) is None:
         yield Complaint(below(path, "type"), f"{json.dumps(panel.type_val)} is no type of panel")
     elif panel.field_config and isinstance(panel.field_config.defaults.custom, dict):

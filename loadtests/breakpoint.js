@@ -21,7 +21,7 @@ const VALUE_BYTES = count('VALUE_BYTES', 256);
 
 const RATES = Array.from({ length: STEPS }, (_, index) => (index + 1) * STEP_RATE);
 
-/** A step is judged from its middle on: its first answers say little about the rest. */
+/** A step is measured from its middle on: its first answers are not representative. */
 function limits(rate, index) {
   const delayAbortEval = duration((index + 0.5) * STEP_S);
   const limit = (threshold) => [{ threshold, abortOnFail: true, delayAbortEval }];
@@ -49,7 +49,7 @@ export const options = optionsOf({
     },
   },
   operations: ['read', 'write'],
-  // The steps have limits of their own; the whole run has none beside.
+  // The steps have limits of their own; the whole run has no further limit.
   p99: 20_000,
   errors: 1,
   thresholds: {

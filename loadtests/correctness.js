@@ -1,7 +1,7 @@
 // Are the promises kept while many clients want the same keys at once?
 //
 // - counting: compare-and-set increments by If-Match; at the end the counters add up exactly.
-// - retrying: one Idempotency-Key sent many times applies once and always gives the first answer.
+// - retrying: one Idempotency-Key sent many times applies once and always returns the first answer.
 // - creating: of many writers with `If-None-Match: *` exactly one wins.
 //
 // Each of VUS clients does COUNT rounds of each; DURATION is the most that this may take.
@@ -56,7 +56,7 @@ export const handleSummary = summary({
   conclude,
 });
 
-/** Counters of a run that was cut short do not add up, which is nobody's fault. */
+/** Counters of a run that was cut short do not add up, which is not an error of the cluster. */
 function conclude({ thresholds }) {
   const short = thresholds.some(({ metric, ok }) => metric.startsWith('iterations{') && !ok);
   return short
@@ -86,7 +86,7 @@ export function increment({ prefix }) {
     const written = writeOnce(key, String(Number(body) + 1), id, headers.Etag);
     if (written.ok && written.status !== 412) {
       check(written, {
-        'an increment gives a higher revision': (answer) =>
+        'an increment returns a higher revision': (answer) =>
           revision(answer.headers.Etag) > revision(headers.Etag),
       });
       return;
@@ -152,7 +152,7 @@ export function createOnce({ prefix }) {
       all.every(({ ok }) => ok) && all.filter(({ status }) => status === 201).length === 1,
   });
   check(read(key), {
-    'the value is that of the writer who was told so': ({ body, headers: got }) =>
+    'the value is that of the writer whose PUT succeeded': ({ body, headers: got }) =>
       body === `writer ${winner}` && got.Etag === etag,
   });
   send('DELETE', key, 'delete', [204]);

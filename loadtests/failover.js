@@ -1,5 +1,5 @@
-// What do clients notice when a node dies? Somebody kills a storage node that leads groups while
-// this runs, and may start it again. Writers write and read back; each write is sent, under one
+// What do clients notice when a node dies? The operator kills a storage node that leads groups while
+// this runs, and may restart it. Writers write and read back; each write is sent, with one
 // Idempotency-Key, until it is acknowledged. At the end every acknowledged write must be there.
 //
 // The run fails when requests failed (ERROR_RATE), when a write took longer than RECOVERY_S, when
@@ -22,7 +22,7 @@ const RECOVERY_S = number('RECOVERY_S', 5);
 const VALUE_BYTES = count('VALUE_BYTES', 256);
 /** Between two rounds of a writer: a steady load of some hundred writes a second is enough. */
 const PAUSE_S = 0.02;
-/** A write that is not acknowledged by then is given up, so that the run ends. */
+/** The deadline after which a write without acknowledgement is abandoned, so that the run ends. */
 const PATIENCE_S = 2 * RECOVERY_S;
 /** For reading back all that was acknowledged, and deleting it. */
 const CLOSING_S = 60;
@@ -54,7 +54,7 @@ export const options = optionsOf({
     },
   },
   operations: ['write', 'read', 'verify', 'topology'],
-  // What an outage does to the times of requests is judged by the time to recover.
+  // The effect of an outage on the times of requests is measured by the time to recover.
   p99: 20_000,
   thresholds: {
     seconds_to_acknowledgement: [`max<${RECOVERY_S}`],
@@ -87,7 +87,7 @@ export function setup() {
   return { prefix: newPrefix(NAME) };
 }
 
-/** The one iteration of a writer: the whole run, then the check of all that it was told. */
+/** The one iteration of a writer: the whole run, then the check of all acknowledgements. */
 export function writeThenVerify({ prefix }) {
   const own = `${prefix}/${exec.vu.idInTest}`;
   const end = exec.scenario.startTime + RUN_S * 1000;
@@ -97,7 +97,7 @@ export function writeThenVerify({ prefix }) {
     if (writeUntilAcknowledged(key)) {
       kept.push(key);
       const { ok, body } = read(key);
-      check(body, { 'a read gives what was just written': () => !ok || isValueOf(key, body) });
+      check(body, { 'a read returns what was just written': () => !ok || isValueOf(key, body) });
     }
     sleep(PAUSE_S);
   }

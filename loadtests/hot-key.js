@@ -1,5 +1,5 @@
-// What does one key that everybody wants do to the others? HOT of all requests (nine in ten) go to
-// one key; what the rest takes is judged on its own.
+// How does one hot key affect the others? HOT of all requests (nine in ten) go to one key; the other
+// requests have limits of their own.
 import { check } from 'k6';
 
 import { count, number } from './lib/env.js';
@@ -39,7 +39,7 @@ export function run({ prefix }) {
   const kind = isHot ? 'hot' : 'cold';
   if (random() < 0.5) {
     const answer = read(key, `${kind} read`);
-    check(answer, { 'a read gives its own record': ({ body }) => isValueOf(key, body) });
+    check(answer, { 'a read returns its own record': ({ body }) => isValueOf(key, body) });
   } else {
     write(key, valueOf(key, VALUE_BYTES), `${kind} write`);
   }

@@ -1,5 +1,5 @@
-// Does everything the README promises work at all? Every call of the API, by a client or two; what
-// is written through one gateway is read through the next.
+// Does every call of the API work as the README says? One or two clients make every call; what is
+// written through one gateway is read through the next.
 import { check } from 'k6';
 import exec from 'k6/execution';
 
@@ -25,7 +25,7 @@ export function setup() {
   return { prefix: newPrefix(NAME) };
 }
 
-/** The life of one record; it deletes what it wrote. */
+/** Creates, reads, changes and deletes one record. */
 export function run({ prefix }) {
   const key = keyOf(prefix, exec.scenario.iterationInTest);
   const created = create(key);
@@ -40,7 +40,7 @@ function create(key) {
   const headers = { 'Content-Type': 'text/plain', 'KV-Meta-Origin': NAME };
   const created = send('PUT', key, 'create', [201], { value: 'hello', headers });
   check(created, {
-    'a new key gives 201 and a revision': ({ ok, headers: got }) =>
+    'a new key returns 201 and a revision': ({ ok, headers: got }) =>
       ok && got.Etag === `"${got['Kv-Revision']}"`,
   });
   return created;
@@ -48,14 +48,14 @@ function create(key) {
 
 function readBack(key, { headers: { Etag: etag } }) {
   check(read(key), {
-    'a read gives bytes, type, metadata and revision as written': ({ body, headers }) =>
+    'a read returns bytes, type, metadata and revision as written': ({ body, headers }) =>
       body === 'hello' &&
       headers['Content-Type'] === 'text/plain' &&
       headers['Kv-Meta-Origin'] === NAME &&
       headers.Etag === etag,
   });
   check(send('HEAD', key, 'head', [200]), {
-    'HEAD gives the same without the bytes': ({ body, headers }) =>
+    'HEAD returns the same without the bytes': ({ body, headers }) =>
       !body && headers['Content-Length'] === '5' && headers.Etag === etag,
   });
   const known = { headers: { 'If-None-Match': etag } };
@@ -74,13 +74,13 @@ function replace(key, { headers: { Etag: etag } }) {
   const previous = { value: 'bye', query: '?return=previous' };
   const exchanged = send('PUT', key, 'exchange', [200], previous);
   check(exchanged, {
-    'an exchange gives the previous value': ({ body, headers }) =>
+    'an exchange returns the previous value': ({ body, headers }) =>
       body === 'again' && `"${headers['Kv-Previous-Revision']}"` === replaced.headers.Etag,
   });
 }
 
 function remove(key) {
-  check(send('DELETE', key, 'delete', [204]), { 'a delete gives 204': ({ ok }) => ok });
+  check(send('DELETE', key, 'delete', [204]), { 'a delete returns 204': ({ ok }) => ok });
   check(read(key, 'read', [404]), {
     'a deleted key is a problem document': (answer) =>
       answer.ok && problem(answer).code === 'key_not_found',

@@ -45,7 +45,7 @@ export function run({ prefix }) {
   if (draw < 0.5) {
     const { ok, status, body } = read(key, 'read', [200, 404]);
     const isRight = () => ok && (status === 404 || isValueOf(key, body));
-    check(body, { 'a read gives its own record': isRight });
+    check(body, { 'a read returns its own record': isRight });
   } else if (draw < 0.9) {
     compare(write(key, valueOf(key, VALUE_BYTES)).duration_ms);
   } else {

@@ -1,5 +1,5 @@
-// Does the cluster stand a sudden crowd, and is it itself again right after? An open load of RATE
-// a second, then SPIKE_RATE, then RATE again; each part is DURATION long and judged on its own.
+// Does the cluster survive a sudden load, and does it recover at once? An open load of RATE a
+// second, then SPIKE_RATE, then RATE again; each part is DURATION long and has its own limits.
 // In the spike a request may be refused as not applied (503), but none may end unknown.
 
 import { count, duration, number, seconds } from './lib/env.js';

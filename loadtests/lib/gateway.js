@@ -13,9 +13,9 @@ export const GATEWAYS = text('BASE_URL', 'http://localhost:8080')
   .split(',')
   .map((address) => address.trim().replace(/\/+$/, ''));
 
-/** The budget that each request gives the gateway; the gateway's own (5 s) when it is not set. */
+/** The deadline that each request sets for the gateway; unset: the gateway's own (5 s). */
 const TIMEOUT_MS = count('TIMEOUT_MS', 0, 0);
-/** Longer than any such budget, so that it is the gateway that answers. */
+/** Longer than any such deadline, so that the gateway's answer arrives first. */
 const ANSWER_TIMEOUT = '40s';
 const HEADERS = {
   'Content-Type': 'application/octet-stream',
@@ -26,7 +26,7 @@ const SHOWN_MAX = 2;
 
 /** Certainly without effect: 4xx, 503, 507. */
 const notApplied = new Counter('errors_not_applied');
-/** Without a word on the outcome, so that a write may have applied: 504, or no answer at all. */
+/** Without an outcome, so that a write may have applied: 504, or no answer. */
 const unknown = new Counter('errors_unknown');
 /** Wall clock at each answer; its span is the time that rates are counted over. */
 const clock = new Gauge('clock_ms');
@@ -45,7 +45,7 @@ export function nextGateway() {
  * Sends one request for a key. `name` is the operation's name in the series, `expected` the
  * statuses that are no failure.
  *
- * Gives `{ok, status, headers, body, duration_ms}`; `ok` tells whether the status was expected.
+ * Returns `{ok, status, headers, body, duration_ms}`; `ok` is whether the status was expected.
  */
 export function send(method, key, name, expected, { value = null, headers = {}, query = '' } = {}) {
   const url = `${nextGateway()}/kv/${key}${query}`;
@@ -104,7 +104,7 @@ function noted({ status, headers, body, error, timings }, name, expected) {
   clock.add(Date.now());
   const ok = expected.includes(status);
   const answer = { ok, status, headers, body, duration_ms: timings.duration };
-  // What k6 itself broke off at the end of a run says nothing about the cluster.
+  // Requests that k6 itself aborts at the end of a run say nothing about the cluster.
   if (!ok && !error.includes('context canceled')) {
     (status === 0 || status === 504 ? unknown : notApplied).add(1);
     show(answer, name, error);

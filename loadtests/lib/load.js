@@ -2,8 +2,8 @@
 //
 // Owns the settings DURATION, VUS, RATE, P99_MS and ERROR_RATE, which most scripts share. Without
 // RATE the load is closed: VUS clients, each sending its next request when it has its answer. With
-// RATE it is open: so many iterations start each second whatever the cluster does, and what waits
-// counts.
+// RATE it is open: this many iterations start each second even if the cluster is slow, and waiting
+// time counts.
 
 import { count, duration, number, seconds } from './env.js';
 

@@ -33,8 +33,8 @@ export function below(end) {
 export const uniform = below;
 
 /**
- * The record of rank k with a weight of k^-SKEW, exactly, whatever the number of records is at the
- * moment. Rejection-inversion: W. Hörmann and G. Derflinger, "Rejection-inversion to generate
+ * The record of rank k with a weight of exactly k^-SKEW, for any current number of
+ * records. Rejection-inversion: W. Hörmann and G. Derflinger, "Rejection-inversion to generate
  * variates from monotone discrete distributions", 1996.
  */
 export function zipfian(records) {

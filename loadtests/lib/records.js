@@ -50,7 +50,7 @@ export function prepare(name, count, bytes) {
 export function readOrWrite(key, bytes) {
   if (random() < 0.5) {
     const { ok, body } = read(key);
-    check(body, { 'a read gives its own record': () => !ok || isValueOf(key, body) });
+    check(body, { 'a read returns its own record': () => !ok || isValueOf(key, body) });
   } else {
     write(key, valueOf(key, bytes));
   }

@@ -1,8 +1,9 @@
 // Mixes of reads and writes over a set of records, as YCSB defines them (B. F. Cooper et al.,
 // "Benchmarking cloud serving systems with YCSB", 2010).
 //
-// Owns the operations and their proportions. A script gives the shares, which add to 1, and the
-// law by which records are chosen. RECORDS records are written before and deleted after the run.
+// Owns the operations and their proportions. A script sets the shares, which add to 1, and the
+// distribution by which records are chosen. RECORDS records are written before and deleted after the
+// run.
 
 import { check } from 'k6';
 import exec from 'k6/execution';
@@ -75,7 +76,7 @@ export function workload({ name, question, shares, law = uniform }) {
 
 function readOwn(key) {
   const answer = read(key);
-  check(answer, { 'a read gives its own record': ({ body }) => isValueOf(key, body) });
+  check(answer, { 'a read returns its own record': ({ body }) => isValueOf(key, body) });
 }
 
 function update(key) {
@@ -105,7 +106,7 @@ function readLatestOrInsert(prefix, share) {
   const answer = read(key, 'read', [200, 404]);
   ahead.add(answer.status === 404);
   if (answer.status !== 404) {
-    check(answer, { 'a read gives its own record': ({ body }) => isValueOf(key, body) });
+    check(answer, { 'a read returns its own record': ({ body }) => isValueOf(key, body) });
   }
 }
 
