@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use ringkv_consensus::{
-    Engine, EngineConfig, Genesis, Members, NoObserver, RocksLog, StateMachine as _,
-};
+use ringkv_consensus::{Genesis, Members, StateMachine as _};
 use ringkv_data_dir::DataDir;
+use ringkv_engine::{Engine, EngineConfig, NoObserver};
+use ringkv_raft_log::RocksLog;
 use ringkv_telemetry::trace::Tracer;
 use ringkv_topology::{NodeId, ReplicaId};
 use ringkv_transport::{AddressBook, GrpcTransport};

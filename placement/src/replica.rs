@@ -11,9 +11,8 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use ringkv_consensus::{
-    Completion, Done, GroupStatus, Handle, Refusal, Registration, Request, Role, Sink, Ticket,
-};
+use ringkv_consensus::{Completion, Done, GroupStatus, Refusal, Request, Role, Ticket};
+use ringkv_engine::{Handle, Registration, Sink};
 use ringkv_telemetry::trace::{
     Span, SpanKind, TraceState, Tracer, new_span_id, new_trace_id, sampled,
 };

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use ringkv_consensus::Handle;
 use ringkv_data_dir::DataDir;
+use ringkv_engine::Handle;
 use ringkv_services::v1::placement_server::PlacementServer;
 use ringkv_services::{DESCRIPTORS, MESSAGE_BYTES_MAX};
 use ringkv_telemetry::health::Health;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringkv_consensus::{GroupStatus, Handle};
+use ringkv_consensus::GroupStatus;
+use ringkv_engine::Handle;
 use ringkv_proto::v1;
 use ringkv_proto::v1::{StatusReply, StatusRequest, StopReply, StopRequest};
 use ringkv_services::v1::admin_server::Admin;

@@ -15,8 +15,8 @@ mod stages;
 
 use std::sync::Arc;
 
-use ringkv_consensus::Handle;
 use ringkv_data_dir::DataDir;
+use ringkv_engine::Handle;
 use ringkv_proto::v1::{KvReply, KvRequest, KvRequests};
 use ringkv_services::v1::kv_server::Kv;
 use tokio_stream::StreamExt as _;

@@ -202,7 +202,7 @@ impl Node {
         ended
     }
 
-    fn admin(&self, engine: ringkv_consensus::Handle, stop: CancellationToken) -> AdminService {
+    fn admin(&self, engine: ringkv_engine::Handle, stop: CancellationToken) -> AdminService {
         AdminService {
             identity: self.identity,
             address: self.registration.address.clone(),

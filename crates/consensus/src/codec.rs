@@ -37,7 +37,10 @@ pub(crate) fn checked(bytes: &[u8]) -> Result<&[u8], DecodeError> {
 }
 
 /// Takes the version byte and refuses any but the known one.
-pub(crate) fn take_version(input: &mut &[u8], known: u8) -> Result<(), DecodeError> {
+///
+/// # Errors
+/// `DecodeError` when there is no byte, or another version.
+pub fn take_version(input: &mut &[u8], known: u8) -> Result<(), DecodeError> {
     match input.split_first() {
         None => Err(DecodeError::EndedEarly),
         Some((&found, rest)) if found == known => {

@@ -1,9 +1,11 @@
-//! The multi-Raft engine: many groups, one event loop, one fsync.
+//! The pure core of the multi-Raft engine: many groups, one event loop.
 //!
-//! Owns consensus: elections, replication, membership, log, snapshots, read points. Generic over
-//! the state machine and the network. The only crate that knows raft-rs; none of its types is
-//! public here. Read in this order: [`types`](crate::Request), `machine`, `log_store`,
-//! `core/effects` (the contract between core and shell), `core/poller`, `core/group`, `shell`.
+//! Owns the decisions of consensus: elections, replication, membership, log, snapshots, read points.
+//! Sync and deterministic: no clock, random source, thread, file or socket; `ringkv-engine` is the
+//! shell that has them, and the simulation drives the very same core. The only crate that knows
+//! raft-rs; none of its types is public here. Read in this order: [`types`](crate::Request),
+//! `machine`, `log_store`, `core/effects` (the contract between core and shell), `core/poller`,
+//! `core/group`.
 
 mod codec;
 mod members;
@@ -13,18 +15,16 @@ mod types;
 
 mod log_store;
 mod machine;
-mod transport;
 
 mod core;
 
 mod manifest;
 mod memory_log;
-mod rocks_figures;
-mod rocks_log;
-mod shell;
-mod snapshot_dir;
 
-pub use codec::DecodeError;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+
+pub use codec::{DecodeError, take_version};
 pub use core::{
     ApplyTask, Counters, Effects, Fetch, Input, OutgoingSnapshot, Poller, PollerConfig,
     ReceivedSnapshot, SnapshotBuilt, SnapshotId, StartError,
@@ -37,18 +37,11 @@ pub use machine::{
     AppliedState, Committed, Flusher, Genesis, GroupBatch, MachineError, SnapshotBuilder,
     StateMachine,
 };
-pub use manifest::{Manifest, ManifestFile};
+pub use manifest::{Manifest, ManifestFile, is_plain};
 pub use members::{Members, MembersChange};
 pub use memory_log::MemoryLog;
 pub use pack::Pack;
-pub use rocks_figures::{count_tickers, rocks_figure};
-pub use rocks_log::RocksLog;
-pub use shell::{
-    Engine, EngineConfig, EngineError, Handle, NoObserver, Observer, Registration, Sink, boot_us,
-};
-pub use snapshot_dir::{ReceiveError, SnapshotReceiver};
 pub use times::{EntryTimes, Now, Stage};
-pub use transport::Transport;
 pub use types::{
     Completion, Done, GroupStatus, LogIndex, PeerStatus, Refusal, Request, Role, SinkId, Term,
     Ticket,

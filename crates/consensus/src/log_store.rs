@@ -2,7 +2,7 @@
 //!
 //! One [`LogBatch`] carries the entries and hard states of all groups touched since the last one;
 //! a store writes it atomically and, when `sync` is set, returns only after fsync. Two stores
-//! exist: RocksDB (shell) and the simulator's, kept honest by one shared test.
+//! exist: RocksDB (`ringkv-raft-log`) and memory, held to one shared test (`testing`).
 //! Invariants: I-1 (fsync before acknowledgement), I-3 (term and vote never fall).
 
 use bytes::Bytes;

@@ -111,7 +111,7 @@ fn decode_file(input: &mut &[u8]) -> Result<ManifestFile, DecodeError> {
 }
 
 /// Whether a name from another node may be used as a file name here as it is.
-pub(crate) fn is_plain(name: &str) -> bool {
+pub fn is_plain(name: &str) -> bool {
     !name.is_empty()
         && name.len() <= usize::from(NAME_BYTES_MAX)
         && !name.starts_with('.')

@@ -1,15 +1,15 @@
 //! A log in memory that forgets like a disk: what was not synced may be gone after a crash.
 //!
-//! The simulator's log store, held to the same behaviour as RocksDB's by one shared test. A
+//! The log store of the simulation and of tests, held to the same behaviour as RocksDB's by one
+//! shared test. A
 //! batch without `sync` stays in doubt until the next one with it; [`MemoryLog::crash`] keeps a
 //! prefix of what is in doubt, as an ordered write-ahead log does.
 //! Never touches a clock, thread or file.
 
 mod state;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use parking_lot::Mutex;
 use ringkv_topology::GroupId;
 
 use crate::{Entry, LogBatch, LogError, LogIndex, LogReader, LogWriter, StoredGroup};
@@ -39,15 +39,20 @@ impl MemoryLog {
 
     /// How many batches a crash now could lose.
     pub fn unsynced_count(&self) -> usize {
-        self.inner.lock().unsynced.len()
+        self.lock().unsynced.len()
     }
 
     /// Loses all unsynced batches but the first `keep_unsynced` of them. What is left is durable.
     pub fn crash(&self, keep_unsynced: usize) {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         inner.unsynced.truncate(keep_unsynced);
         inner.settle();
         inner.visible = inner.durable.clone();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // A writer that panicked has failed its test; what comes after must not hide that.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -62,7 +67,7 @@ impl Inner {
 
 impl LogWriter for MemoryLog {
     fn write(&mut self, batch: &LogBatch) -> Result<(), LogError> {
-        let mut inner = self.inner.lock();
+        let mut inner = self.lock();
         inner.visible.write(batch)?;
         inner.unsynced.push(batch.clone());
         if batch.sync {
@@ -74,7 +79,7 @@ impl LogWriter for MemoryLog {
 
 impl LogReader for MemoryLog {
     fn load(&self) -> Result<Vec<StoredGroup>, LogError> {
-        Ok(self.inner.lock().visible.load())
+        Ok(self.lock().visible.load())
     }
 
     fn entries(
@@ -84,17 +89,27 @@ impl LogReader for MemoryLog {
         to: LogIndex,
         bytes_max: u64,
     ) -> Result<Vec<Entry>, LogError> {
-        self.inner.lock().visible.entries(group, from, to, bytes_max)
+        self.lock().visible.entries(group, from, to, bytes_max)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
+    use proptest::prelude::*;
     use ringkv_topology::ReplicaId;
 
     use super::*;
+    use crate::testing::{check_log_store, log_store_steps};
     use crate::{EntryKind, Genesis, GroupWrite, Members};
+
+    proptest! {
+        #[test]
+        fn it_holds_what_was_written(steps in log_store_steps(), bytes_max in 0..1_000u64) {
+            let log = MemoryLog::new();
+            check_log_store(&steps, bytes_max, || log.clone())?;
+        }
+    }
 
     const GROUP: GroupId = GroupId(7);
 

@@ -55,7 +55,7 @@ pub struct LogGuard {
 }
 
 /// Starts the log of the process. `level` is a level (`info`) or a list of directives
-/// (`info,ringkv_consensus=debug`).
+/// (`info,ringkv_engine=debug`).
 ///
 /// # Errors
 /// `level` is not understood, or the log was started before.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
-use ringkv_consensus::{Handle, OutgoingSnapshot, Transport};
+use ringkv_consensus::OutgoingSnapshot;
+use ringkv_engine::{Handle, Transport};
 use ringkv_topology::{ClusterId, NodeId};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use ringkv_consensus::Handle;
+use ringkv_engine::Handle;
 use ringkv_proto::v1::RaftFrame;
 use ringkv_topology::{ClusterId, NodeId};
 use tokio_stream::StreamExt;

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use ringkv_consensus::{Handle, ReceiveError, SnapshotReceiver};
+use ringkv_engine::{Handle, ReceiveError, SnapshotReceiver};
 use ringkv_proto::v1::{RaftFrame, RaftStreamEnd, SnapshotChunk, SnapshotHeader, SnapshotReceived};
 use ringkv_services::MESSAGE_BYTES_MAX;
 use ringkv_services::v1::raft_server::{Raft, RaftServer};

@@ -3,7 +3,8 @@
 use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
-use ringkv_consensus::{Completion, Sink};
+use ringkv_consensus::Completion;
+use ringkv_engine::Sink;
 
 /// Bounded by the number of requests that may be open on the stream.
 #[derive(Debug, Default)]

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use ringkv_consensus::{Completion, Done, Refusal, Registration, Request, Sink, Ticket, boot_us};
+use ringkv_consensus::{Completion, Done, Refusal, Request, Ticket};
+use ringkv_engine::{Registration, Sink, boot_us};
 use ringkv_proto::v1::kv_reply::Result as ReplyResult;
 use ringkv_proto::v1::{Error, ErrorCode, KvReplies, KvReply, KvRequest, KvRequests};
 use ringkv_telemetry::trace::SpanContext;

@@ -6,7 +6,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use ringkv_consensus::{Completion, EntryTimes, LogIndex, boot_us};
+use ringkv_consensus::{Completion, EntryTimes, LogIndex};
+use ringkv_engine::boot_us;
 use ringkv_proto::v1::TraceContext;
 use ringkv_telemetry::trace::{
     KeyValue, Span, SpanContext, SpanId, SpanKind, TraceId, TraceState, Tracer, new_span_id,

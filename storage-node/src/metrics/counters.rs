@@ -4,7 +4,8 @@ use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntCounterVec, Registry};
-use ringkv_consensus::{Counters, Handle};
+use ringkv_consensus::Counters;
+use ringkv_engine::Handle;
 
 /// A series, and which of the engine's counters it shows.
 struct Shown {

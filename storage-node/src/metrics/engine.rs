@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use prometheus::{Counter, Histogram, IntCounter};
-use ringkv_consensus::{EntryTimes, Observer};
+use ringkv_consensus::EntryTimes;
+use ringkv_engine::Observer;
 use ringkv_telemetry::series::Series;
 use ringkv_topology::GroupId;
 

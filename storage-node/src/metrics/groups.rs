@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts, Registry};
-use ringkv_consensus::{GroupStatus, Handle, Role};
+use ringkv_consensus::{GroupStatus, Role};
+use ringkv_engine::Handle;
 use ringkv_raft_metrics::RaftSeries;
 
 use crate::cluster_view::ClusterView;

@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use ringkv_consensus::{Engine, EngineConfig, RocksLog};
 use ringkv_data_dir::DataDir;
+use ringkv_engine::{Engine, EngineConfig};
+use ringkv_raft_log::RocksLog;
 use ringkv_transport::{AddressBook, GrpcTransport};
 
 use crate::cluster_view::ClusterView;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
-use ringkv_consensus::Handle;
+use ringkv_engine::Handle;
 use ringkv_topology::Topology;
 use tokio::time::MissedTickBehavior;
 

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ringkv_consensus::rocks_figure;
+use ringkv_raft_log::rocks_figure;
 use rocksdb::{
     DB, DBPinnableSlice, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
 };

@@ -4,7 +4,7 @@
 //! journal). Files made for snapshots carry the same filters, so an installed group is as fast as
 //! a grown one.
 
-use ringkv_consensus::count_tickers;
+use ringkv_raft_log::count_tickers;
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, Options, SliceTransform,
 };

@@ -14,9 +14,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ringkv-proto", &["ringkv-topology"]),
     ("ringkv-services", &["ringkv-proto"]),
     ("ringkv-consensus", &["ringkv-topology"]),
+    ("ringkv-engine", &["ringkv-consensus", "ringkv-topology"]),
+    ("ringkv-raft-log", &["ringkv-consensus", "ringkv-topology"]),
     (
         "ringkv-transport",
-        &["ringkv-consensus", "ringkv-proto", "ringkv-services", "ringkv-topology"],
+        &[
+            "ringkv-consensus",
+            "ringkv-engine",
+            "ringkv-proto",
+            "ringkv-services",
+            "ringkv-topology",
+        ],
     ),
     ("ringkv-client", &["ringkv-proto", "ringkv-services", "ringkv-topology"]),
     ("ringkv-raft-metrics", &["ringkv-consensus"]),
@@ -44,7 +52,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 const SERVICE: &[&str] = &[
     "ringkv-consensus",
     "ringkv-data-dir",
+    "ringkv-engine",
     "ringkv-proto",
+    "ringkv-raft-log",
     "ringkv-raft-metrics",
     "ringkv-services",
     "ringkv-telemetry",

@@ -6,7 +6,7 @@ use super::Source;
 
 /// Folders and modules that are pure whole.
 const PURE: &[&str] =
-    &["crates/topology/src/", "crates/consensus/src/core", "crates/client/src/routing"];
+    &["crates/topology/src/", "crates/consensus/src/", "crates/client/src/routing"];
 
 /// What a pure file may not name, and why.
 const BANNED: &[(&str, &str)] = &[

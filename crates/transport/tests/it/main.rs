@@ -1,11 +1,13 @@
-//! Engines over real gRPC on loopback. The clusters and scenarios belong to the consensus crate,
+//! Engines over real gRPC on loopback. The clusters and scenarios belong to the engine,
 //! which runs them over a network in memory.
 
-#[path = "../../../consensus/tests/engine/cluster.rs"]
+#[path = "../../../engine/tests/engine/cluster.rs"]
 mod cluster;
-#[path = "../../../consensus/tests/engine/ledger.rs"]
+#[path = "../../../engine/tests/engine/ledger.rs"]
 mod ledger;
-#[path = "../../../consensus/tests/engine/scenarios.rs"]
+#[path = "../../../engine/tests/engine/memory_logs.rs"]
+mod memory_logs;
+#[path = "../../../engine/tests/engine/scenarios.rs"]
 mod scenarios;
 mod sockets;
 

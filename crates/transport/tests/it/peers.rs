@@ -8,18 +8,19 @@ use ringkv_topology::NodeId;
 use tonic::Code;
 
 use crate::cluster::{Cluster, GROUP, command, eventually};
+use crate::memory_logs::MemoryLogs;
 use crate::sockets::{CLUSTER, Sockets};
 
 const NODE: NodeId = NodeId(1);
 
 /// One serving node, to which the tests send hand-made requests.
-fn one_node() -> Cluster<Sockets> {
-    let mut cluster = Cluster::start(1, Sockets::new(), |_| ());
+fn one_node() -> Cluster<Sockets, MemoryLogs> {
+    let mut cluster = Cluster::start(1, Sockets::new(), MemoryLogs::default(), |_| ());
     cluster.write(&command(0));
     cluster
 }
 
-fn send_frame(cluster: &Cluster<Sockets>, frame: RaftFrame) -> Result<(), Code> {
+fn send_frame(cluster: &Cluster<Sockets, MemoryLogs>, frame: RaftFrame) -> Result<(), Code> {
     let sockets = &cluster.wiring;
     sockets.runtime().block_on(async {
         let address = format!("http://{}", sockets.address(NODE));
@@ -29,7 +30,10 @@ fn send_frame(cluster: &Cluster<Sockets>, frame: RaftFrame) -> Result<(), Code> 
     })
 }
 
-fn send_chunks(cluster: &Cluster<Sockets>, chunks: Vec<SnapshotChunk>) -> Result<(), Code> {
+fn send_chunks(
+    cluster: &Cluster<Sockets, MemoryLogs>,
+    chunks: Vec<SnapshotChunk>,
+) -> Result<(), Code> {
     let sockets = &cluster.wiring;
     sockets.runtime().block_on(async {
         let address = format!("http://{}", sockets.address(NODE));
@@ -107,7 +111,7 @@ fn a_snapshot_is_taken_whole_or_not_at_all() {
 
 #[test]
 fn a_peer_that_comes_back_on_another_port_is_found_again() {
-    let mut cluster = Cluster::start(3, Sockets::new(), |_| ());
+    let mut cluster = Cluster::start(3, Sockets::new(), MemoryLogs::default(), |_| ());
     cluster.write(&command(0));
     let away = crate::scenarios::follower(&cluster);
     let before = cluster.wiring.address(away);

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use ringkv_consensus::{Handle, Transport};
+use ringkv_engine::{Handle, Transport};
 use ringkv_topology::{ClusterId, NodeId};
 use ringkv_transport::{AddressBook, GrpcTransport, raft_service};
 use tokio::runtime::Runtime;

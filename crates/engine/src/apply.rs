@@ -1,0 +1,163 @@
+//! The apply worker: hands committed entries to the state machine and outcomes to who waits.
+//!
+//! Owns the state machine. Whatever is queued becomes one write over many groups; then each sink
+//! gets its outcomes in one go, and only then the poller is told.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crossbeam_channel::Receiver;
+use ringkv_consensus::{
+    ApplyTask, Committed, Completion, Done, GroupBatch, Input, MachineError, ReceivedSnapshot,
+    SinkId, StateMachine,
+};
+use ringkv_topology::GroupId;
+
+use crate::clock::boot_us;
+use crate::handle::Handle;
+use crate::threads::fatal;
+
+/// Commands that share one write of the state machine; more would only delay their answers.
+const COMMANDS_MAX: usize = 8_192;
+
+/// Applies tasks in order until the poller is gone and the queue is empty.
+pub(crate) fn run<M: StateMachine>(machine: M, tasks: &Receiver<Vec<ApplyTask>>, handle: &Handle) {
+    let mut worker = Worker { machine, handle: handle.clone(), queued: Queued::default() };
+    for first in tasks {
+        worker.take(first);
+        while worker.queued.commands < COMMANDS_MAX
+            && let Ok(more) = tasks.try_recv()
+        {
+            worker.take(more);
+        }
+        worker.apply_queued();
+    }
+}
+
+struct Worker<M> {
+    machine: M,
+    handle: Handle,
+    queued: Queued,
+}
+
+/// Batches that will share a write; at most one per group.
+#[derive(Default)]
+struct Queued {
+    batches: Vec<GroupBatch>,
+    by_group: HashMap<GroupId, usize>,
+    commands: usize,
+}
+
+impl Queued {
+    fn push(&mut self, batch: GroupBatch) {
+        self.commands += batch.entries.iter().map(command_count).sum::<usize>();
+        match self.by_group.get(&batch.group) {
+            Some(&at) => {
+                let earlier = &mut self.batches[at];
+                earlier.entries.extend(batch.entries);
+                earlier.after = batch.after;
+            }
+            None => {
+                self.by_group.insert(batch.group, self.batches.len());
+                self.batches.push(batch);
+            }
+        }
+    }
+
+    fn take(&mut self) -> Vec<GroupBatch> {
+        self.by_group.clear();
+        self.commands = 0;
+        std::mem::take(&mut self.batches)
+    }
+}
+
+impl<M: StateMachine> Worker<M> {
+    fn take(&mut self, tasks: Vec<ApplyTask>) {
+        for task in tasks {
+            match task {
+                ApplyTask::Batch(batch) => self.queued.push(batch),
+                ApplyTask::Create(genesis) => {
+                    self.apply_queued();
+                    self.machine.create(&genesis).unwrap_or_else(|e| fatal(&e));
+                }
+                ApplyTask::Install(snapshot) => {
+                    self.apply_queued();
+                    self.install(&snapshot);
+                }
+            }
+        }
+    }
+
+    fn install(&mut self, snapshot: &ReceivedSnapshot) {
+        let dir = self.handle.shared.dirs.received(snapshot.group, &snapshot.id);
+        self.machine.install(snapshot.group, &dir, &snapshot.applied).unwrap_or_else(|e| fatal(&e));
+        self.handle.input(Input::Installed { group: snapshot.group });
+    }
+
+    fn apply_queued(&mut self) {
+        let commands = self.queued.commands;
+        let mut batches = self.queued.take();
+        if batches.is_empty() {
+            return;
+        }
+        let began_us = boot_us();
+        let outcomes = self.machine.apply(&batches).unwrap_or_else(|e| fatal(&e));
+        let applied_us = boot_us();
+        let observer = &self.handle.shared.observer;
+        let entries = batches.iter().map(|batch| batch.entries.len()).sum();
+        observer.applied(entries, commands, Duration::from_micros(applied_us - began_us));
+        for times in batches.iter_mut().flat_map(|b| &mut b.entries).map(|entry| &mut entry.times) {
+            if times.proposed_us > 0 {
+                (times.apply_began_us, times.applied_us) = (began_us, applied_us);
+                observer.entry(times);
+            }
+        }
+        let completions = complete(&batches, outcomes).unwrap_or_else(|e| fatal(&e));
+        self.handle.shared.complete(completions);
+        let applied = batches.into_iter().map(|batch| (batch.group, batch.after)).collect();
+        self.handle.input(Input::Applied(applied));
+    }
+}
+
+fn command_count(entry: &Committed) -> usize {
+    entry.pack.as_ref().map_or(0, ringkv_consensus::Pack::count)
+}
+
+/// The outcomes of commands somebody waits for, by sink.
+fn complete(
+    batches: &[GroupBatch],
+    outcomes: Vec<Vec<Bytes>>,
+) -> Result<Vec<(SinkId, Vec<Completion>)>, MachineError> {
+    let mut by_sink: Vec<(SinkId, Vec<Completion>)> = Vec::new();
+    let mut outcomes = outcomes.into_iter();
+    for batch in batches {
+        for entry in &batch.entries {
+            let of_entry = outcomes.next().unwrap_or_default();
+            if of_entry.len() != command_count(entry) {
+                return Err(MachineError::corrupt(format!(
+                    "the state machine gave {} outcomes for the {} commands of entry {} of group {}",
+                    of_entry.len(),
+                    command_count(entry),
+                    entry.index,
+                    batch.group
+                )));
+            }
+            for (ticket, outcome) in entry.tickets.iter().zip(of_entry) {
+                let result = Ok(Done::Applied(outcome));
+                let completion = Completion {
+                    id: ticket.id,
+                    result,
+                    index: entry.index,
+                    commands: u32::try_from(entry.tickets.len()).unwrap_or(u32::MAX),
+                    times: entry.times,
+                };
+                match by_sink.iter_mut().find(|(sink, _)| *sink == ticket.sink) {
+                    Some((_, completions)) => completions.push(completion),
+                    None => by_sink.push((ticket.sink, vec![completion])),
+                }
+            }
+        }
+    }
+    Ok(by_sink)
+}

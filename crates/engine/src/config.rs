@@ -1,0 +1,38 @@
+//! What the shell is told at start.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ringkv_consensus::PollerConfig;
+use ringkv_topology::NodeId;
+
+/// Settings of an [`crate::Engine`]; [`EngineConfig::new`] gives the ones that ship.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    pub poller: PollerConfig,
+    /// Real time between ticks.
+    pub tick: Duration,
+    /// Holds snapshot files on their way out and in; emptied at start.
+    pub snapshot_dir: PathBuf,
+    /// Requests without a completion yet; more are refused as busy.
+    pub requests_max: usize,
+    /// Bytes of requests the poller has not seen yet; more are refused as busy.
+    pub request_bytes_max: usize,
+    /// Bytes of peers' frames the poller has not seen yet; more are dropped and counted.
+    pub frame_bytes_max: usize,
+}
+
+impl EngineConfig {
+    /// The settings that ship. `dir` is the node's data directory; `seed` must differ from one
+    /// life of the process to the next (see [`PollerConfig::seed`]).
+    pub fn new(node: NodeId, seed: u64, dir: &Path) -> Self {
+        Self {
+            poller: PollerConfig::new(node, seed),
+            tick: Duration::from_millis(50),
+            snapshot_dir: dir.join("snapshots"),
+            requests_max: 16_384,
+            request_bytes_max: 64 << 20,
+            frame_bytes_max: 64 << 20,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! Starting and stopping: brings the parts together, and takes them apart in the right order.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use ringkv_consensus::{
+    ApplyTask, Fetch, Flusher, Input, LogBatch, LogReader, LogWriter, Poller, SnapshotBuilder,
+    StateMachine,
+};
+
+use crate::config::EngineConfig;
+use crate::handle::Handle;
+use crate::inbox::Message;
+use crate::observer::Observer;
+use crate::poller::{PollerThread, Ways};
+use crate::repair::EngineError;
+use crate::shared::Shared;
+use crate::snapshot_dir::SnapshotDir;
+use crate::threads::{fatal, spawn};
+use crate::transport::Transport;
+use crate::{apply, flush, log, repair, snapshot};
+
+/// A running engine: all groups of one node. Dropping it without [`Engine::stop`] is a crash in
+/// good order: threads end, nothing is handed over or flushed.
+pub struct Engine {
+    handle: Handle,
+    flusher: Arc<dyn Flusher>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Loads the log, finishes what the last life left half done, and starts the threads.
+    ///
+    /// The clones of `log` share one store: one thread writes it, another one reads it. `transport`
+    /// is made with the handle it reports to. Requests are taken at once, and refused as long as no
+    /// leader is known.
+    ///
+    /// # Errors
+    /// `EngineError` when a store cannot be read, or log and state do not belong together.
+    pub fn start<L: LogReader + LogWriter + Clone, M: StateMachine>(
+        config: EngineConfig,
+        log: L,
+        mut machine: M,
+        observer: Arc<dyn Observer>,
+        transport: impl FnOnce(Handle) -> Arc<dyn Transport>,
+    ) -> Result<Self, EngineError> {
+        let stored = log.load().map_err(EngineError::Log)?;
+        let dirs = SnapshotDir::open(&config.snapshot_dir, &repair::marked(&stored))
+            .map_err(EngineError::Snapshots)?;
+        let applied = repair::repair(&mut machine, &stored, &dirs)?;
+        let reader: Arc<dyn LogReader> = Arc::new(log.clone());
+        let poller = Poller::new(config.poller.clone(), stored, applied, Arc::clone(&reader))
+            .map_err(EngineError::Core)?;
+
+        let shared = Arc::new(Shared::new(&config, dirs, observer));
+        shared.publish(poller.status(), poller.counters());
+        let handle = Handle { shared };
+        let (ways, ends) = channels(transport(handle.clone()));
+        let flusher = machine.flusher();
+        let poller = PollerThread { poller, handle: handle.clone(), ways, tick: config.tick };
+        let parts = Parts {
+            log,
+            reader,
+            builder: machine.snapshot_builder(),
+            machine,
+            flusher: Arc::clone(&flusher),
+            life: config.poller.seed,
+        };
+        let threads = parts.start(ends, poller).map_err(EngineError::Threads)?;
+        Ok(Self { handle, flusher, threads })
+    }
+
+    /// A way in for requests and frames.
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// Blocks. Hands over what is led here, waits for open requests up to `deadline`, then ends the
+    /// threads and makes the state machine durable. Requests still open then get no completion:
+    /// their outcome is unknown.
+    pub fn stop(mut self, deadline: Duration) {
+        self.handle.input(Input::Retire);
+        if !self.handle.shared.wait_retired(Instant::now() + deadline) {
+            tracing::warn!("stopping with leaders or open requests left at the deadline");
+        }
+        self.end_threads();
+        if let Err(error) = self.flusher.flush() {
+            fatal(&error);
+        }
+    }
+
+    fn end_threads(&mut self) {
+        // The poller takes this as its last message; the others end when its channels go.
+        let _ = self.handle.shared.inbox.put(Message::Stop);
+        for thread in self.threads.drain(..) {
+            thread.join().expect("a panic in an engine thread ends the process");
+        }
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.end_threads();
+    }
+}
+
+/// The receiving ends of [`Ways`].
+struct Ends {
+    log: Receiver<LogBatch>,
+    apply: Receiver<Vec<ApplyTask>>,
+    flush: Receiver<()>,
+    fetch: Receiver<Fetch>,
+    snapshot: Receiver<snapshot::SnapshotTask>,
+}
+
+/// A queue whose content is bounded before it is put in: what goes to apply by the poller's limit
+/// on unapplied bytes; fetches and builds by one per follower and one per group.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "bounded in bytes at the entry; a bound in messages could block the poller"
+)]
+fn gated<T>() -> (Sender<T>, Receiver<T>) {
+    unbounded()
+}
+
+/// One batch and one waiting flush have room.
+fn channels(transport: Arc<dyn Transport>) -> (Ways, Ends) {
+    let (log, log_end) = bounded(1);
+    let (apply, apply_end) = gated();
+    let (flush, flush_end) = bounded(1);
+    let (fetch, fetch_end) = gated();
+    let (snapshot, snapshot_end) = gated();
+    let ends = Ends {
+        log: log_end,
+        apply: apply_end,
+        flush: flush_end,
+        fetch: fetch_end,
+        snapshot: snapshot_end,
+    };
+    (Ways { log, apply, flush, fetch, snapshot, transport }, ends)
+}
+
+/// What the threads work on.
+struct Parts<L, M> {
+    log: L,
+    reader: Arc<dyn LogReader>,
+    machine: M,
+    builder: Arc<dyn SnapshotBuilder>,
+    flusher: Arc<dyn Flusher>,
+    life: u64,
+}
+
+impl<L: LogWriter, M: StateMachine> Parts<L, M> {
+    /// Starts all threads, the poller's last: it is the one that gives the others work.
+    fn start(self, ends: Ends, poller: PollerThread) -> std::io::Result<Vec<JoinHandle<()>>> {
+        let Self { log, reader, machine, builder, flusher, life } = self;
+        let Ends { log: batches, apply: tasks, flush: requests, fetch, snapshot: cuts } = ends;
+        let handle = || poller.handle.clone();
+        let (h1, h2, h3, h4, h5) = (handle(), handle(), handle(), handle(), handle());
+        Ok(vec![
+            spawn("raft-log", move || log::run(log, &batches, &h1))?,
+            spawn("raft-apply", move || apply::run(machine, &tasks, &h2))?,
+            spawn("raft-flush", move || flush::run(&flusher, &requests, &h3))?,
+            spawn("raft-fetch", move || snapshot::run_fetch(&reader, &fetch, &h4))?,
+            spawn("raft-snapshot", move || snapshot::run(&builder, life, &cuts, &h5))?,
+            spawn("raft-poller", move || poller.run())?,
+        ])
+    }
+}

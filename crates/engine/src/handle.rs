@@ -1,0 +1,261 @@
+//! How the rest of the process speaks to the engine. Nothing here blocks, but the snapshot
+//! receiver, which waits for the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use ringkv_consensus::{
+    Completion, Counters, Genesis, GroupStatus, Input, ReceivedSnapshot, Refusal, Request, SinkId,
+    Ticket, is_plain,
+};
+use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
+
+use crate::clock::boot_us;
+use crate::inbox::Message;
+use crate::shared::Shared;
+use crate::snapshot_dir::{Announced, Receipt, ReceiveError, SnapshotReceiver};
+
+/// Snapshots received at once; each has its files open and its sender waiting.
+const RECEIVING_MAX: usize = 4;
+
+/// Takes the ends of requests.
+pub trait Sink: Send + Sync {
+    /// Called from an engine thread, or from within [`Handle::submit`] for requests turned away
+    /// at once. Must not block.
+    fn deliver(&self, completions: Vec<Completion>);
+}
+
+/// A way into the engine; cheap to clone, of no effect once the engine has stopped.
+#[derive(Clone)]
+pub struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// A sink's place in the engine; completions for it are dropped once this is.
+pub struct Registration {
+    id: SinkId,
+    shared: Arc<Shared>,
+}
+
+impl Registration {
+    /// To put in [`Ticket::sink`].
+    pub fn id(&self) -> SinkId {
+        self.id
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.shared.sinks.write().remove(&self.id);
+    }
+}
+
+impl Handle {
+    /// Makes `sink` known; it receives the completions of tickets with the registration's id.
+    pub fn register(&self, sink: Arc<dyn Sink>) -> Registration {
+        let id = SinkId(self.shared.sink_next.fetch_add(1, Ordering::Relaxed));
+        self.shared.sinks.write().insert(id, sink);
+        Registration { id, shared: Arc::clone(&self.shared) }
+    }
+
+    /// Hands requests in. Each gets exactly one completion, unless the engine is stopped before
+    /// its outcome is known; those that find a gate full get `Busy` at once.
+    pub fn submit(&self, mut requests: Vec<Request>) {
+        let mut refused = Vec::new();
+        let mut bytes = self.weight(requests.iter().map(request_bytes).sum());
+        if !self.admit(requests.len(), bytes) {
+            bytes = 0;
+            let (fit, full) = requests.into_iter().partition(|request| {
+                let weight = self.weight(request_bytes(request));
+                let fits = self.admit(1, weight);
+                bytes += if fits { weight } else { 0 };
+                fits
+            });
+            (requests, refused) = (fit, full);
+        }
+        if !requests.is_empty()
+            && let Err(Message::Requests { requests, bytes }) =
+                self.shared.inbox.put(Message::Requests { requests, bytes })
+        {
+            self.shared.requests.leave(requests.len());
+            self.shared.request_bytes.leave(bytes);
+            self.refuse(requests, Refusal::ShuttingDown);
+        }
+        if !refused.is_empty() {
+            self.shared.observer.refused(refused.len());
+            self.refuse(refused, Refusal::Busy);
+        }
+    }
+
+    fn weight(&self, bytes: usize) -> usize {
+        self.shared.request_bytes.weight(bytes)
+    }
+
+    fn admit(&self, count: usize, bytes: usize) -> bool {
+        if !self.shared.requests.enter(count) {
+            return false;
+        }
+        let fits = self.shared.request_bytes.enter(bytes);
+        if !fits {
+            self.shared.requests.leave(count);
+        }
+        fits
+    }
+
+    /// Completes requests that were never admitted.
+    fn refuse(&self, requests: Vec<Request>, refusal: Refusal) {
+        for request in requests {
+            let Ticket { sink, id } = ticket(&request);
+            self.shared.deliver(sink, vec![Completion::refused(id, refusal)]);
+        }
+    }
+
+    /// A frame from a peer's [`crate::Transport`]. Dropped, and counted, if too many bytes of
+    /// frames wait already: Raft sends again.
+    pub fn frame(&self, from: NodeId, frame: Bytes) {
+        let bytes = self.shared.frame_bytes.weight(frame.len());
+        if !self.shared.frame_bytes.enter(bytes) {
+            return self.shared.observer.frame_dropped(frame.len());
+        }
+        if self.shared.inbox.put(Message::Frame { from, frame }).is_err() {
+            self.shared.frame_bytes.leave(bytes);
+        }
+    }
+
+    /// Frames to `node` were lost, or it is not connected.
+    pub fn unreachable(&self, node: NodeId) {
+        self.input(Input::Unreachable { node });
+    }
+
+    /// The end of [`crate::Transport::send_snapshot`]; `ok` once the other side has it whole.
+    pub fn snapshot_sent(&self, group: GroupId, to: ReplicaId, ok: bool) {
+        self.input(Input::SnapshotSent { group, to, ok });
+    }
+
+    /// Begins to take in the snapshot `id` of a group, cut on the node `from`. Blocks for the
+    /// disk, as all of the receiver does.
+    ///
+    /// # Errors
+    /// `ReceiveError` for a damaged manifest, `Busy` when four are under way already.
+    pub fn receive_snapshot(
+        &self,
+        group: GroupId,
+        from: NodeId,
+        id: &str,
+        manifest: Bytes,
+        message: Bytes,
+    ) -> Result<SnapshotReceiver, ReceiveError> {
+        if !is_plain(id) {
+            return Err(ReceiveError::Id);
+        }
+        let receipt = Box::new(ReceiptToPoller::enter(self)?);
+        // The sender may send the same snapshot again while an earlier one is being installed.
+        let count = self.shared.received_count.fetch_add(1, Ordering::Relaxed);
+        let id = format!("{from}-{id}-{count}");
+        let announced = Announced { group, from, id, manifest, message };
+        SnapshotReceiver::begin(&self.shared.dirs, announced, receipt)
+    }
+
+    /// Whether a read of the group, asked for before this call, may be served from the state
+    /// machine here at once. Never with [`ReadMode::ReadIndex`]; a read that may not asks by
+    /// [`Request::Read`].
+    pub fn may_read(&self, group: GroupId) -> bool {
+        self.shared.leases.hold(group, boot_us)
+    }
+
+    /// Says how reads are served; until then by read-index.
+    pub fn set_read_mode(&self, mode: ReadMode) {
+        self.input(Input::ReadMode(mode));
+    }
+
+    /// Sets a group up on this node; nothing happens if it is here already.
+    pub fn create(&self, genesis: Genesis) {
+        self.input(Input::Create(genesis));
+    }
+
+    /// Makes this node's replica stand for election, if the group has no leader.
+    pub fn campaign(&self, group: GroupId) {
+        self.input(Input::Campaign { group });
+    }
+
+    /// The state of the group's replica here is wrong: it serves no more until the leader's
+    /// snapshot has replaced it.
+    pub fn rebuild(&self, group: GroupId) {
+        self.input(Input::Rebuild { group });
+    }
+
+    /// Hands leadership of a group led here to its replica on `to`.
+    pub fn transfer_leader(&self, group: GroupId, to: NodeId) {
+        self.input(Input::TransferLeader { group, to });
+    }
+
+    /// The state of every group, ascending by id, as of at most a few ticks ago.
+    pub fn status(&self) -> Arc<Vec<GroupStatus>> {
+        self.shared.status()
+    }
+
+    /// What has happened since the start, as of at most a few ticks ago.
+    pub fn counters(&self) -> Counters {
+        self.shared.counters()
+    }
+
+    /// Whether the engine still takes requests.
+    pub fn is_open(&self) -> bool {
+        self.shared.inbox.is_open()
+    }
+
+    pub(crate) fn input(&self, input: Input) {
+        // A closed inbox means that the engine has stopped: nobody waits for the answer.
+        let _ = self.shared.inbox.put(Message::Input(Box::new(input)));
+    }
+}
+
+/// Hands a received snapshot to the poller; counts it as under way while it lives.
+struct ReceiptToPoller {
+    handle: Handle,
+}
+
+impl ReceiptToPoller {
+    fn enter(handle: &Handle) -> Result<Self, ReceiveError> {
+        if !handle.is_open() {
+            return Err(ReceiveError::Stopping);
+        }
+        let receipt = Self { handle: handle.clone() };
+        let before = handle.shared.receiving.fetch_add(1, Ordering::Relaxed);
+        if before >= RECEIVING_MAX { Err(ReceiveError::Busy) } else { Ok(receipt) }
+    }
+}
+
+impl Receipt for ReceiptToPoller {
+    fn received(&self, snapshot: ReceivedSnapshot) {
+        if let Ok(manifest) = ringkv_consensus::Manifest::decode(&snapshot.manifest) {
+            self.handle.shared.observer.snapshot_received(snapshot.group, manifest.bytes());
+        }
+        self.handle.input(Input::SnapshotReceived(snapshot));
+    }
+}
+
+impl Drop for ReceiptToPoller {
+    fn drop(&mut self) {
+        self.handle.shared.receiving.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What a request weighs in the gate, in bytes: its command and the room it takes in queues.
+fn request_bytes(request: &Request) -> usize {
+    const OVERHEAD: usize = 64;
+    OVERHEAD
+        + match request {
+            Request::Propose { command, .. } => command.len(),
+            Request::Read { .. } | Request::ChangeMembers { .. } => 0,
+        }
+}
+
+pub(crate) fn ticket(request: &Request) -> Ticket {
+    match request {
+        Request::Propose { ticket, .. }
+        | Request::Read { ticket, .. }
+        | Request::ChangeMembers { ticket, .. } => *ticket,
+    }
+}

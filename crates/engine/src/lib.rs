@@ -1,0 +1,41 @@
+//! The engine of a node: threads, queues and files around the pure core of consensus.
+//!
+//! Owns the poller thread, the log writer, the apply worker, the flush and snapshot threads, every
+//! queue between them with its bound, and the files of snapshots. Decides nothing: it obeys
+//! [`ringkv_consensus::Effects`]. Generic over the log, the state machine and the network.
+//! Threads of a node: `raft-poller`, `raft-log`, `raft-apply`, `raft-flush`, `raft-fetch`,
+//! `raft-snapshot`. A panic or a failed write in any of them ends the process on purpose.
+//!
+//! Bounds: requests are admitted by number and bytes, frames by bytes ([`EngineConfig`]); one log
+//! batch and one flush are under way at a time; what waits to be applied, fetched or built is
+//! bounded by the poller's own limits ([`ringkv_consensus::PollerConfig`]).
+
+mod config;
+mod engine;
+mod handle;
+mod observer;
+mod transport;
+
+mod apply;
+mod clock;
+mod flush;
+mod log;
+mod poller;
+mod snapshot;
+mod snapshot_dir;
+
+mod gates;
+mod inbox;
+mod leases;
+mod repair;
+mod shared;
+mod threads;
+
+pub use clock::boot_us;
+pub use config::EngineConfig;
+pub use engine::Engine;
+pub use handle::{Handle, Registration, Sink};
+pub use observer::{NoObserver, Observer};
+pub use repair::EngineError;
+pub use snapshot_dir::{ReceiveError, SnapshotReceiver};
+pub use transport::Transport;

@@ -1,0 +1,42 @@
+//! Who is told what the engine did and how long it took: metrics, without the engine knowing any.
+
+use std::time::Duration;
+
+use ringkv_consensus::EntryTimes;
+use ringkv_topology::GroupId;
+
+/// Told from the engine's own threads: must return at once. Every method does nothing by default.
+pub trait Observer: Send + Sync + 'static {
+    /// The log was written and synced; `bytes` of entries were in the batch.
+    fn fsync(&self, _took: Duration, _bytes: usize) {}
+
+    /// The state machine took one write of so many entries with so many commands.
+    fn applied(&self, _entries: usize, _commands: usize, _took: Duration) {}
+
+    /// An entry that was proposed here is applied.
+    fn entry(&self, _times: &EntryTimes) {}
+
+    /// The poller went through so many inputs in one turn.
+    fn turn(&self, _inputs: usize, _took: Duration) {}
+
+    /// A peer's frame of so many bytes was dropped, since too many wait already.
+    fn frame_dropped(&self, _bytes: usize) {}
+
+    /// So many requests were refused, since too many are open already.
+    fn refused(&self, _requests: usize) {}
+
+    /// The state machine's store was made durable.
+    fn flushed(&self, _took: Duration) {}
+
+    /// A snapshot was cut here.
+    fn snapshot_built(&self, _group: GroupId, _bytes: u64, _took: Duration) {}
+
+    /// A snapshot arrived here whole.
+    fn snapshot_received(&self, _group: GroupId, _bytes: u64) {}
+}
+
+/// Looks away.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {}

@@ -1,0 +1,13 @@
+//! The engine with its real threads and files, on logs in memory: whole clusters in one process,
+//! and what happens when a node, a start or a limit goes wrong.
+
+mod cluster;
+mod ledger;
+mod memory_logs;
+mod scenarios;
+mod switchboard;
+
+mod failures;
+mod limits;
+mod replication;
+mod restart;
