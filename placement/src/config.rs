@@ -8,6 +8,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Parser;
+use ringkv_placement_core::state::NODES_MAX;
 use ringkv_telemetry::logging::LogFormat;
 use ringkv_telemetry::trace;
 use ringkv_topology::{ClusterId, FormWhen, NodeId, ReadMode, Settings, SlotCount};
@@ -135,10 +136,10 @@ impl TryFrom<Args> for Config {
         let settings = settings(&args)?;
         let replicas = usize::from(settings.replication_factor);
         let nodes = args.initial_nodes.unwrap_or(replicas);
-        if nodes < replicas || nodes > crate::state::NODES_MAX as usize {
-            let most = crate::state::NODES_MAX;
-            let problem =
-                format!("{nodes} is out of range: {replicas} (--replication-factor) to {most}");
+        if nodes < replicas || nodes > NODES_MAX as usize {
+            let problem = format!(
+                "{nodes} is out of range: {replicas} (--replication-factor) to {NODES_MAX}"
+            );
             return invalid("--initial-nodes", problem);
         }
         let servers = match &args.servers_file {

@@ -7,14 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkv_proto::topology::to_proto;
-use ringkv_proto::v1::{LeaderHint, TopologyUpdate};
-use ringkv_topology::{Epoch, GroupId, NodeId};
+use ringkv_placement_core::hints::{Hints, update};
+use ringkv_placement_core::state::State;
+use ringkv_proto::v1::TopologyUpdate;
+use ringkv_topology::Epoch;
 use tokio::sync::watch;
 
-use crate::hints::Hints;
 use crate::observed::Observed;
-use crate::state::State;
 
 /// Leaders of many groups change together: watchers get them as one update.
 const SPACING: Duration = Duration::from_millis(200);
@@ -85,24 +84,16 @@ struct Seen {
     hints: Hints,
 }
 
-fn update(state: &State, hints: &Hints) -> Option<TopologyUpdate> {
-    let hint = |(group, node): (&GroupId, &NodeId)| LeaderHint { group: group.0, node: node.0 };
-    Some(TopologyUpdate {
-        topology: Some(to_proto(state.topology()?)),
-        leaders: hints.leaders.iter().map(hint).collect(),
-        alive_nodes: hints.alive.iter().map(|node| node.0).collect(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use ringkv_topology::{ClusterId, ReadMode, Settings, SlotCount};
+    use ringkv_placement_core::command::Command;
+    use ringkv_placement_core::observations::GroupReport;
+    use ringkv_proto::v1::LeaderHint;
+    use ringkv_topology::{ClusterId, GroupId, NodeId, ReadMode, Settings, SlotCount};
 
     use super::*;
-    use crate::command::Command;
-    use crate::observations::GroupReport;
 
     /// A feed and the ends of its sources.
     struct Fed {

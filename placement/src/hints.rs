@@ -1,17 +1,18 @@
-//! What watchers are told beside the topology: who leads each group, which nodes are alive.
+//! How a follower of placement gets the hints that only the leader has.
 //!
 //! Only the leader of placement hears nodes. Its followers watch it and pass its hints on, so that
 //! a watcher may stay with any replica. A replica that watches says so, and is turned away by one
 //! that does not lead: hints are passed on once, never in a circle.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkv_proto::v1::{TopologyUpdate, WatchRequest};
+use ringkv_placement_core::hints::Hints;
+use ringkv_proto::v1::WatchRequest;
 use ringkv_services::MESSAGE_BYTES_MAX;
 use ringkv_services::v1::placement_client::PlacementClient;
-use ringkv_topology::{GroupId, NodeId};
+use ringkv_topology::NodeId;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
@@ -28,23 +29,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A leader that is gone without a word is noticed within these two together.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Leaders by group, and the nodes that are alive.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Hints {
-    pub(crate) leaders: BTreeMap<GroupId, NodeId>,
-    pub(crate) alive: BTreeSet<NodeId>,
-}
-
-impl Hints {
-    fn of(update: &TopologyUpdate) -> Self {
-        let leaders = update.leaders.iter().filter_map(|hint| {
-            Some((GroupId::from_wire(hint.group)?, NodeId::from_wire(hint.node)?))
-        });
-        let alive = update.alive_nodes.iter().copied().filter_map(NodeId::from_wire);
-        Self { leaders: leaders.collect(), alive: alive.collect() }
-    }
-}
 
 /// Follows the leader's hints while another replica leads, until `closing`. Empty while this
 /// replica leads or no leader can be reached.

@@ -1,16 +1,9 @@
 //! Placement: who is in the cluster and which group owns which slot.
 //!
-//! A replicated state machine on the consensus engine, a reconciler that the leader runs, and a
-//! thin gRPC shell. The pure part (`command`, `state`, `image`, `observations`, `reconciler`) has
-//! no clock, file, socket or random number and is what the simulator runs. Data never passes
-//! here: with every placement replica down, a formed cluster goes on reading and writing.
-
-pub mod command;
-pub mod divergence;
-pub mod image;
-pub mod observations;
-pub mod reconciler;
-pub mod state;
+//! The process around `ringkv-placement-core`: its data directory, its log on the consensus
+//! engine, the loop in which the leader reconciles, and the gRPC service. Decides nothing: the core
+//! does. Data never passes here: with every placement replica down, a formed cluster goes on
+//! reading and writing.
 
 mod config;
 mod server;

@@ -16,11 +16,10 @@ use ringkv_consensus::{
     StateMachine,
 };
 use ringkv_data_dir::replace_file;
+use ringkv_placement_core::image::{GROUP, Image};
+use ringkv_placement_core::state::State;
 use ringkv_topology::GroupId;
 use tokio::sync::watch;
-
-use crate::image::{GROUP, Image};
-use crate::state::State;
 
 const FILE: &str = "state";
 

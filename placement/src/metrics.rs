@@ -9,16 +9,15 @@ use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntCounter, IntGauge, IntGaugeVec, Opts, Registry};
 use ringkv_consensus::Role;
+use ringkv_placement_core::state::State;
 use ringkv_raft_metrics::RaftSeries;
 use ringkv_topology::{NodeState, Topology};
 use tokio::sync::watch;
 
+use crate::metrics::ring::RingSeries;
 use crate::observed::Observed;
 use crate::replica::Replica;
-use crate::state::State;
 use crate::watches::Watches;
-
-use ring::RingSeries;
 
 /// Where the figures are kept.
 pub(crate) struct Sources {

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::Mutex;
+use ringkv_placement_core::observations::{GroupReport, Observations};
 use ringkv_topology::{GroupId, NodeId, Topology};
 use tokio::sync::Notify;
-
-use crate::observations::{GroupReport, Observations};
 
 /// Observations shared by the service, the feed and the leader's loop.
 pub(crate) struct Observed {

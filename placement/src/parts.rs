@@ -8,6 +8,8 @@ use bytes::Bytes;
 use ringkv_consensus::{Genesis, Members, StateMachine as _};
 use ringkv_data_dir::DataDir;
 use ringkv_engine::{Engine, EngineConfig, NoObserver};
+use ringkv_placement_core::image::GROUP;
+use ringkv_placement_core::state::State;
 use ringkv_raft_log::RocksLog;
 use ringkv_telemetry::trace::Tracer;
 use ringkv_topology::{NodeId, ReplicaId};
@@ -19,12 +21,10 @@ use crate::config::Config;
 use crate::feed::{self, Sources};
 use crate::hints;
 use crate::identity::Identity;
-use crate::image::GROUP;
 use crate::machine::Machine;
 use crate::observed::Observed;
 use crate::replica::Replica;
 use crate::service::Service;
-use crate::state::State;
 use crate::watches::Watches;
 
 /// Cluster ids fit the integers of JSON as every reader has them.

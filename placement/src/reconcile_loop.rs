@@ -6,15 +6,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ringkv_placement_core::command::{Command, Outcome};
+use ringkv_placement_core::reconciler::{Wanted, plan};
+use ringkv_placement_core::settings;
+use ringkv_placement_core::state::State;
 use ringkv_telemetry::health::Health;
-use ringkv_topology::Settings;
 use tokio::sync::watch;
 
-use crate::command::{Command, Outcome};
 use crate::observed::Observed;
-use crate::reconciler::{Wanted, plan};
 use crate::replica::Replica;
-use crate::state::State;
 
 /// The pause between rounds of a formed cluster.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -43,7 +43,7 @@ impl ReconcileLoop {
         let mut explained = None;
         loop {
             let state = Arc::clone(&self.state.borrow());
-            check_settings(&state, &self.wanted.settings)?;
+            settings::check(&state, &self.wanted.settings)?;
             self.report_health();
             if self.replica.leads() {
                 if let Some(topology) = state.topology() {
@@ -78,61 +78,6 @@ impl ReconcileLoop {
         match self.replica.leader() {
             Some(_) => self.health.ready(HEALTH_PART),
             None => self.health.unready(HEALTH_PART, "no leader is known"),
-        }
-    }
-}
-
-/// What all processes must agree on is kept in the state; flags may only repeat it.
-fn check_settings(state: &State, ours: &Settings) -> anyhow::Result<()> {
-    let Some(topology) = state.topology() else { return Ok(()) };
-    let theirs = &topology.settings;
-    let shown = |show: fn(&Settings) -> String| [theirs, ours].map(show);
-    let pairs = [
-        ("--slot-count", shown(|settings| settings.slot_count.get().to_string())),
-        ("--replication-factor", shown(|settings| settings.replication_factor.to_string())),
-        ("--value-bytes-max", shown(|settings| settings.value_bytes_max.to_string())),
-        ("--read-mode", shown(|settings| settings.read_mode.to_string())),
-    ];
-    for (flag, [theirs, ours]) in pairs {
-        anyhow::ensure!(
-            theirs == ours,
-            "{flag}: the cluster was created with {theirs}, not {ours}; it cannot be changed"
-        );
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use ringkv_topology::{ClusterId, ReadMode, SlotCount};
-
-    use super::*;
-
-    fn settings() -> Settings {
-        Settings {
-            slot_count: SlotCount::DEFAULT,
-            replication_factor: 3,
-            value_bytes_max: 1 << 20,
-            read_mode: ReadMode::ReadIndex,
-        }
-    }
-
-    #[test]
-    fn settings_other_than_the_clusters_are_refused_by_their_flag() {
-        let mut state = State::default();
-        check_settings(&state, &settings()).unwrap();
-        state.apply(Command::Init { cluster: ClusterId(1), settings: settings() });
-        check_settings(&state, &settings()).unwrap();
-        let others = [
-            Settings { slot_count: SlotCount::new(64).unwrap(), ..settings() },
-            Settings { replication_factor: 1, ..settings() },
-            Settings { value_bytes_max: 7, ..settings() },
-            Settings { read_mode: ReadMode::Lease, ..settings() },
-        ];
-        let flags = ["--slot-count", "--replication-factor", "--value-bytes-max", "--read-mode"];
-        for (other, flag) in others.iter().zip(flags) {
-            let error = check_settings(&state, other).unwrap_err().to_string();
-            assert!(error.starts_with(flag), "{error}");
         }
     }
 }

@@ -13,14 +13,13 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use ringkv_consensus::{Completion, Done, GroupStatus, Refusal, Request, Role, Ticket};
 use ringkv_engine::{Handle, Registration, Sink};
+use ringkv_placement_core::command::{Command, Outcome};
+use ringkv_placement_core::image::GROUP;
 use ringkv_telemetry::trace::{
     Span, SpanKind, TraceState, Tracer, new_span_id, new_trace_id, sampled,
 };
 use ringkv_topology::NodeId;
 use tokio::sync::oneshot;
-
-use crate::command::{Command, Outcome};
-use crate::image::GROUP;
 
 /// A request that has no answer by then gets none: a leader change takes about 2 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

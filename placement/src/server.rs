@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use ringkv_data_dir::DataDir;
 use ringkv_engine::Handle;
+use ringkv_placement_core::reconciler::Wanted;
 use ringkv_services::v1::placement_server::PlacementServer;
 use ringkv_services::{DESCRIPTORS, MESSAGE_BYTES_MAX};
 use ringkv_telemetry::health::Health;
@@ -27,7 +28,6 @@ use crate::config::Config;
 use crate::metrics::{Metrics, Sources};
 use crate::parts::{Parts, random_id};
 use crate::reconcile_loop::{HEALTH_PART, ReconcileLoop};
-use crate::reconciler::Wanted;
 use crate::service::Service;
 
 /// For handing leadership over and for requests under way.

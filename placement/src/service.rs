@@ -5,13 +5,15 @@
 //! keep the newest. A reply that ends a node for good is given only after a read point.
 
 mod answers;
-mod requests;
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt as _};
+use ringkv_placement_core::command::{Command, Outcome, Refusal, Registration};
+use ringkv_placement_core::requests;
+use ringkv_placement_core::state::State;
 use ringkv_proto::v1::{
     GetTopologyRequest, HeartbeatReply, HeartbeatRequest, RegisterReply, RegisterRequest,
     TopologyUpdate, WatchRequest,
@@ -23,15 +25,12 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::command::{Command, Outcome, Refusal, Registration};
 use crate::feed::Updates;
 use crate::hints::RELAY_METADATA;
 use crate::observed::Observed;
 use crate::replica::Replica;
-use crate::state::State;
+use crate::service::answers::{invalid, not_leader, refused, unanswered, unexpected};
 use crate::watches::{WATCHES_MAX, Watches};
-
-use answers::{not_leader, refused, unanswered, unexpected};
 
 /// Serves the Placement service.
 pub(crate) struct Service {
@@ -84,7 +83,7 @@ impl Placement for Service {
         &self,
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterReply>, Status> {
-        let registration = requests::registration(request.into_inner())?;
+        let registration = requests::registration(request.into_inner()).map_err(invalid)?;
         self.check_address_is_free(&registration)?;
         let command = Command::Register(registration.clone());
         let outcome = self.replica.propose(&command).await;
@@ -108,7 +107,7 @@ impl Placement for Service {
         &self,
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatReply>, Status> {
-        let heartbeat = requests::heartbeat(&request.into_inner())?;
+        let heartbeat = requests::heartbeat(&request.into_inner()).map_err(invalid)?;
         if !self.replica.leads() {
             return Err(not_leader(self.replica.leader(), &self.peers));
         }

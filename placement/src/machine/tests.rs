@@ -1,8 +1,8 @@
 use ringkv_consensus::{Committed, EntryTimes, Members, Pack};
+use ringkv_placement_core::command::Command;
 use ringkv_topology::{ClusterId, NodeId, ReadMode, ReplicaId, Settings, SlotCount};
 
 use super::*;
-use crate::command::Command;
 
 fn genesis() -> Genesis {
     Genesis {

@@ -5,11 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use ringkv_placement_core::command::{Outcome, Refusal};
+use ringkv_placement_core::requests::InvalidRequest;
 use ringkv_services::LEADER_METADATA;
 use ringkv_topology::NodeId;
 use tonic::Status;
 
-use crate::command::{Outcome, Refusal};
 use crate::replica::RequestError;
 
 /// This replica is not the leader; names the one that is, as far as known.
@@ -22,6 +23,11 @@ pub(super) fn not_leader(leader: Option<NodeId>, peers: &BTreeMap<NodeId, String
         status.metadata_mut().insert(LEADER_METADATA, address);
     }
     status
+}
+
+/// A field of the request cannot be used.
+pub(super) fn invalid(error: InvalidRequest) -> Status {
+    Status::invalid_argument(error.to_string())
 }
 
 /// The request was not answered by the log.

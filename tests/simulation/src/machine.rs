@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ringkv_consensus::{AppliedState, Genesis, GroupBatch, LogIndex};
-use ringkv_placement::divergence::Checkpoint;
-use ringkv_placement::image::{GROUP, Image};
-use ringkv_placement::state::State;
+use ringkv_placement_core::divergence::Checkpoint;
+use ringkv_placement_core::image::{GROUP, Image};
+use ringkv_placement_core::state::State;
 use ringkv_storage_node::machine::{self, KvMachine};
 use ringkv_storage_node::record::Record;
 use ringkv_storage_node::store::MemoryStore;

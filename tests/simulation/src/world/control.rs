@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ringkv_consensus::{Completion, Done, Genesis, Input, Members, Request, Role, Ticket};
-use ringkv_placement::command::{Command, Outcome, Registration};
-use ringkv_placement::image::GROUP;
-use ringkv_placement::observations::{GroupReport, Observations};
-use ringkv_placement::reconciler::{Wanted, plan};
+use ringkv_placement_core::command::{Command, Outcome, Registration};
+use ringkv_placement_core::image::GROUP;
+use ringkv_placement_core::observations::{GroupReport, Observations};
+use ringkv_placement_core::reconciler::{Wanted, plan};
 use ringkv_topology::{
     ClusterId, FormWhen, GroupId, NodeId, ReadMode, ReplicaId, Settings, SlotCount, Topology,
 };

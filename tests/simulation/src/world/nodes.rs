@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use ringkv_consensus::{Genesis, Input, Members, Role};
-use ringkv_placement::command::{Outcome, Refusal, Registration};
-use ringkv_placement::observations::GroupReport;
+use ringkv_placement_core::command::{Outcome, Refusal, Registration};
+use ringkv_placement_core::observations::GroupReport;
 use ringkv_storage_node::owned_slots::OwnedSlots;
 use ringkv_topology::{GroupId, Topology};
 

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringkv_consensus::{GroupBatch, Input, LogIndex, Pack};
-use ringkv_placement::divergence::Checkpoints;
+use ringkv_placement_core::divergence::Checkpoints;
 use ringkv_topology::{GroupId, NodeId, Topology};
 
 use super::control::ControlMessage;

@@ -1,4 +1,4 @@
-//! Pure. The replicated state of placement and the one function that changes it.
+//! The replicated state of placement and the one function that changes it.
 //!
 //! Owns ids and epochs: every change of the topology adds one to the epoch; node, group and
 //! replica ids only rise and are never used again (a forgotten vote under a reused id would allow

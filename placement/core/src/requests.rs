@@ -1,8 +1,10 @@
-//! Pure. From the wire to checked values; what does not pass never reaches the log.
+//! Requests of storage nodes, checked field by field.
+//!
+//! Owns the limits of what a node may say of itself. A request that fails a check never reaches
+//! the log: what is in the log is applied by every replica, and must not be refused there.
 
-use ringkv_proto::v1::{HeartbeatRequest, RegisterRequest};
+use ringkv_proto::v1::{self, HeartbeatRequest, RegisterRequest};
 use ringkv_topology::{ClusterId, GroupId, NodeId};
-use tonic::Status;
 
 use crate::command::Registration;
 use crate::divergence::Checkpoint;
@@ -15,16 +17,24 @@ const CAPACITY_DEFAULT: u32 = 100;
 const CAPACITY_MAX: u32 = 1_000;
 const CHECKPOINTS_MAX: usize = 64;
 
+/// A request with a field that cannot be used; says which field, and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidRequest(String);
+
 /// A heartbeat that names its sender.
 #[derive(Debug)]
-pub(super) struct Heartbeat {
-    pub(super) cluster: ClusterId,
-    pub(super) node: NodeId,
-    pub(super) reports: Vec<GroupReport>,
+pub struct Heartbeat {
+    pub cluster: ClusterId,
+    pub node: NodeId,
+    pub reports: Vec<GroupReport>,
 }
 
-/// Checks a registration; INVALID_ARGUMENT names the field.
-pub(super) fn registration(wire: RegisterRequest) -> Result<Registration, Status> {
+/// Checks a registration.
+///
+/// # Errors
+/// [`InvalidRequest`] names the field.
+pub fn registration(wire: RegisterRequest) -> Result<Registration, InvalidRequest> {
     let identity = match (ClusterId::from_wire(wire.cluster), NodeId::from_wire(wire.node)) {
         (Some(cluster), Some(node)) => Some((cluster, node)),
         (None, None) => None,
@@ -49,8 +59,11 @@ pub(super) fn registration(wire: RegisterRequest) -> Result<Registration, Status
     Ok(Registration { identity, address, zone, capacity, incarnation })
 }
 
-/// Checks a heartbeat; INVALID_ARGUMENT names the field.
-pub(super) fn heartbeat(wire: &HeartbeatRequest) -> Result<Heartbeat, Status> {
+/// Checks a heartbeat.
+///
+/// # Errors
+/// [`InvalidRequest`] names the field.
+pub fn heartbeat(wire: &HeartbeatRequest) -> Result<Heartbeat, InvalidRequest> {
     let Some(cluster) = ClusterId::from_wire(wire.cluster) else {
         return invalid("cluster: 0 is no id");
     };
@@ -58,9 +71,9 @@ pub(super) fn heartbeat(wire: &HeartbeatRequest) -> Result<Heartbeat, Status> {
     if wire.groups.iter().any(|report| report.checkpoints.len() > CHECKPOINTS_MAX) {
         return invalid(format!("groups.checkpoints: more than {CHECKPOINTS_MAX}"));
     }
-    let report = |report: &ringkv_proto::v1::GroupReport| {
+    let report = |report: &v1::GroupReport| {
         let group = GroupId::from_wire(report.group)?;
-        let checkpoint = |checkpoint: &ringkv_proto::v1::Checkpoint| Checkpoint {
+        let checkpoint = |checkpoint: &v1::Checkpoint| Checkpoint {
             index: checkpoint.index,
             checksum: checkpoint.checksum,
         };
@@ -82,8 +95,8 @@ fn is_host_port(address: &str) -> bool {
         && port.parse::<u16>().is_ok_and(|port| port != 0)
 }
 
-fn invalid<T>(problem: impl Into<String>) -> Result<T, Status> {
-    Err(Status::invalid_argument(problem))
+fn invalid<T>(problem: impl Into<String>) -> Result<T, InvalidRequest> {
+    Err(InvalidRequest(problem.into()))
 }
 
 #[cfg(test)]
@@ -118,27 +131,27 @@ mod tests {
         for (field, breaks) in cases {
             let mut wire = valid();
             breaks(&mut wire);
-            let status = registration(wire).unwrap_err();
-            assert_eq!(status.code(), tonic::Code::InvalidArgument);
-            assert!(status.message().starts_with(field), "{}", status.message());
+            let problem = registration(wire).unwrap_err().to_string();
+            assert!(problem.starts_with(field), "{problem}");
         }
     }
 
     #[test]
     fn a_heartbeat_names_its_cluster_node_and_groups() {
-        let group = ringkv_proto::v1::GroupReport { group: 4, leader: true, ..Default::default() };
+        let group = v1::GroupReport { group: 4, leader: true, ..Default::default() };
         let many = vec![Default::default(); CHECKPOINTS_MAX + 1];
-        let crowded = ringkv_proto::v1::GroupReport { checkpoints: many, ..group.clone() };
+        let crowded = v1::GroupReport { checkpoints: many, ..group.clone() };
         let wire =
             HeartbeatRequest { cluster: 9, node: 2, groups: vec![group], ..Default::default() };
         assert_eq!(heartbeat(&wire).unwrap().reports[0].group, GroupId(4));
-        for broken in [
-            HeartbeatRequest { cluster: 0, ..wire.clone() },
-            HeartbeatRequest { node: 0, ..wire.clone() },
-            HeartbeatRequest { groups: vec![Default::default()], ..wire.clone() },
-            HeartbeatRequest { groups: vec![crowded], ..wire.clone() },
+        for (field, broken) in [
+            ("cluster", HeartbeatRequest { cluster: 0, ..wire.clone() }),
+            ("node", HeartbeatRequest { node: 0, ..wire.clone() }),
+            ("groups.group", HeartbeatRequest { groups: vec![Default::default()], ..wire.clone() }),
+            ("groups.checkpoints", HeartbeatRequest { groups: vec![crowded], ..wire.clone() }),
         ] {
-            assert_eq!(heartbeat(&broken).unwrap_err().code(), tonic::Code::InvalidArgument);
+            let problem = heartbeat(&broken).unwrap_err().to_string();
+            assert!(problem.starts_with(field), "{problem}");
         }
     }
 }

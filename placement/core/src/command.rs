@@ -1,4 +1,4 @@
-//! Pure. What placement replicates: the commands of its log and their outcomes, with their bytes.
+//! What placement replicates: the commands of its log and their outcomes, with their bytes.
 //!
 //! A command is decided when it is applied, never before: it carries what was wished and the
 //! epoch it was planned at. Formats are a version byte and a protobuf message of this file; an

@@ -1,4 +1,4 @@
-//! Pure. From what is and what was observed to the next commands.
+//! From what is and what was observed to the next commands.
 //!
 //! Level-triggered: looks at the whole each time and remembers nothing, so that a lost step, a
 //! new leader or a restart changes nothing. Run by the leader every second. A step carries the

@@ -1,4 +1,4 @@
-//! Pure. Which replicas hold another state than the majority of their group.
+//! Which replicas hold another state than the majority of their group.
 //!
 //! Every replica reports the checksum of its state at agreed indexes. Two that differ at one index
 //! have diverged from each other; whose state is wrong is for a majority of all replicas to say,

@@ -1,4 +1,4 @@
-//! Pure. What the leader has lately heard from nodes: who is alive, who leads which group.
+//! What the leader has lately heard from nodes: who is alive, who leads which group.
 //!
 //! In memory only, never replicated: it is out of date by nature, and a new leader has heard it
 //! all within a heartbeat. Decides nothing; hints and the reconciler are built on it.

@@ -1,4 +1,4 @@
-//! Pure. The whole of a placement replica's state machine: the state and how far it is applied.
+//! The whole of a placement replica's state machine: the state and how far it is applied.
 //!
 //! One value with one encoding, which is what rests on disk, what a snapshot is, and what the
 //! simulator keeps. Invariant (I-5): state and applied index are of the same moment.
