@@ -1,7 +1,7 @@
 //! The settings of a placement replica: flags and environment in, checked values out.
 //!
-//! The slot count, the replication factor and the largest value are settings of the cluster: the
-//! flags give them when it is created and must repeat them afterwards.
+//! The slot count, the replication factor, the largest value and the read mode are settings of the
+//! cluster: the flags set them when it is created and must repeat them afterwards.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -14,38 +14,38 @@ use ringkv_telemetry::trace;
 use ringkv_topology::{ClusterId, FormWhen, NodeId, ReadMode, Settings, SlotCount};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A placement replica of a ringkv cluster: keeps its nodes, its groups and who owns which slot.
+/// A placement replica of a ringkv cluster: keeps its nodes, its groups and the owner of each slot.
 ///
-/// One replica is enough to try ringkv out; three or five keep placement available. Data does not
-/// pass through placement: a formed cluster reads and writes on while it is away. SIGTERM hands
-/// leadership over and exits with 0.
+/// One replica is enough to try ringkv; three or five keep placement available. User data does not
+/// pass through placement: the cluster continues to read and write while placement is down. On
+/// SIGTERM it hands leadership over and exits with 0.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ringkv-placement", version)]
 pub struct Args {
-    /// Number of this replica: its place among --peers.
+    /// Number of this replica in --peers
     #[arg(long, env = "RINGKV_ID", default_value_t = 1)]
     pub id: u64,
 
-    /// Address and port to serve gRPC on (placement, Raft, health, reflection).
+    /// Address and port to serve gRPC on (placement, Raft, health, reflection)
     #[arg(long, env = "RINGKV_LISTEN", default_value = "0.0.0.0:7000", value_name = "HOST:PORT")]
     pub listen: String,
 
-    /// Where others reach this replica's gRPC; by default its entry in --peers, else the address
-    /// it listens on.
+    /// Address at which others reach this replica's gRPC [default: its entry in --peers, else the
+    /// address of --listen]
     #[arg(long, env = "RINGKV_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
 
-    /// All placement replicas including this one: 1, 3 or 5 of them, the same list for each, to
-    /// the letter. By default this one alone. The numbers cannot be changed later; to change an
-    /// address, stop all replicas and start them with the new list.
+    /// All placement replicas, including this one: 1, 3 or 5, and exactly the same list on each
+    /// [default: this replica only]. The numbers cannot be changed later; to change an address,
+    /// stop all replicas and start them with the new list
     #[arg(long, env = "RINGKV_PEERS", value_name = "ID=HOST:PORT,…", value_delimiter = ',')]
     pub peers: Vec<String>,
 
-    /// Directory of this replica's log and state. One process at a time.
+    /// Directory for this replica's log and state; used by one process at a time
     #[arg(long, env = "RINGKV_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
 
-    /// Address and port of /metrics, /livez, /readyz and /healthz.
+    /// Address and port of /metrics, /livez, /readyz and /healthz
     #[arg(
         long,
         env = "RINGKV_METRICS_LISTEN",
@@ -54,39 +54,39 @@ pub struct Args {
     )]
     pub metrics_listen: String,
 
-    /// Hash slots of the cluster, a power of two from 1 to 32768; fixed at its creation.
+    /// Number of hash slots, a power of two from 1 to 32768; fixed when the cluster is created
     #[arg(long, env = "RINGKV_SLOT_COUNT", default_value_t = 4096)]
     pub slot_count: u32,
 
-    /// Replicas of each group: 1, 3 or 5; fixed at the cluster's creation.
+    /// Replicas of each group: 1, 3 or 5; fixed when the cluster is created
     #[arg(long, env = "RINGKV_REPLICATION_FACTOR", default_value_t = 3)]
     pub replication_factor: u8,
 
-    /// Storage nodes that must be alive before the cluster forms; by default, and at least, the
-    /// replication factor.
+    /// Number of storage nodes that must be alive before the cluster is bootstrapped, at least the
+    /// replication factor [default: the replication factor]
     #[arg(long, env = "RINGKV_INITIAL_NODES", value_name = "N")]
     pub initial_nodes: Option<usize>,
 
-    /// File that names, one host:port a line, the advertised addresses of nodes that must be
-    /// alive before the cluster forms. Empty lines and lines that begin with # are skipped.
+    /// File with the advertised addresses of storage nodes that must be alive before the cluster is
+    /// bootstrapped, one host:port per line; empty lines and lines that start with # are skipped
     #[arg(long, env = "RINGKV_SERVERS_FILE", value_name = "FILE")]
     pub servers_file: Option<PathBuf>,
 
-    /// Largest value in bytes, 1 to 8388608; fixed at the cluster's creation.
+    /// Largest value in bytes, 1 to 8388608; fixed when the cluster is created
     #[arg(long, env = "RINGKV_VALUE_BYTES_MAX", default_value_t = 1 << 20, value_name = "BYTES")]
     pub value_bytes_max: u32,
 
-    /// How leaders serve linearizable reads: read-index asks a majority each time (reads that wait
-    /// share the question); lease asks now and then and trusts clocks not to drift apart by over
-    /// 12 % in between. Fixed at the cluster's creation.
+    /// How leaders serve linearizable reads: read-index asks a majority each time (waiting reads
+    /// share one round); lease asks periodically and requires that clocks drift apart by at most
+    /// 12 % in between; fixed when the cluster is created
     #[arg(long, env = "RINGKV_READ_MODE", default_value_t = ReadMode::ReadIndex, value_name = "MODE")]
     pub read_mode: ReadMode,
 
-    /// Form of the log lines on stderr: text or json.
+    /// Format of the log lines on stderr: text or json
     #[arg(long, env = "RINGKV_LOG_FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 
-    /// What is logged: error, warn, info, debug, trace, or directives as in `info,h2=warn`.
+    /// Log level: error, warn, info, debug, trace, or directives such as `info,h2=warn`
     #[arg(long, env = "RINGKV_LOG_LEVEL", default_value = "info", value_name = "LEVEL")]
     pub log_level: String,
 }
@@ -99,7 +99,7 @@ pub struct Config {
     pub metrics_listen: String,
     /// Every replica and its address, this one included.
     pub peers: BTreeMap<NodeId, String>,
-    /// Drawn from the list of peers: replicas of another list are not spoken to, so that two
+    /// Derived from the list of peers: replicas with another list are rejected, so that two
     /// placements that reach each other by mistake never mix their logs.
     pub raft_cluster: ClusterId,
     pub data_dir: PathBuf,
@@ -109,7 +109,7 @@ pub struct Config {
     pub trace: trace::Settings,
 }
 
-/// A setting that cannot be used; says which one and what would be right.
+/// An invalid setting: the flag and the problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{flag}: {problem}")]
 pub struct InvalidSetting {
@@ -117,7 +117,7 @@ pub struct InvalidSetting {
     pub problem: String,
 }
 
-/// The largest value a cluster can be set to: messages are bounded with room for it.
+/// The upper limit of `--value-bytes-max`: the bounds of messages leave room for it.
 const VALUE_BYTES_MAX: u32 = 8 << 20;
 
 impl TryFrom<Args> for Config {
@@ -127,7 +127,7 @@ impl TryFrom<Args> for Config {
         host_port("--listen", &args.listen)?;
         host_port("--metrics-listen", &args.metrics_listen)?;
         if args.data_dir.as_os_str().is_empty() {
-            return invalid("--data-dir", "is empty: give a directory");
+            return invalid("--data-dir", "is empty: set a directory");
         }
         let Some(id) = NodeId::from_wire(args.id) else {
             return invalid("--id", "0 is out of range: 1 and up");
@@ -181,7 +181,7 @@ fn settings(args: &Args) -> Result<Settings, InvalidSetting> {
     Ok(Settings { slot_count, replication_factor, value_bytes_max, read_mode })
 }
 
-/// Every replica's address, and the id of the list as it was given.
+/// The address of every replica, and the id of the list as configured.
 fn peers(args: &Args, id: NodeId) -> Result<(BTreeMap<NodeId, String>, ClusterId), InvalidSetting> {
     let mut peers = BTreeMap::new();
     for peer in args.peers.iter().map(|peer| peer.trim()).filter(|peer| !peer.is_empty()) {

@@ -1,8 +1,9 @@
-//! The feed of topology updates: what watchers see, made once for all of them.
+//! The feed of topology updates: built once and shared by all watchers.
 //!
-//! A new update follows a change of the epoch, of the leaders or of the nodes alive, at most
-//! every 200 ms. A slow watcher misses updates in between and never the last one: each holds the
-//! whole. Leaders and nodes alive are hints: heard by the leader, passed on by the others.
+//! A change of the epoch, of the leaders or of the live nodes leads to a new update, at most every
+//! 200 ms. Each update contains the whole topology: a slow watcher may miss updates in between, but
+//! always gets the last one. Leaders and live nodes are hints: the leader has them from heartbeats,
+//! its followers from the leader.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,27 +16,27 @@ use tokio::sync::watch;
 
 use crate::observed::Observed;
 
-/// Leaders of many groups change together: watchers get them as one update.
+/// Minimum time between updates: leaders of many groups change together, in one update.
 const SPACING: Duration = Duration::from_millis(200);
 
-/// How long a node's silence may go unnoticed when nothing else happens.
+/// Interval at which the feed looks for nodes that have become silent.
 const SILENCE_CHECK: Duration = Duration::from_secs(1);
 
 /// What watchers receive; `None` until the cluster is initialized.
 pub(crate) type Updates = watch::Receiver<Option<Arc<TopologyUpdate>>>;
 
-/// What updates are made of.
+/// What updates are built from.
 pub(crate) struct Sources<L> {
     pub(crate) state: watch::Receiver<Arc<State>>,
     /// Whether this replica leads.
     pub(crate) leads: L,
-    /// Told while this replica leads.
+    /// The source of hints while this replica leads.
     pub(crate) observed: Arc<Observed>,
-    /// Told while another does.
+    /// The source of hints while another replica leads.
     pub(crate) passed_on: watch::Receiver<Hints>,
 }
 
-/// Starts the feed; it ends when the state's sender is gone.
+/// Starts the feed; it ends when the sender of the state is dropped.
 pub(crate) fn start(sources: Sources<impl Fn() -> bool + Send + Sync + 'static>) -> Updates {
     let (sender, updates) = watch::channel(None);
     tokio::spawn(run(sources, sender));
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(first.topology.as_ref().unwrap().epoch, 1);
 
         let report =
-            GroupReport { group: GroupId(4), leader: true, term: 1, checkpoints: Vec::new() };
+            GroupReport { group: GroupId(4), leader: true, term: 1, state_hashes: Vec::new() };
         fed.observed.reported(NodeId(7), &[report]);
         fed.updates.changed().await.unwrap();
         let second = fed.updates.borrow_and_update().clone().unwrap();

@@ -1,8 +1,8 @@
-//! How a follower of placement gets the hints that only the leader has.
+//! Relays hints from the placement leader to a follower's own watchers.
 //!
-//! Only the leader of placement hears nodes. Its followers watch it and pass its hints on, so that
-//! a watcher may stay with any replica. A replica that watches says so, and is turned away by one
-//! that does not lead: hints are passed on once, never in a circle.
+//! Only the leader of placement receives heartbeats. Its followers watch it and pass its hints on,
+//! so that a watcher may use any replica. A watching replica identifies itself by metadata, and a
+//! replica that does not lead rejects it: hints are relayed once, never in a circle.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,18 +20,18 @@ use tonic::{Request, Status};
 
 use crate::replica::Replica;
 
-/// Metadata of a watch by another replica.
+/// Metadata key that marks a watch by another placement replica.
 pub(crate) const RELAY_METADATA: &str = "ringkv-relay";
 
-/// Between tries, and between looks at who leads.
+/// Pause between attempts, and between checks of who leads.
 const PAUSE: Duration = Duration::from_millis(500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// A leader that is gone without a word is noticed within these two together.
+/// A leader that disappears silently is detected within the sum of these two.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(2);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Follows the leader's hints while another replica leads, until `closing`. Empty while this
-/// replica leads or no leader can be reached.
+/// Follows the leader's hints while another replica leads, until `closing`. The hints are empty
+/// while this replica leads or no leader can be reached.
 pub(crate) fn follow(
     me: NodeId,
     replica: Arc<Replica>,
@@ -46,7 +46,7 @@ pub(crate) fn follow(
             if let Some((leader, address)) = known {
                 tokio::select! {
                     ended = pass_on(address, &sender) => if let Err(status) = ended {
-                        tracing::debug!(%leader, reason = status.message(), "hints ended");
+                        tracing::debug!(%leader, reason = status.message(), "watch of the leader ended");
                     },
                     () = leader_changed(&replica, leader) => {}
                 }

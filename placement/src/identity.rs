@@ -1,9 +1,9 @@
-//! Whose the data directory of a placement replica is.
+//! Ties the data directory of a placement replica to that replica.
 //!
 //! Layout: `LOCK`, `identity` (text), `state` (the image at its last flush), `raft/` (the log),
-//! `snapshots/` (on their way out and in). Owns `identity` only; never touches the others.
-//! Invariant: a directory belongs to one replica of one membership for ever: its votes and log
-//! mean nothing under another id.
+//! `snapshots/` (snapshots being sent or received). Owns `identity` only; never touches the others.
+//! Invariant: a directory belongs to one replica of one membership for ever: its votes and its log
+//! are invalid under another id.
 
 use anyhow::Context as _;
 use ringkv_data_dir::DataDir;
@@ -12,7 +12,7 @@ use ringkv_topology::NodeId;
 const FILE: &str = "identity";
 const HEADER: &str = "ringkv placement identity 1";
 
-/// Who the directory belongs to.
+/// The replica that the directory belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) replica: NodeId,
@@ -21,7 +21,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Makes the directory this replica's, or confirms that it is.
+    /// Writes the identity into an empty directory, or checks the one that is there.
     ///
     /// # Errors
     /// It belongs to another replica or membership, or cannot be read or written.
@@ -62,7 +62,7 @@ fn list(nodes: &[NodeId]) -> String {
     nodes.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-/// `None` for anything but the text of an identity, to the byte.
+/// Parses an identity; `None` unless every byte is as it was written.
 fn parse(bytes: &[u8]) -> Option<Identity> {
     let text = std::str::from_utf8(bytes).ok()?;
     let mut lines = text.strip_prefix(HEADER)?.trim_start().lines();

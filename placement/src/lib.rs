@@ -1,9 +1,9 @@
-//! Placement: who is in the cluster and which group owns which slot.
+//! Placement: which nodes are in the cluster, and which group owns which slot.
 //!
 //! The process around `ringkv-placement-core`: its data directory, its log on the consensus
 //! engine, the loop in which the leader reconciles, and the gRPC service. Decides nothing: the core
-//! does. Data never passes here: with every placement replica down, a formed cluster goes on
-//! reading and writing.
+//! does. Handles no user data: with every placement replica down, a bootstrapped cluster continues
+//! to read and write.
 
 mod config;
 mod server;

@@ -1,7 +1,7 @@
-//! The placement state machine under the engine: an image in memory and one file.
+//! The placement state machine for the engine: an image in memory and one file.
 //!
-//! The log is the journal: the file is written only when the engine asks for a flush, and the log
-//! is cut only behind it. The state is small (a topology), so the whole image is one file, and a
+//! The log is the journal: the file is written only when the engine requests a flush, and the log
+//! is cut only up to there. The state is small (a topology), so the whole image is one file, and a
 //! snapshot is a copy of it. Publishes the state to the rest of the process after each apply.
 
 use std::fs;
@@ -23,7 +23,7 @@ use tokio::sync::watch;
 
 const FILE: &str = "state";
 
-/// A placement replica's state machine.
+/// The state machine of a placement replica.
 pub(crate) struct Machine {
     store: Arc<Store>,
     published: watch::Sender<Arc<State>>,
@@ -32,15 +32,15 @@ pub(crate) struct Machine {
 struct Store {
     dir: PathBuf,
     image: Mutex<Image>,
-    /// Held from reading the image to its rename, so that an older one never follows a newer.
+    /// Held from reading the image to its rename, so that an older image never replaces a newer.
     file: Mutex<()>,
 }
 
 impl Machine {
-    /// Reads the image in the data directory; without one the replica is new.
+    /// Reads the image in the data directory. Without one the replica is new.
     ///
     /// # Errors
-    /// The file is damaged or of another version: the replica must not start.
+    /// The file is damaged or has another version: the replica must not start.
     pub(crate) fn open(dir: &Path) -> Result<Self, MachineError> {
         let path = dir.join(FILE);
         let image = match fs::read(&path) {
@@ -53,7 +53,7 @@ impl Machine {
         Ok(Self { store: Arc::new(Store { dir: dir.to_owned(), image, file }), published })
     }
 
-    /// The state as applied here, which may be behind that of the leader.
+    /// The state as applied on this replica, which may be behind the leader's.
     pub(crate) fn state(&self) -> watch::Receiver<Arc<State>> {
         self.published.subscribe()
     }
@@ -94,7 +94,7 @@ impl StateMachine for Machine {
         let bytes = fs::read(&path).map_err(|error| failed("read", &path, error))?;
         let image = Image::decode(&bytes)?;
         if group != GROUP || image.applied() != Some(applied) {
-            let context = format!("install group {group}: the snapshot is of another moment");
+            let context = format!("install group {group}: the snapshot has another position");
             return Err(MachineError::corrupt(context));
         }
         let file = self.store.file.lock();
@@ -125,7 +125,9 @@ impl SnapshotBuilder for Store {
     fn build(&self, group: GroupId, dir: &Path) -> Result<AppliedState, MachineError> {
         let image = self.image.lock().clone();
         let Some(applied) = image.applied().filter(|_| group == GROUP) else {
-            return Err(MachineError::corrupt(format!("snapshot group {group}: not here")));
+            return Err(MachineError::corrupt(format!(
+                "snapshot group {group}: no such group here"
+            )));
         };
         let path = dir.join(FILE);
         fs::write(&path, image.encode()).map_err(|error| failed("write", &path, error))?;

@@ -1,4 +1,4 @@
-//! The placement process: settings, log, signals; everything else is the library's.
+//! The placement process: settings, log and signals. Everything else is in the library.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,4 @@
-//! A placement replica's metrics, read from where they are kept when a scrape asks.
+//! The metrics of a placement replica, read from their sources at each scrape.
 
 mod ring;
 
@@ -19,7 +19,7 @@ use crate::observed::Observed;
 use crate::replica::Replica;
 use crate::watches::Watches;
 
-/// Where the figures are kept.
+/// The sources of the figures.
 pub(crate) struct Sources {
     pub(crate) replica: Arc<Replica>,
     pub(crate) state: watch::Receiver<Arc<State>>,
@@ -29,7 +29,7 @@ pub(crate) struct Sources {
 
 /// The collector.
 pub(crate) struct Metrics {
-    /// Held over a scrape, so that another one does not read half of it.
+    /// Held during a scrape, so that a concurrent one does not read half of it.
     scrape: Mutex<()>,
     sources: Sources,
     is_leader: IntGauge,
@@ -46,7 +46,7 @@ impl Metrics {
     /// Adds the series to the registry.
     ///
     /// # Errors
-    /// A name is taken in this registry.
+    /// The registry already has a series of one of these names.
     pub(crate) fn register(registry: &Registry, sources: Sources) -> prometheus::Result<()> {
         let nodes = Opts::new(
             "ringkv_placement_nodes",
@@ -70,7 +70,7 @@ impl Metrics {
             )?,
             heartbeats: IntCounter::new(
                 "ringkv_placement_heartbeats_total",
-                "Heartbeats of storage nodes taken here; only a leader takes any.",
+                "Heartbeats received from storage nodes; only the leader receives them.",
             )?,
             watchers: IntGauge::new(
                 "ringkv_placement_watchers",
@@ -96,7 +96,7 @@ impl Metrics {
         self.show_nodes(state.topology().filter(|_| leads));
     }
 
-    /// Shows which nodes are heard of and what hangs on them; `None` unless this replica leads.
+    /// Shows which nodes are alive and which groups lack a replica; `None` unless this replica leads.
     fn show_nodes(&self, topology: Option<&Topology>) {
         self.nodes.reset();
         self.under_replicated.set(0);
@@ -113,7 +113,7 @@ impl Metrics {
             };
             self.nodes.with_label_values(&[name]).inc();
         }
-        // A replaced node is never heard of again.
+        // A replaced node is never alive again.
         let lacking = topology
             .groups
             .values()

@@ -1,4 +1,4 @@
-//! The process's copy of the observations, with its clock.
+//! The observations of this process, with the clock they are measured by.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -60,12 +60,13 @@ impl Observed {
         self.observations.lock().retain_known(topology);
     }
 
-    /// Waits for something to be heard since the last call. For one waiter.
+    /// Waits until a node has been heard from since the last call. Supports one waiter.
     pub(crate) async fn news(&self) {
         self.news.notified().await;
     }
 
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_millis()).expect("a process does not live so long")
+        u64::try_from(self.began.elapsed().as_millis())
+            .expect("a process runs for less than 500 million years")
     }
 }

@@ -1,4 +1,4 @@
-//! What runs behind the gRPC server: directory, log, machine and engine, started in that order.
+//! Starts what runs behind the gRPC server: directory, log, state machine and engine, in that order.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::replica::Replica;
 use crate::service::Service;
 use crate::watches::Watches;
 
-/// Cluster ids fit the integers of JSON as every reader has them.
+/// Cluster ids fit the integers that every JSON reader represents exactly.
 const CLUSTER_ID_BITS: u32 = 53;
 
 /// What runs behind the gRPC server.
@@ -40,11 +40,11 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Opens what the data directory holds and starts the engine on it. The caller keeps `dir` as
-    /// long as the engine runs.
+    /// Opens the data directory and starts the engine on it. The caller keeps `dir` while the
+    /// engine runs.
     ///
     /// # Errors
-    /// The directory is damaged or another replica's.
+    /// The directory is damaged or belongs to another replica.
     pub(crate) fn start(config: &Config, dir: &DataDir, tracer: &Tracer) -> anyhow::Result<Self> {
         let log = RocksLog::open(&dir.path().join("raft")).context("--data-dir: open the log")?;
         let members = config.peers.keys().copied().collect();
@@ -65,7 +65,7 @@ impl Parts {
         .context("start the consensus engine")?;
         let handle = engine.handle();
         handle.create(genesis(config));
-        // One replica need not wait for an election timeout: nobody can lead yet.
+        // No replica can lead yet, so the first one does not wait for an election timeout.
         let is_first = is_new && config.peers.keys().next() == Some(&id);
         if is_first || config.peers.len() == 1 {
             handle.campaign(GROUP);
@@ -75,7 +75,7 @@ impl Parts {
         Ok(Self { engine, replica, state, observed, watches })
     }
 
-    /// The gRPC service on top, with its feed; both end with `closing`.
+    /// Starts the feed and returns the gRPC service; both end with `closing`.
     pub(crate) fn service(&self, config: &Config, closing: &CancellationToken) -> Service {
         let peers = Arc::new(config.peers.clone());
         let replica = Arc::clone(&self.replica);
@@ -99,7 +99,7 @@ impl Parts {
     }
 }
 
-/// The one group of placement; replica ids are those of the peers.
+/// The genesis of the placement group; replica ids are the ids of the peers.
 fn genesis(config: &Config) -> Genesis {
     let voters = config.peers.keys().map(|id| (ReplicaId(id.0), *id));
     Genesis {
@@ -118,7 +118,7 @@ impl AddressBook for Peers {
     }
 }
 
-/// A number that is not 0, fits JSON and will not come twice.
+/// A random id that is not 0 and fits JSON.
 pub(crate) fn random_id() -> u64 {
     (rand::random::<u64>() >> (u64::BITS - CLUSTER_ID_BITS)).max(1)
 }

@@ -1,7 +1,7 @@
-//! Runs the reconciler while this replica leads, and watches over the process's readiness.
+//! Runs the reconciler while this replica leads, and reports the readiness of the process.
 //!
-//! Decides nothing itself. A step that fails is forgotten: the next round plans anew from what
-//! is there then.
+//! Decides nothing itself. A step that fails is dropped: the next round plans again from the state
+//! at that time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,16 +16,16 @@ use tokio::sync::watch;
 use crate::observed::Observed;
 use crate::replica::Replica;
 
-/// The pause between rounds of a formed cluster.
+/// Pause between rounds once the cluster is bootstrapped.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// The pause while people wait for a cluster to form.
-const PAUSE_UNFORMED: Duration = Duration::from_millis(100);
+/// Pause between rounds before that: operators wait for it.
+const PAUSE_BEFORE_BOOTSTRAP: Duration = Duration::from_millis(100);
 
 /// The part of [`Health`] that this loop reports.
 pub(crate) const HEALTH_PART: &str = "consensus";
 
-/// What a round works on.
+/// What a round uses.
 pub(crate) struct ReconcileLoop {
     pub(crate) replica: Arc<Replica>,
     pub(crate) state: watch::Receiver<Arc<State>>,
@@ -38,7 +38,7 @@ impl ReconcileLoop {
     /// Runs until dropped.
     ///
     /// # Errors
-    /// Ends only when the settings of this process are not those of the cluster.
+    /// Returns only when the settings of this process differ from those of the cluster.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
         let mut explained = None;
         loop {
@@ -52,25 +52,27 @@ impl ReconcileLoop {
                 let plan = plan(&state, &self.observed.alive(), &self.wanted);
                 if plan.blocked != explained {
                     if let Some(reason) = &plan.blocked {
-                        tracing::info!(reason, "waiting to form the cluster");
+                        tracing::info!(reason, "waiting to bootstrap the cluster");
                     }
                     explained = plan.blocked;
                 }
                 for step in plan.steps {
-                    self.take(step).await;
+                    self.propose(step).await;
                 }
             }
             let formed = state.topology().is_some_and(|topology| topology.is_formed());
-            tokio::time::sleep(if formed { PAUSE } else { PAUSE_UNFORMED }).await;
+            tokio::time::sleep(if formed { PAUSE } else { PAUSE_BEFORE_BOOTSTRAP }).await;
         }
     }
 
-    async fn take(&self, step: Command) {
+    async fn propose(&self, step: Command) {
         match self.replica.propose(&step).await {
             Ok(Outcome::Initialized) => tracing::info!("initialized the cluster"),
-            Ok(Outcome::Formed { epoch }) => tracing::info!(%epoch, "formed the cluster"),
-            Ok(outcome) => tracing::info!(?outcome, "a step was not taken, planning again"),
-            Err(error) => tracing::info!(%error, "a step was not taken, planning again"),
+            Ok(Outcome::Bootstrapped { epoch }) => {
+                tracing::info!(%epoch, "bootstrapped the cluster")
+            }
+            Ok(outcome) => tracing::info!(?outcome, "step was refused; planning again"),
+            Err(error) => tracing::info!(%error, "step failed; planning again"),
         }
     }
 

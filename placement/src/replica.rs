@@ -1,8 +1,8 @@
-//! This replica's way into its consensus group: propose a command, find a read point, know who
+//! This replica's access to its consensus group: propose a command, get a read point, see who
 //! leads.
 //!
-//! Owns the open requests of the service and ends each by its deadline. Keeps three ends apart:
-//! done, not done (`NotLeader`, `Busy`, `Stopping`), and unknown.
+//! Owns the open requests of the service and ends each by its deadline. Distinguishes three
+//! results: done, not done (`NotLeader`, `Busy`, `Stopping`), and unknown.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use ringkv_telemetry::trace::{
 use ringkv_topology::NodeId;
 use tokio::sync::oneshot;
 
-/// A request that has no answer by then gets none: a leader change takes about 2 s.
+/// Timeout of a request. A change of leader takes about 2 s.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Why a request was not done.
@@ -33,7 +33,7 @@ pub(crate) enum RequestError {
     Busy,
     #[error("this placement replica is stopping")]
     Stopping,
-    #[error("it is not known whether the request took effect: {0}")]
+    #[error("the result of the request is unknown: {0}")]
     Unknown(String),
 }
 
@@ -52,7 +52,7 @@ fn span_name(command: &Command) -> &'static str {
     match command {
         Command::Init { .. } => "placement.init",
         Command::Register(_) => "placement.register",
-        Command::Form { .. } => "placement.form",
+        Command::Bootstrap { .. } => "placement.form",
     }
 }
 
@@ -65,7 +65,7 @@ pub(crate) struct Replica {
     tracer: Tracer,
 }
 
-/// Requests without an answer yet. The engine bounds their number.
+/// Requests that wait for a completion. The engine bounds their number.
 #[derive(Default)]
 struct Open {
     requests: Mutex<BTreeMap<u64, oneshot::Sender<Result<Done, Refusal>>>>,
@@ -76,7 +76,7 @@ impl Sink for Open {
         let mut requests = self.requests.lock();
         for completion in completions {
             if let Some(waiting) = requests.remove(&completion.id) {
-                // Whoever waited may have given up since.
+                // The waiting task may have been dropped.
                 let _ = waiting.send(completion.result);
             }
         }
@@ -90,11 +90,11 @@ impl Replica {
         Self { handle, registration, open, next: AtomicU64::new(1), tracer }
     }
 
-    /// Replicates and applies a command; gives its outcome.
+    /// Replicates and applies a command. Returns its outcome.
     pub(crate) async fn propose(&self, command: &Command) -> Result<Outcome, RequestError> {
         let (trace, began) = (new_trace_id(), SystemTime::now());
         let done = self.propose_bytes(command.encode()).await;
-        // Every change of the cluster begins a trace of its own: there are few.
+        // Every change of the cluster starts its own trace: there are few.
         if self.tracer.samples(trace, None) {
             let context = sampled(trace, new_span_id(), TraceState::NONE);
             let times = (began, SystemTime::now());
@@ -108,16 +108,16 @@ impl Replica {
     async fn propose_bytes(&self, command: Bytes) -> Result<Outcome, RequestError> {
         match self.request(|ticket| Request::Propose { group: GROUP, command, ticket }).await? {
             Done::Applied(outcome) => decode(&outcome),
-            Done::ReadReady => Err(RequestError::Unknown("answered as a read".into())),
+            Done::ReadReady => Err(RequestError::Unknown("unexpected completion type".into())),
         }
     }
 
-    /// Returns once the state here holds every change that was acknowledged before the call.
+    /// Returns once this replica has applied every change that was acknowledged before the call.
     pub(crate) async fn read_point(&self) -> Result<(), RequestError> {
         self.request(|ticket| Request::Read { group: GROUP, ticket }).await.map(|_| ())
     }
 
-    /// The state of the group here, as of a few ticks ago.
+    /// The status of the group on this replica, as of a few ticks ago.
     pub(crate) fn status(&self) -> Option<GroupStatus> {
         self.handle.status().iter().find(|status| status.group == GROUP).cloned()
     }
@@ -127,7 +127,7 @@ impl Replica {
         self.status().is_some_and(|status| status.role == Role::Leader)
     }
 
-    /// The leader as far as known.
+    /// The leader, if known.
     pub(crate) fn leader(&self) -> Option<NodeId> {
         self.status().and_then(|status| status.leader)
     }
@@ -142,12 +142,12 @@ impl Replica {
             Ok(Ok(Ok(done))) => Ok(done),
             Ok(Ok(Err(refusal))) => Err(refused(refusal)),
             Ok(Err(_)) => Err(RequestError::Unknown("the engine has stopped".into())),
-            Err(_) => Err(RequestError::Unknown("no answer within the deadline".into())),
+            Err(_) => Err(RequestError::Unknown("deadline exceeded".into())),
         }
     }
 }
 
-/// Takes a request off the list however its wait ends, also when its caller goes away.
+/// Removes a request from the list however its wait ends, also when the caller is dropped.
 struct Forget<'a> {
     open: &'a Open,
     id: u64,

@@ -1,8 +1,8 @@
-//! Brings a placement replica up, keeps it running, and takes it down in order.
+//! Starts, runs and stops a placement replica.
 //!
-//! Owns the order: the parts behind the server, then gRPC. Going down, leadership is handed over
-//! first, while peers are still served; then the server closes, since watches and peers'
-//! streams would go on for ever.
+//! Owns the order. At start: the parts behind the server, then gRPC. At stop: leadership is handed
+//! over first, while peers are still served; then the server closes, because watches and peers'
+//! streams never end by themselves.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -30,18 +30,18 @@ use crate::parts::{Parts, random_id};
 use crate::reconcile_loop::{HEALTH_PART, ReconcileLoop};
 use crate::service::Service;
 
-/// For handing leadership over and for requests under way.
+/// Timeout for handing leadership over and for open requests.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// For answers under way once the server closes; peers' streams never end by themselves.
+/// Timeout for open replies once the server closes; peers' streams never end by themselves.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
 
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// A peer that is gone without a word is noticed within these two together.
+/// A peer that disappears silently is detected within the sum of these two.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Sockets that are bound already.
+/// Sockets that are already bound.
 #[derive(Debug)]
 pub struct Listeners {
     pub grpc: TcpListener,
@@ -63,8 +63,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// Serves until `shutdown`, then hands leadership over, flushes and returns.
 ///
 /// # Errors
-/// The data directory is another replica's or damaged, or the settings are not those of the
-/// cluster. A disk that fails ends the process.
+/// The data directory is damaged or belongs to another replica, or the settings differ from those
+/// of the cluster. A disk failure ends the process.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
@@ -73,7 +73,7 @@ pub async fn serve(
     tracing::info!(?config, "starting placement");
     let health = Health::starting([HEALTH_PART]);
     let closing = CancellationToken::new();
-    // Kept to the end of this function: no other process may have it while the engine runs.
+    // Kept until the end of this function: no other process may use it while the engine runs.
     let dir = DataDir::open(&config.data_dir)?;
     let tracer = tracer(&config)?;
     let parts = Parts::start(&config, &dir, &tracer)?;
@@ -99,7 +99,7 @@ pub async fn serve(
         () = shutdown.cancelled() => Ok(()),
         ended = reconcile.run() => ended,
         ended = &mut grpc => match ended {
-            Ok(Ok(())) => Err(anyhow::anyhow!("the gRPC server ended by itself")),
+            Ok(Ok(())) => Err(anyhow::anyhow!("the gRPC server stopped unexpectedly")),
             Ok(Err(error)) => Err(error),
             Err(error) => Err(error.into()),
         },
@@ -114,7 +114,7 @@ pub async fn serve(
     }
     metrics.await.context("serve metrics")?.context("serve metrics")?;
     tracer.stop().await;
-    tracing::info!("placement has stopped");
+    tracing::info!("placement stopped");
     ended
 }
 
@@ -149,7 +149,7 @@ fn serve_grpc(
 ) -> impl Future<Output = anyhow::Result<()>> + Send + use<> {
     let raft = raft_service(config.raft_cluster, config.id, engine);
     async move {
-        listener.set_nonblocking(true).context("--listen: set the socket up")?;
+        listener.set_nonblocking(true).context("--listen: configure the socket")?;
         let listener = tokio::net::TcpListener::from_std(listener).context("--listen")?;
         let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
         let (reporter, health) = tonic_health::server::health_reporter();

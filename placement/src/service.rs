@@ -1,8 +1,9 @@
-//! The gRPC face of a placement replica: one method per call, nothing decided here.
+//! The gRPC service of a placement replica: one method per call. Decides nothing.
 //!
-//! Register goes through the log. Heartbeats go to the leader's memory. Watch and GetTopology show
-//! what this replica has applied, whichever it is: a topology carries its epoch, and its readers
-//! keep the newest. A reply that ends a node for good is given only after a read point.
+//! Register goes through the log. Heartbeats go to the leader's memory. Watch and GetTopology
+//! return what this replica has applied, leader or not: a topology carries its epoch, and its
+//! readers keep the newest. A reply that makes a node stop for good is sent only after a read
+//! point.
 
 mod answers;
 
@@ -50,7 +51,7 @@ impl Service {
         Arc::clone(&self.state.borrow())
     }
 
-    /// Whoever is still heard from has not lost its disk: its address is not free to take.
+    /// Checks that no live node has the address: a node that is alive has not lost its disk.
     fn check_address_is_free(&self, registration: &Registration) -> Result<(), Status> {
         if registration.identity.is_some() {
             return Ok(());
@@ -60,7 +61,7 @@ impl Service {
         match other.filter(|node| self.observed.alive().contains(node)) {
             None => Ok(()),
             Some(node) => Err(Status::unavailable(format!(
-                "node {node} at {} was heard from seconds ago: ask again when it is silent",
+                "node {node} at {} is alive; retry when it has been silent for 5 s",
                 registration.address
             ))),
         }
@@ -70,7 +71,7 @@ impl Service {
         if self.current().check_identity(cluster, node).is_ok() {
             return Ok(());
         }
-        // A leader that has just been elected may not have applied the node's registration yet.
+        // A newly elected leader may not have applied the node's registration yet.
         let read = self.replica.read_point().await;
         read.map_err(|error| unanswered(&error, &self.peers))?;
         self.current().check_identity(cluster, node).map_err(|refusal| refused(&refusal))
@@ -131,14 +132,16 @@ impl Placement for Service {
         if request.metadata().contains_key(RELAY_METADATA) && !self.replica.leads() {
             return Err(not_leader(self.replica.leader(), &self.peers));
         }
-        let place = self.watches.enter().ok_or_else(|| {
-            Status::resource_exhausted(format!("{WATCHES_MAX} watches are open here already"))
+        let permit = self.watches.enter().ok_or_else(|| {
+            Status::resource_exhausted(format!(
+                "this replica has {WATCHES_MAX} open watches, the maximum"
+            ))
         })?;
         let stopping = self.stopping.clone().cancelled_owned();
         let updates = WatchStream::new(self.updates.clone()).take_until(stopping);
         let updates = updates.filter_map(move |update| {
-            // The place is held as long as the stream lives.
-            let _held = &place;
+            // The permit is held until the stream is dropped.
+            let _held = &permit;
             std::future::ready(update.map(|update| Ok(TopologyUpdate::clone(&update))))
         });
         Ok(Response::new(Box::pin(updates)))

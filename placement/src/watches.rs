@@ -1,31 +1,31 @@
-//! How many watches of the topology may be open here, and how many are.
+//! Counts the open watches of the topology and limits their number.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Watches served at once: every node and gateway has one on some replica.
+/// Maximum number of open watches: every node and every gateway has one, on some replica.
 pub(crate) const WATCHES_MAX: usize = 10_000;
 
-/// The places of watches; clones share them.
+/// The permits for watches; clones share them.
 #[derive(Clone)]
 pub(crate) struct Watches {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Watches {
     pub(crate) fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(WATCHES_MAX)) }
+        Self { permits: Arc::new(Semaphore::new(WATCHES_MAX)) }
     }
 
-    /// A place for one more, until dropped; `None` when all are taken.
+    /// Takes a permit for one more watch, released on drop; `None` at the limit.
     pub(crate) fn enter(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.places).try_acquire_owned().ok()
+        Arc::clone(&self.permits).try_acquire_owned().ok()
     }
 
-    /// How many are open.
+    /// The number of open watches.
     pub(crate) fn open(&self) -> usize {
-        WATCHES_MAX - self.places.available_permits()
+        WATCHES_MAX - self.permits.available_permits()
     }
 }
 

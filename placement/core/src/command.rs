@@ -1,8 +1,8 @@
-//! What placement replicates: the commands of its log and their outcomes, with their bytes.
+//! The commands that placement replicates and their outcomes, with their bytes.
 //!
-//! A command is decided when it is applied, never before: it carries what was wished and the
-//! epoch it was planned at. Formats are a version byte and a protobuf message of this file; an
-//! unknown version is refused, never skipped.
+//! A command is decided when it is applied, never before: it carries the request and the epoch at
+//! which it was planned. Formats are a version byte and a protobuf message of this file; an
+//! unknown version is an error, never skipped.
 
 use bytes::Bytes;
 use prost::Message;
@@ -10,28 +10,28 @@ use ringkv_proto::topology::{settings_from_proto, settings_to_proto};
 use ringkv_proto::v1;
 use ringkv_topology::{ClusterId, Epoch, GroupId, NodeId, PlannedGroup, Settings};
 
-/// A wish to change the replicated state.
+/// A request to change the replicated state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// Give the cluster its id and its settings; nothing happens if it has them.
+    /// Sets the id and the settings of the cluster. Changes nothing if they are set already.
     Init {
         cluster: ClusterId,
         settings: Settings,
     },
     Register(Registration),
-    /// Form these groups, if the epoch still is the one the plan was made at.
-    Form {
+    /// Creates the first groups of the cluster, if the epoch is still that of the plan.
+    Bootstrap {
         planned_at: Epoch,
         groups: Vec<PlannedGroup>,
         owners: Vec<GroupId>,
     },
 }
 
-/// What a storage node says of itself at its start.
+/// What a storage node reports about itself when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
     pub identity: Option<(ClusterId, NodeId)>,
-    /// `host:port` where others reach its gRPC.
+    /// `host:port` of its gRPC server, as others reach it.
     pub address: String,
     pub zone: String,
     /// Relative weight, 1 to 1000.
@@ -40,45 +40,45 @@ pub struct Registration {
     pub incarnation: u64,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The cluster has an id and settings: these, or those of an earlier `Init`.
+    /// The cluster has an id and settings: those of the command, or of an earlier `Init`.
     Initialized,
     Registered {
         cluster: ClusterId,
         node: NodeId,
         slot_count: u32,
     },
-    Formed {
+    Bootstrapped {
         epoch: Epoch,
     },
     Refused(Refusal),
 }
 
-/// Why a command changed nothing.
+/// Why a command was refused. A refused command changes nothing.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the cluster is not initialized yet: ask again")]
+    #[error("the cluster is not initialized yet; retry")]
     NotInitialized,
-    #[error("the data directory belongs to cluster {theirs}, this is cluster {ours}")]
+    #[error("the data directory belongs to cluster {theirs}; this is cluster {ours}")]
     WrongCluster { ours: ClusterId, theirs: ClusterId },
-    #[error("node {node} is not known in this cluster: its data directory cannot serve here")]
+    #[error("node {node} is unknown in this cluster; its data directory cannot be used here")]
     UnknownNode { node: NodeId },
-    #[error("node {node} was replaced: a newer node took over its address")]
+    #[error("node {node} was replaced by a newer node at its address")]
     NodeReplaced { node: NodeId },
-    #[error("the cluster has {max} nodes already, the most there can be")]
+    #[error("the cluster already has {max} nodes, the maximum")]
     TooManyNodes { max: u32 },
-    #[error("the topology has changed since the plan was made")]
+    #[error("the topology changed after the plan was made")]
     Stale,
-    #[error("the plan is not possible: {0}")]
+    #[error("invalid plan: {0}")]
     Impossible(String),
 }
 
-/// Why bytes are not a command or outcome of ours.
+/// Why bytes are not a command or an outcome.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    #[error("format version {found:?} is not known (this build knows {VERSION})")]
+    #[error("unknown format version {found:?} (this build supports {VERSION})")]
     Version { found: Option<u8> },
     #[error("malformed {what}")]
     Malformed {
@@ -109,12 +109,12 @@ impl Command {
                     incarnation: registration.incarnation,
                 })
             }
-            Self::Form { planned_at, groups, owners } => {
+            Self::Bootstrap { planned_at, groups, owners } => {
                 let group = |group: &PlannedGroup| wire::PlannedGroup {
                     id: group.id.0,
                     nodes: group.nodes.iter().map(|node| node.0).collect(),
                 };
-                wire::command::Body::Form(wire::Form {
+                wire::command::Body::Bootstrap(wire::Bootstrap {
                     planned_at: planned_at.0,
                     groups: groups.iter().map(group).collect(),
                     owners: owners.iter().map(|owner| owner.0).collect(),
@@ -127,7 +127,7 @@ impl Command {
     /// The reverse of [`Self::encode`].
     ///
     /// # Errors
-    /// Another version, or damaged bytes: the replica must not go on.
+    /// Another version, or damaged bytes: the replica must stop.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let command = wire::Command::decode(body(bytes)?).map_err(|e| malformed("command", e))?;
         Ok(match command.body.ok_or_else(|| missing("command"))? {
@@ -144,15 +144,15 @@ impl Command {
                 capacity: register.capacity,
                 incarnation: register.incarnation,
             }),
-            wire::command::Body::Form(form) => {
+            wire::command::Body::Bootstrap(plan) => {
                 let group = |group: wire::PlannedGroup| PlannedGroup {
                     id: GroupId(group.id),
                     nodes: group.nodes.into_iter().map(NodeId).collect(),
                 };
-                Self::Form {
-                    planned_at: Epoch(form.planned_at),
-                    groups: form.groups.into_iter().map(group).collect(),
-                    owners: form.owners.into_iter().map(GroupId).collect(),
+                Self::Bootstrap {
+                    planned_at: Epoch(plan.planned_at),
+                    groups: plan.groups.into_iter().map(group).collect(),
+                    owners: plan.owners.into_iter().map(GroupId).collect(),
                 }
             }
         })
@@ -160,7 +160,7 @@ impl Command {
 }
 
 impl Outcome {
-    /// The bytes the engine hands back to whoever proposed the command.
+    /// The bytes that the engine returns to the proposer of the command.
     pub fn encode(&self) -> Bytes {
         use wire::outcome::Body;
         let body = match self {
@@ -170,7 +170,7 @@ impl Outcome {
                 node: node.0,
                 slot_count: *slot_count,
             }),
-            Self::Formed { epoch } => Body::FormedEpoch(epoch.0),
+            Self::Bootstrapped { epoch } => Body::BootstrappedEpoch(epoch.0),
             Self::Refused(refusal) => match refusal {
                 Refusal::NotInitialized => Body::NotInitialized(wire::Nothing {}),
                 Refusal::WrongCluster { ours, theirs } => {
@@ -200,7 +200,7 @@ impl Outcome {
                 node: NodeId(reply.node),
                 slot_count: reply.slot_count,
             },
-            Body::FormedEpoch(epoch) => Self::Formed { epoch: Epoch(epoch) },
+            Body::BootstrappedEpoch(epoch) => Self::Bootstrapped { epoch: Epoch(epoch) },
             Body::NotInitialized(_) => Self::Refused(Refusal::NotInitialized),
             Body::WrongCluster(wrong) => Self::Refused(Refusal::WrongCluster {
                 ours: ClusterId(wrong.ours),

@@ -1,48 +1,48 @@
-//! Which replicas hold another state than the majority of their group.
+//! Finds replicas whose state differs from that of the majority of their group.
 //!
-//! Every replica reports the checksum of its state at agreed indexes. Two that differ at one index
-//! have diverged from each other; whose state is wrong is for a majority of all replicas to say,
-//! and without one nobody is accused. In memory only, as all that is observed.
+//! Every replica reports the hash of its state at agreed log indexes. Two replicas with different
+//! hashes at one index have diverged. A majority of all replicas decides which state is wrong;
+//! without a majority no replica is reported. In memory only, like all observations.
 
 use std::collections::BTreeMap;
 
 use ringkv_topology::{Group, GroupId, NodeId, Topology};
 
-/// The checksum of a replica's state at a log index.
+/// The hash of a replica's state at a log index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Checkpoint {
+pub struct StateHash {
     pub index: u64,
-    pub checksum: u64,
+    pub hash: u64,
 }
 
-/// What was last reported, by group and node.
+/// The last reports, by group and node.
 #[derive(Clone, Debug, Default)]
-pub struct Checkpoints {
+pub struct StateHashes {
     groups: BTreeMap<GroupId, Reports>,
 }
 
-type Reports = BTreeMap<NodeId, Vec<Checkpoint>>;
+type Reports = BTreeMap<NodeId, Vec<StateHash>>;
 
-impl Checkpoints {
-    /// Takes a node's report on a group in the place of its last.
-    pub fn reported(&mut self, group: GroupId, node: NodeId, checkpoints: Vec<Checkpoint>) {
-        self.groups.entry(group).or_default().insert(node, checkpoints);
+impl StateHashes {
+    /// Replaces a node's last report on a group.
+    pub fn reported(&mut self, group: GroupId, node: NodeId, hashes: Vec<StateHash>) {
+        self.groups.entry(group).or_default().insert(node, hashes);
     }
 
-    /// The groups of which the node's replica differs from a majority.
+    /// The groups in which the node's replica differs from a majority.
     pub fn diverged_groups(&self, topology: &Topology, node: NodeId) -> Vec<GroupId> {
         let mut diverged = Vec::new();
         for (id, reports) in &self.groups {
             let Some(group) = topology.groups.get(id) else { continue };
             let own = reports.get(&node).filter(|_| holds(group, node)).into_iter().flatten();
-            if own.clone().any(|checkpoint| is_outvoted(*checkpoint, group, reports)) {
+            if own.clone().any(|hash| is_outvoted(*hash, group, reports)) {
                 diverged.push(*id);
             }
         }
         diverged
     }
 
-    /// Forgets what the topology does not name, which bounds what is kept.
+    /// Drops what the topology does not name, which bounds the memory in use.
     pub fn retain_known(&mut self, topology: &Topology) {
         self.groups.retain(|group, reports| {
             reports.retain(|node, _| topology.nodes.contains_key(node));
@@ -55,15 +55,15 @@ fn holds(group: &Group, node: NodeId) -> bool {
     group.replicas.iter().any(|replica| replica.node == node)
 }
 
-/// Whether a majority of the group's replicas agree on another checksum at the same index.
-fn is_outvoted(own: Checkpoint, group: &Group, reports: &Reports) -> bool {
+/// Whether a majority of the group's replicas agree on another hash at the same index.
+fn is_outvoted(own: StateHash, group: &Group, reports: &Reports) -> bool {
     let majority = group.replicas.len() / 2 + 1;
     let mut others: BTreeMap<u64, usize> = BTreeMap::new();
     for replica in &group.replicas {
         let report = reports.get(&replica.node).into_iter().flatten();
-        let same_index = |other: &&Checkpoint| other.index == own.index;
-        for other in report.filter(same_index).filter(|other| other.checksum != own.checksum) {
-            *others.entry(other.checksum).or_default() += 1;
+        let same_index = |other: &&StateHash| other.index == own.index;
+        for other in report.filter(same_index).filter(|other| other.hash != own.hash) {
+            *others.entry(other.hash).or_default() += 1;
         }
     }
     others.values().any(|nodes| *nodes >= majority)
@@ -103,18 +103,16 @@ mod tests {
         }
     }
 
-    /// Which nodes of `replicas` are accused after these reports of `(node, [(index, checksum)])`.
+    /// The nodes reported as diverged after these reports of `(node, [(index, hash)])`.
     fn accused(replicas: u64, reports: &[(u64, &[(u64, u64)])]) -> Vec<u64> {
-        let mut checkpoints = Checkpoints::default();
+        let mut hashes = StateHashes::default();
         for (node, report) in reports {
-            let checkpoint =
-                |(index, checksum): &(u64, u64)| Checkpoint { index: *index, checksum: *checksum };
-            let report = report.iter().map(checkpoint).collect();
-            checkpoints.reported(GROUP, NodeId(*node), report);
+            let hash = |(index, hash): &(u64, u64)| StateHash { index: *index, hash: *hash };
+            let report = report.iter().map(hash).collect();
+            hashes.reported(GROUP, NodeId(*node), report);
         }
         let topology = topology(replicas);
-        let accused =
-            |node: &u64| !checkpoints.diverged_groups(&topology, NodeId(*node)).is_empty();
+        let accused = |node: &u64| !hashes.diverged_groups(&topology, NodeId(*node)).is_empty();
         (1..=9).filter(accused).collect()
     }
 
@@ -149,11 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn who_holds_no_replica_has_no_say() {
+    fn a_node_without_a_replica_does_not_count() {
         let reports: [(u64, &[(u64, u64)]); 3] = [(1, &[(8, 5)]), (4, &[(8, 6)]), (5, &[(8, 6)])];
         assert_eq!(accused(3, &reports), [] as [u64; 0]);
         let reports: [(u64, &[(u64, u64)]); 3] = [(1, &[(8, 5)]), (2, &[(8, 5)]), (4, &[(8, 6)])];
-        assert_eq!(accused(3, &reports), [] as [u64; 0], "nor anything to rebuild");
+        assert_eq!(accused(3, &reports), [] as [u64; 0], "it has no replica to rebuild");
     }
 
     #[test]

@@ -1,7 +1,7 @@
-//! The whole of a placement replica's state machine: the state and how far it is applied.
+//! The whole state machine of a placement replica: the state and its applied position.
 //!
-//! One value with one encoding, which is what rests on disk, what a snapshot is, and what the
-//! simulator keeps. Invariant (I-5): state and applied index are of the same moment.
+//! One value with one encoding, used on disk, as a snapshot and in the simulation. Invariant
+//! (I-5): state and applied position always belong together.
 //! Layout: version u8, length of applied state u32 LE, applied state, state (protobuf), CRC-32.
 
 use bytes::{Buf, BufMut, Bytes};
@@ -43,22 +43,24 @@ impl Image {
         *self = Self { applied: Some(genesis.applied()), state: State::default() };
     }
 
-    /// Applies committed entries; gives one encoded outcome per command, by entry.
+    /// Applies committed entries. Returns one encoded outcome per command, by entry.
     ///
     /// # Errors
-    /// Entries of another group, entries not in order, or a command of a version this build does
-    /// not know: the replica must stop, since it would differ from the others.
+    /// Entries of another group, entries out of order, or a command of an unknown version: the
+    /// replica must stop, because its state would differ from the others.
     pub fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
         let mut outcomes = Vec::new();
         for batch in batches {
             let Some(applied) = self.applied.as_mut().filter(|_| batch.group == GROUP) else {
                 let group = batch.group;
-                return Err(MachineError::corrupt(format!("apply to group {group}: not here")));
+                return Err(MachineError::corrupt(format!(
+                    "apply to group {group}: no such group here"
+                )));
             };
             for entry in &batch.entries {
                 if entry.index <= applied.index {
                     let (index, at) = (entry.index, applied.index);
-                    let context = format!("apply entry {index}: already at {at}");
+                    let context = format!("apply entry {index}: already applied up to {at}");
                     return Err(MachineError::corrupt(context));
                 }
                 let commands = entry.pack.iter().flat_map(|pack| pack.commands());
@@ -95,17 +97,19 @@ impl Image {
     /// Damaged bytes or another version: the replica must not start from them.
     pub fn decode(bytes: &[u8]) -> Result<Self, MachineError> {
         let corrupt = |problem: &str| MachineError::corrupt(format!("read state: {problem}"));
-        let (body, sum) = bytes.split_last_chunk::<4>().ok_or_else(|| corrupt("ends early"))?;
+        let (body, sum) = bytes.split_last_chunk::<4>().ok_or_else(|| corrupt("truncated"))?;
         if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
-            return Err(corrupt("the checksum does not match"));
+            return Err(corrupt("checksum mismatch"));
         }
-        let (version, mut rest) = body.split_first().ok_or_else(|| corrupt("ends early"))?;
+        let (version, mut rest) = body.split_first().ok_or_else(|| corrupt("truncated"))?;
         if *version != VERSION {
-            return Err(corrupt(&format!("version {version} is not known, only {VERSION}")));
+            return Err(corrupt(&format!(
+                "unknown version {version} (this build supports {VERSION})"
+            )));
         }
-        let length = rest.try_get_u32_le().map_err(|_| corrupt("ends early"))?;
+        let length = rest.try_get_u32_le().map_err(|_| corrupt("truncated"))?;
         let split = rest.split_at_checked(length as usize);
-        let (applied, stored) = split.ok_or_else(|| corrupt("ends early"))?;
+        let (applied, stored) = split.ok_or_else(|| corrupt("truncated"))?;
         let applied = match applied {
             [] => None,
             some => Some(AppliedState::decode(some).map_err(|e| malformed("applied state", e))?),
@@ -120,7 +124,7 @@ fn malformed(what: &str, source: impl std::error::Error + Send + Sync + 'static)
     MachineError::new(format!("read {what}"), source)
 }
 
-/// Field numbers are never reused.
+/// Field numbers are never reused: they are on disk.
 #[derive(Clone, PartialEq, Message)]
 struct StoredState {
     #[prost(message, optional, tag = "1")]

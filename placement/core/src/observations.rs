@@ -1,33 +1,33 @@
-//! What the leader has lately heard from nodes: who is alive, who leads which group.
+//! What the leader has heard from nodes lately: which are alive, and which leads each group.
 //!
-//! In memory only, never replicated: it is out of date by nature, and a new leader has heard it
-//! all within a heartbeat. Decides nothing; hints and the reconciler are built on it.
-//! Time is a count of milliseconds from any fixed start, handed in by the caller.
+//! In memory only, never replicated: it is out of date by nature, and a new leader hears all of it
+//! within one heartbeat. Decides nothing; hints and the reconciler are built on it. Time is a
+//! number of milliseconds since a fixed start, passed in by the caller.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringkv_topology::{GroupId, NodeId, NodeState, Topology};
 
-use crate::divergence::{Checkpoint, Checkpoints};
+use crate::divergence::{StateHash, StateHashes};
 
-/// A node that was not heard for so long is not counted as alive: five missed heartbeats.
+/// A node not heard from for this long is not alive: five missed heartbeats.
 pub const ALIVE_MS: u64 = 5_000;
 
-/// What one node says of one group.
+/// What a node reports about one of its groups.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupReport {
     pub group: GroupId,
     pub leader: bool,
     pub term: u64,
-    pub checkpoints: Vec<Checkpoint>,
+    pub state_hashes: Vec<StateHash>,
 }
 
-/// The heartbeats heard, reduced to what is asked of them.
+/// The heartbeats received, reduced to what is needed of them.
 #[derive(Clone, Debug, Default)]
 pub struct Observations {
     heard_ms: BTreeMap<NodeId, u64>,
     leaders: BTreeMap<GroupId, Leader>,
-    checkpoints: Checkpoints,
+    state_hashes: StateHashes,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -37,17 +37,17 @@ struct Leader {
 }
 
 impl Observations {
-    /// A node gave a sign of life.
+    /// Notes that a node was heard from.
     pub fn heard(&mut self, now_ms: u64, node: NodeId) {
         self.heard_ms.insert(node, now_ms);
     }
 
-    /// A node reported on its groups. The leader of the highest term is believed; a node that
-    /// no longer leads takes back its own claim only.
+    /// Takes in a node's report on its groups. The leader of the highest term counts; a node that
+    /// no longer leads withdraws its own claim only.
     pub fn reported(&mut self, now_ms: u64, node: NodeId, reports: &[GroupReport]) {
         self.heard(now_ms, node);
         for report in reports {
-            self.checkpoints.reported(report.group, node, report.checkpoints.clone());
+            self.state_hashes.reported(report.group, node, report.state_hashes.clone());
             let known = self.leaders.get(&report.group);
             if report.leader {
                 if known.is_none_or(|known| known.term <= report.term) {
@@ -59,30 +59,30 @@ impl Observations {
         }
     }
 
-    /// The nodes heard within [`ALIVE_MS`].
+    /// The nodes heard from within [`ALIVE_MS`].
     pub fn alive(&self, now_ms: u64) -> BTreeSet<NodeId> {
         let alive = |heard: &u64| now_ms.saturating_sub(*heard) < ALIVE_MS;
         self.heard_ms.iter().filter(|(_, heard)| alive(heard)).map(|(node, _)| *node).collect()
     }
 
-    /// The leader last reported of each group, as far as its node is alive.
+    /// The leader last reported for each group, if its node is alive.
     pub fn leaders(&self, now_ms: u64) -> BTreeMap<GroupId, NodeId> {
         let alive = self.alive(now_ms);
         let leaders = self.leaders.iter().filter(|(_, leader)| alive.contains(&leader.node));
         leaders.map(|(group, leader)| (*group, leader.node)).collect()
     }
 
-    /// The groups of which the node's replica differs from a majority, by the last reports.
+    /// The groups in which the node's replica differs from a majority, by the last reports.
     pub fn diverged_groups(&self, topology: &Topology, node: NodeId) -> Vec<GroupId> {
-        self.checkpoints.diverged_groups(topology, node)
+        self.state_hashes.diverged_groups(topology, node)
     }
 
-    /// Forgets what the topology does not name, which bounds what is kept.
+    /// Drops what the topology does not name, which bounds the memory in use.
     pub fn retain_known(&mut self, topology: &Topology) {
         let active = |node: &NodeId| {
             topology.nodes.get(node).is_some_and(|node| node.state == NodeState::Active)
         };
-        self.checkpoints.retain_known(topology);
+        self.state_hashes.retain_known(topology);
         self.heard_ms.retain(|node, _| active(node));
         self.leaders
             .retain(|group, leader| topology.groups.contains_key(group) && active(&leader.node));
@@ -96,7 +96,7 @@ mod tests {
     const GROUP: GroupId = GroupId(1);
 
     fn report(leader: bool, term: u64) -> [GroupReport; 1] {
-        [GroupReport { group: GROUP, leader, term, checkpoints: Vec::new() }]
+        [GroupReport { group: GROUP, leader, term, state_hashes: Vec::new() }]
     }
 
     fn leader(observations: &Observations) -> Option<u64> {
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_leader_of_the_highest_term_is_believed_in_any_order() {
+    fn the_leader_of_the_highest_term_counts_in_any_order() {
         let mut observations = Observations::default();
         observations.reported(0, NodeId(2), &report(true, 5));
         observations.reported(0, NodeId(1), &report(true, 4));
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_leader_itself_takes_its_claim_back() {
+    fn only_the_leader_itself_withdraws_its_claim() {
         let mut observations = Observations::default();
         observations.reported(0, NodeId(2), &report(true, 5));
         observations.reported(0, NodeId(1), &report(false, 5));

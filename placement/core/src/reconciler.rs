@@ -1,8 +1,9 @@
-//! From what is and what was observed to the next commands.
+//! Plans the next commands from the replicated state and the observations.
 //!
-//! Level-triggered: looks at the whole each time and remembers nothing, so that a lost step, a
-//! new leader or a restart changes nothing. Run by the leader every second. A step carries the
-//! epoch it was planned at and is refused once that has passed. Explains what blocks it.
+//! Level-triggered: looks at the whole state each time and keeps nothing in between, so that a lost
+//! step, a new leader or a restart needs no special case. The leader runs it every second. A step
+//! carries the epoch at which it was planned and is refused after that epoch. Reports what blocks
+//! it.
 
 use std::collections::BTreeSet;
 
@@ -11,10 +12,10 @@ use ringkv_topology::{ClusterId, FormWhen, NodeId, Settings, form};
 use crate::command::Command;
 use crate::state::State;
 
-/// What the operator asked for by this replica's settings.
+/// What the operator configured on this replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// For a cluster that has none yet: drawn at random by the caller.
+    /// The id for a cluster that has none yet; the caller draws it at random.
     pub cluster: ClusterId,
     pub settings: Settings,
     pub form_when: FormWhen,
@@ -23,9 +24,9 @@ pub struct Wanted {
 /// What to do next.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// To propose in order; planned again if one is refused.
+    /// To propose in this order; if one is refused, plan again.
     pub steps: Vec<Command>,
-    /// What has to happen first, for the operator.
+    /// What has to happen first, as a text for the operator.
     pub blocked: Option<String>,
 }
 
@@ -41,12 +42,12 @@ pub fn plan(state: &State, alive: &BTreeSet<NodeId>, wanted: &Wanted) -> Plan {
     let nodes = topology.nodes.values().filter(|node| alive.contains(&node.id));
     match form(nodes, &topology.settings, &wanted.form_when) {
         Ok(formation) => {
-            let form = Command::Form {
+            let bootstrap = Command::Bootstrap {
                 planned_at: topology.epoch,
                 groups: formation.groups,
                 owners: formation.owners,
             };
-            Plan { steps: vec![form], blocked: None }
+            Plan { steps: vec![bootstrap], blocked: None }
         }
         Err(blocked) => Plan { steps: Vec::new(), blocked: Some(blocked.to_string()) },
     }

@@ -1,13 +1,13 @@
 //! Requests of storage nodes, checked field by field.
 //!
-//! Owns the limits of what a node may say of itself. A request that fails a check never reaches
+//! Owns the limits of what a node may report about itself. A request that fails a check never reaches
 //! the log: what is in the log is applied by every replica, and must not be refused there.
 
 use ringkv_proto::v1::{self, HeartbeatRequest, RegisterRequest};
 use ringkv_topology::{ClusterId, GroupId, NodeId};
 
 use crate::command::Registration;
-use crate::divergence::Checkpoint;
+use crate::divergence::StateHash;
 use crate::observations::GroupReport;
 
 /// The longest host name (253) with a port.
@@ -15,9 +15,9 @@ const ADDRESS_BYTES_MAX: usize = 259;
 const ZONE_CHARS_MAX: usize = 64;
 const CAPACITY_DEFAULT: u32 = 100;
 const CAPACITY_MAX: u32 = 1_000;
-const CHECKPOINTS_MAX: usize = 64;
+const STATE_HASHES_MAX: usize = 64;
 
-/// A request with a field that cannot be used; says which field, and what is wrong with it.
+/// A request with an invalid field: the field and the problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidRequest(String);
@@ -39,7 +39,7 @@ pub fn registration(wire: RegisterRequest) -> Result<Registration, InvalidReques
         (Some(cluster), Some(node)) => Some((cluster, node)),
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
-            return invalid("cluster and node: give both, or neither for a new node");
+            return invalid("cluster and node: set both, or neither for a new node");
         }
     };
     if !is_host_port(&wire.address) {
@@ -53,7 +53,7 @@ pub fn registration(wire: RegisterRequest) -> Result<Registration, InvalidReques
         return invalid(format!("capacity: {capacity} is out of range: 1 to {CAPACITY_MAX}"));
     }
     if wire.incarnation == 0 {
-        return invalid("incarnation: 0; draw a number at every start");
+        return invalid("incarnation: 0 is not allowed; draw a random number at every start");
     }
     let RegisterRequest { address, zone, incarnation, .. } = wire;
     Ok(Registration { identity, address, zone, capacity, incarnation })
@@ -65,24 +65,21 @@ pub fn registration(wire: RegisterRequest) -> Result<Registration, InvalidReques
 /// [`InvalidRequest`] names the field.
 pub fn heartbeat(wire: &HeartbeatRequest) -> Result<Heartbeat, InvalidRequest> {
     let Some(cluster) = ClusterId::from_wire(wire.cluster) else {
-        return invalid("cluster: 0 is no id");
+        return invalid("cluster: 0 is not an id");
     };
-    let Some(node) = NodeId::from_wire(wire.node) else { return invalid("node: 0 is no id") };
-    if wire.groups.iter().any(|report| report.checkpoints.len() > CHECKPOINTS_MAX) {
-        return invalid(format!("groups.checkpoints: more than {CHECKPOINTS_MAX}"));
+    let Some(node) = NodeId::from_wire(wire.node) else { return invalid("node: 0 is not an id") };
+    if wire.groups.iter().any(|report| report.checkpoints.len() > STATE_HASHES_MAX) {
+        return invalid(format!("groups.checkpoints: more than {STATE_HASHES_MAX}"));
     }
     let report = |report: &v1::GroupReport| {
         let group = GroupId::from_wire(report.group)?;
-        let checkpoint = |checkpoint: &v1::Checkpoint| Checkpoint {
-            index: checkpoint.index,
-            checksum: checkpoint.checksum,
-        };
-        let checkpoints = report.checkpoints.iter().map(checkpoint).collect();
-        Some(GroupReport { group, leader: report.leader, term: report.term, checkpoints })
+        let hash = |hash: &v1::Checkpoint| StateHash { index: hash.index, hash: hash.checksum };
+        let state_hashes = report.checkpoints.iter().map(hash).collect();
+        Some(GroupReport { group, leader: report.leader, term: report.term, state_hashes })
     };
     match wire.groups.iter().map(report).collect() {
         Some(reports) => Ok(Heartbeat { cluster, node, reports }),
-        None => invalid("groups.group: 0 is no id"),
+        None => invalid("groups.group: 0 is not an id"),
     }
 }
 
@@ -108,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_node_may_leave_its_capacity_out() {
+    fn a_new_node_may_omit_its_capacity() {
         let registration = registration(valid()).unwrap();
         assert_eq!((registration.identity, registration.capacity), (None, 100));
     }
@@ -139,7 +136,7 @@ mod tests {
     #[test]
     fn a_heartbeat_names_its_cluster_node_and_groups() {
         let group = v1::GroupReport { group: 4, leader: true, ..Default::default() };
-        let many = vec![Default::default(); CHECKPOINTS_MAX + 1];
+        let many = vec![Default::default(); STATE_HASHES_MAX + 1];
         let crowded = v1::GroupReport { checkpoints: many, ..group.clone() };
         let wire =
             HeartbeatRequest { cluster: 9, node: 2, groups: vec![group], ..Default::default() };

@@ -1,8 +1,8 @@
-//! The replicated state of placement and the one function that changes it.
+//! The replicated state of placement, and the only function that changes it.
 //!
-//! Owns ids and epochs: every change of the topology adds one to the epoch; node, group and
-//! replica ids only rise and are never used again (a forgotten vote under a reused id would allow
-//! two leaders). Deterministic: no clock, no random number; the same commands give the same state.
+//! Owns ids and epochs. Every change of the topology adds one to the epoch. Node, group and
+//! replica ids only increase and are never reused: a forgotten vote under a reused id would allow
+//! two leaders. Deterministic: the same commands produce the same state on every replica.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,10 +13,10 @@ use ringkv_topology::{
 
 use crate::command::{Command, Outcome, Refusal, Registration};
 
-/// Nodes a cluster can have; replaced ones count while a group still names them.
+/// Maximum number of nodes; a replaced node counts while a group still names it.
 pub const NODES_MAX: u32 = 1_000;
 
-/// Everything placement knows that outlives a process.
+/// Everything that placement knows durably.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     /// `None` until the first `Init`.
@@ -27,9 +27,9 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cluster {
     pub(crate) topology: Topology,
-    /// At which start each active node last registered.
+    /// The incarnation with which each active node last registered.
     pub(crate) incarnations: BTreeMap<NodeId, u64>,
-    /// The highest ids given so far.
+    /// The highest ids assigned so far.
     pub(crate) last_node: u64,
     pub(crate) last_replica: u64,
 }
@@ -60,22 +60,22 @@ impl State {
                     slot_count: cluster.topology.settings.slot_count.get().into(),
                 })
             }
-            (Command::Form { planned_at, groups, owners }, Some(cluster)) => {
-                cluster.form(planned_at, &groups, owners).map(|epoch| Outcome::Formed { epoch })
-            }
+            (Command::Bootstrap { planned_at, groups, owners }, Some(cluster)) => cluster
+                .bootstrap(planned_at, &groups, owners)
+                .map(|epoch| Outcome::Bootstrapped { epoch }),
         };
         done.unwrap_or_else(Outcome::Refused)
     }
 
-    /// Whether a node may take part under this identity.
+    /// Checks that a node may take part under this identity.
     ///
     /// # Errors
-    /// The refusal its registration would get.
+    /// The refusal that its registration would get.
     pub fn check_identity(&self, cluster: ClusterId, node: NodeId) -> Result<(), Refusal> {
         self.cluster.as_ref().ok_or(Refusal::NotInitialized)?.check_identity(cluster, node)
     }
 
-    /// The active node that advertises this address, unless `incarnation` is its own.
+    /// The active node that advertises this address, if its incarnation is another one.
     pub fn other_node_at(&self, address: &str, incarnation: u64) -> Option<NodeId> {
         let cluster = self.cluster.as_ref()?;
         let mut at = cluster.active_at(address);
@@ -103,7 +103,7 @@ impl Cluster {
                 self.confirm(node, registration);
                 Ok(node)
             }
-            None => self.welcome(registration),
+            None => self.admit(registration),
         }
     }
 
@@ -120,9 +120,9 @@ impl Cluster {
         }
     }
 
-    /// A node came back with its data directory, perhaps at another address. Another node that
-    /// advertises the same address is left alone: it has most likely moved too, and says where to
-    /// when it registers; to fence it for good could take a quorum away.
+    /// Takes back a node that has its data directory, possibly at another address. Another node
+    /// that advertises the same address is left as it is: most likely it has moved too and will
+    /// register its new address. Fencing it for good could remove a quorum.
     fn confirm(&mut self, id: NodeId, registration: Registration) {
         self.incarnations.insert(id, registration.incarnation);
         let Registration { address, zone, capacity, .. } = registration;
@@ -132,9 +132,10 @@ impl Cluster {
         }
     }
 
-    /// A node with an empty data directory: a new id, unless this very process got one before.
-    /// Whoever had the address has lost its disk and never comes back under its id.
-    fn welcome(&mut self, registration: Registration) -> Result<NodeId, Refusal> {
+    /// Takes in a node with an empty data directory. Assigns a new id, unless this same process
+    /// got one before. A node that had the address has lost its disk: it never returns under its
+    /// id.
+    fn admit(&mut self, registration: Registration) -> Result<NodeId, Refusal> {
         let before: Vec<NodeId> = self.active_at(&registration.address).collect();
         let incarnation = Some(registration.incarnation);
         let same = before.iter().find(|id| self.incarnations.get(*id).copied() == incarnation);
@@ -166,13 +167,13 @@ impl Cluster {
         self.topology.nodes.values().filter(active).map(|node| node.id)
     }
 
-    /// The nodes that some group names.
+    /// The nodes that groups name.
     fn holding(&self) -> BTreeSet<NodeId> {
         let groups = self.topology.groups.values();
         groups.flat_map(|group| group.replicas.iter().map(|replica| replica.node)).collect()
     }
 
-    fn form(
+    fn bootstrap(
         &mut self,
         planned_at: Epoch,
         groups: &[PlannedGroup],

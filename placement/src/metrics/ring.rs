@@ -1,4 +1,4 @@
-//! Series of the topology: how slots and replicas are spread over nodes and zones.
+//! The series of the topology: how slots and replicas are spread over nodes and zones.
 //!
 //! Bounded by the number of nodes a cluster can have. Every replica of placement shows the same.
 
@@ -10,7 +10,7 @@ use ringkv_topology::{GroupId, Topology};
 
 use super::signed;
 
-/// The zone of nodes that name none.
+/// The label of nodes without a zone.
 const NO_ZONE: &str = "none";
 
 /// The series.
@@ -52,7 +52,7 @@ impl RingSeries {
         })
     }
 
-    /// Shows this topology; `None` before the cluster is initialized.
+    /// Sets the series from a topology; `None` before the cluster is initialized.
     pub(super) fn show(&self, topology: Option<&Topology>) {
         self.slots.reset();
         self.share.reset();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_left_the_topology_is_shown_no_more() {
+    fn series_of_removed_nodes_disappear() {
         let series = RingSeries::new().unwrap();
         series.show(Some(&topology()));
         let mut smaller = topology();

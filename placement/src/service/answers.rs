@@ -1,7 +1,7 @@
-//! From refusals and failures to gRPC statuses, in one place.
+//! Maps refusals and failures to gRPC statuses, in one place.
 //!
-//! UNAVAILABLE: ask again, elsewhere if the metadata names a leader. FAILED_PRECONDITION and
-//! INVALID_ARGUMENT: asking again gives the same answer.
+//! UNAVAILABLE: retry, at the leader if the metadata names one. FAILED_PRECONDITION and
+//! INVALID_ARGUMENT: a retry gets the same answer.
 
 use std::collections::BTreeMap;
 
@@ -13,10 +13,10 @@ use tonic::Status;
 
 use crate::replica::RequestError;
 
-/// This replica is not the leader; names the one that is, as far as known.
+/// This replica is not the leader; the metadata names the leader, if known.
 pub(super) fn not_leader(leader: Option<NodeId>, peers: &BTreeMap<NodeId, String>) -> Status {
     let Some(address) = leader.and_then(|leader| peers.get(&leader)) else {
-        return Status::unavailable("placement has no leader at the moment");
+        return Status::unavailable("placement has no leader");
     };
     let mut status = Status::unavailable(format!("the placement leader is at {address}"));
     if let Ok(address) = address.parse() {
@@ -25,17 +25,17 @@ pub(super) fn not_leader(leader: Option<NodeId>, peers: &BTreeMap<NodeId, String
     status
 }
 
-/// A field of the request cannot be used.
+/// The request has an invalid field.
 pub(super) fn invalid(error: InvalidRequest) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
-/// The request was not answered by the log.
+/// The request did not reach the log, or its result is unknown.
 pub(super) fn unanswered(error: &RequestError, peers: &BTreeMap<NodeId, String>) -> Status {
     match error {
         RequestError::NotLeader { leader } => not_leader(*leader, peers),
-        // Registering again under the same incarnation gives the same id, so that an unknown
-        // outcome may be retried like one that is known not to have applied.
+        // Registering again with the same incarnation returns the same id, so that an unknown
+        // result may be retried like one that is known not to have applied.
         RequestError::Busy | RequestError::Stopping | RequestError::Unknown(_) => {
             Status::unavailable(error.to_string())
         }
@@ -54,10 +54,10 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
     }
 }
 
-/// An outcome that does not answer the command: a fault of ours.
+/// The outcome is not one of the command: a bug.
 pub(super) fn unexpected(outcome: &Outcome) -> Status {
-    tracing::error!(?outcome, "the outcome does not answer the command");
-    Status::internal("the outcome does not answer the request")
+    tracing::error!(?outcome, "unexpected outcome type for command");
+    Status::internal("unexpected outcome type for request")
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ impl Cluster {
         self.dirs[at].path()
     }
 
-    /// Stops a replica and gives what it ended with.
+    /// Stops a replica and returns its result.
     pub(crate) async fn stop(&mut self, at: usize) -> anyhow::Result<()> {
         let running = self.running[at].take().expect("a running replica");
         running.shutdown.cancel();

@@ -1,4 +1,4 @@
-//! Placement as its clients meet it: whole replicas in this process, spoken to over gRPC.
+//! Placement as its clients see it: whole replicas in this process, called over gRPC.
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ringkv_consensus::{AppliedState, Genesis, GroupBatch, LogIndex};
-use ringkv_placement_core::divergence::Checkpoint;
+use ringkv_placement_core::divergence::StateHash;
 use ringkv_placement_core::image::{GROUP, Image};
 use ringkv_placement_core::state::State;
 use ringkv_storage_node::machine::{self, KvMachine};
@@ -137,8 +137,8 @@ impl Machine {
         }
     }
 
-    /// The checksums that a storage node reports of its groups' states; empty for placement.
-    pub(crate) fn checkpoints(&self) -> BTreeMap<GroupId, Vec<Checkpoint>> {
+    /// The hashes that a storage node reports for its groups' states; empty for placement.
+    pub(crate) fn checkpoints(&self) -> BTreeMap<GroupId, Vec<StateHash>> {
         match self {
             Self::Kv { machine, .. } => {
                 let all = machine.reader().checkpoints().into_iter();
@@ -165,7 +165,7 @@ impl Machine {
     }
 }
 
-/// A checkpoint in the form of a heartbeat.
-fn as_reported(noted: &machine::Checkpoint) -> Checkpoint {
-    Checkpoint { index: noted.index, checksum: noted.checksum }
+/// A state hash in the form of a heartbeat.
+fn as_reported(noted: &machine::Checkpoint) -> StateHash {
+    StateHash { index: noted.index, hash: noted.checksum }
 }

@@ -22,7 +22,7 @@ fn commands() -> Vec<Command> {
         Command::Init { cluster: ClusterId(5), settings },
         registration(None),
         registration(Some((ClusterId(5), NodeId(2)))),
-        Command::Form {
+        Command::Bootstrap {
             planned_at: Epoch(4),
             groups: vec![PlannedGroup { id: GroupId(1), nodes: vec![NodeId(2), NodeId(1)] }],
             owners: vec![GroupId(1); 4096],
@@ -52,7 +52,7 @@ fn outcomes_come_back_as_they_went_in() {
     let done = [
         Outcome::Initialized,
         Outcome::Registered { cluster: ClusterId(1), node, slot_count: 4096 },
-        Outcome::Formed { epoch: Epoch(9) },
+        Outcome::Bootstrapped { epoch: Epoch(9) },
     ];
     for outcome in refusals.map(Outcome::Refused).into_iter().chain(done) {
         assert_eq!(Outcome::decode(&outcome.encode()).expect("just encoded"), outcome);

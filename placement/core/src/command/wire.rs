@@ -9,7 +9,7 @@ pub(super) struct Command {
 }
 
 pub(super) mod command {
-    use super::{Form, Init, v1};
+    use super::{Bootstrap, Init, v1};
 
     #[derive(Clone, PartialEq, prost::Oneof)]
     pub(in super::super) enum Body {
@@ -18,7 +18,7 @@ pub(super) mod command {
         #[prost(message, tag = "2")]
         Register(v1::RegisterRequest),
         #[prost(message, tag = "3")]
-        Form(Form),
+        Bootstrap(Bootstrap),
     }
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Init {
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Form {
+pub(super) struct Bootstrap {
     #[prost(uint64, tag = "1")]
     pub(super) planned_at: u64,
     #[prost(message, repeated, tag = "2")]
@@ -64,7 +64,7 @@ pub(super) mod outcome {
         #[prost(message, tag = "2")]
         Registered(v1::RegisterReply),
         #[prost(uint64, tag = "3")]
-        FormedEpoch(u64),
+        BootstrappedEpoch(u64),
         #[prost(message, tag = "4")]
         NotInitialized(Nothing),
         #[prost(message, tag = "5")]

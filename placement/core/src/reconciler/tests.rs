@@ -41,14 +41,14 @@ fn an_empty_state_is_initialized_first() {
 }
 
 #[test]
-fn a_cluster_forms_once_enough_nodes_are_alive_and_then_rests() {
+fn a_cluster_is_bootstrapped_once_enough_nodes_are_alive_and_then_left_as_it_is() {
     let mut state = with_nodes(3);
     let waiting = plan(&state, &nodes([1, 3]), &wanted());
     assert_eq!(waiting.steps, []);
     assert_eq!(waiting.blocked.as_deref(), Some("2 of 3 nodes are registered and alive"));
     let ready = plan(&state, &nodes(1..=3), &wanted());
     for step in ready.steps {
-        assert_eq!(state.apply(step), Outcome::Formed { epoch: Epoch(5) });
+        assert_eq!(state.apply(step), Outcome::Bootstrapped { epoch: Epoch(5) });
     }
     assert_eq!(plan(&state, &nodes(1..=3), &wanted()), Plan::default());
     assert_eq!(plan(&state, &nodes([]), &wanted()), Plan::default());

@@ -41,16 +41,20 @@ fn plan_of(state: &State) -> Command {
     let topology = state.topology().expect("initialized");
     let formation =
         form(topology.nodes.values(), &settings(), &FormWhen::default()).expect("enough nodes");
-    Command::Form { planned_at: topology.epoch, groups: formation.groups, owners: formation.owners }
+    Command::Bootstrap {
+        planned_at: topology.epoch,
+        groups: formation.groups,
+        owners: formation.owners,
+    }
 }
 
-fn formed() -> State {
+fn bootstrapped() -> State {
     let mut state = initialized();
     for id in 1..=3 {
         assert_eq!(register(&mut state, fresh(&format!("n{id}:1"), id)), Ok(NodeId(id)));
     }
     let plan = plan_of(&state);
-    assert_eq!(state.apply(plan), Outcome::Formed { epoch: Epoch(5) });
+    assert_eq!(state.apply(plan), Outcome::Bootstrapped { epoch: Epoch(5) });
     state
 }
 
@@ -89,7 +93,7 @@ mod registration {
     }
 
     #[test]
-    fn asking_again_from_the_same_process_gives_the_same_id() {
+    fn a_retry_from_the_same_process_gets_the_same_id() {
         let mut state = initialized();
         assert_eq!(register(&mut state, fresh("n1:1", 11)), Ok(NodeId(1)));
         let before = state.clone();
@@ -102,7 +106,7 @@ mod registration {
         let mut state = initialized();
         register(&mut state, fresh("n1:1", 11)).expect("a new node");
         assert_eq!(register(&mut state, returning(1, "n1:1", 12)), Ok(NodeId(1)));
-        assert_eq!(state.epoch(), Epoch(2), "nothing others need to know has changed");
+        assert_eq!(state.epoch(), Epoch(2), "no change that others need");
         assert_eq!(register(&mut state, returning(1, "elsewhere:1", 13)), Ok(NodeId(1)));
         assert_eq!(state.epoch(), Epoch(3));
         assert_eq!(state.topology().unwrap().nodes[&NodeId(1)].address, "elsewhere:1");
@@ -110,7 +114,7 @@ mod registration {
 
     #[test]
     fn nodes_that_swap_addresses_both_stay() {
-        let mut state = formed();
+        let mut state = bootstrapped();
         assert_eq!(register(&mut state, returning(1, "n2:1", 21)), Ok(NodeId(1)));
         assert_eq!(register(&mut state, returning(2, "n1:1", 22)), Ok(NodeId(2)));
         assert_eq!(node_state(&state, 1), Some(NodeState::Active));
@@ -119,7 +123,7 @@ mod registration {
 
     #[test]
     fn an_empty_node_at_a_known_address_replaces_the_node_that_was_there() {
-        let mut state = formed();
+        let mut state = bootstrapped();
         assert_eq!(register(&mut state, fresh("n2:1", 99)), Ok(NodeId(4)));
         assert_eq!(node_state(&state, 2), Some(NodeState::Replaced));
         let refused = register(&mut state, returning(2, "n2:1", 100));
@@ -140,15 +144,15 @@ mod registration {
     fn a_node_of_another_cluster_or_never_seen_is_refused() {
         let mut state = initialized();
         let theirs = ClusterId(8);
-        let stranger = Registration { identity: Some((theirs, NodeId(1))), ..fresh("n1:1", 1) };
-        let refused = register(&mut state, stranger);
+        let unknown = Registration { identity: Some((theirs, NodeId(1))), ..fresh("n1:1", 1) };
+        let refused = register(&mut state, unknown);
         assert_eq!(refused, Err(Refusal::WrongCluster { ours: CLUSTER, theirs }));
         let refused = register(&mut state, returning(1, "n1:1", 1));
         assert_eq!(refused, Err(Refusal::UnknownNode { node: NodeId(1) }));
     }
 
     #[test]
-    fn there_is_a_most_number_of_nodes() {
+    fn the_number_of_nodes_is_bounded() {
         let mut state = initialized();
         for id in 1..=u64::from(NODES_MAX) {
             register(&mut state, fresh(&format!("n{id}:1"), id)).expect("room for it");
@@ -168,12 +172,12 @@ mod registration {
     }
 }
 
-mod forming {
+mod bootstrap {
     use super::*;
 
     #[test]
     fn every_replica_gets_an_id_of_its_own() {
-        let state = formed();
+        let state = bootstrapped();
         let topology = state.topology().expect("initialized");
         assert!(topology.is_formed());
         let ids: Vec<u64> = topology
@@ -190,7 +194,7 @@ mod forming {
 
     #[test]
     fn a_plan_of_an_older_epoch_changes_nothing() {
-        let mut state = formed();
+        let mut state = bootstrapped();
         state.cluster.as_mut().unwrap().topology.owners.clear();
         state.cluster.as_mut().unwrap().topology.groups.clear();
         let plan = plan_of(&state);
@@ -201,8 +205,8 @@ mod forming {
     }
 
     #[test]
-    fn a_cluster_forms_once() {
-        let mut state = formed();
+    fn a_cluster_is_bootstrapped_once() {
+        let mut state = bootstrapped();
         let plan = plan_of(&state);
         assert_eq!(state.apply(plan), Outcome::Refused(Refusal::Stale));
     }
@@ -224,11 +228,11 @@ mod forming {
                 register(&mut state, fresh(&format!("n{id}:1"), id)).expect("a new node");
             }
             let before = state.clone();
-            let Command::Form { planned_at, mut groups, mut owners } = plan_of(&state) else {
-                panic!("a plan to form")
+            let Command::Bootstrap { planned_at, mut groups, mut owners } = plan_of(&state) else {
+                panic!("a plan to bootstrap")
             };
             breaks(&mut groups, &mut owners);
-            let outcome = state.apply(Command::Form { planned_at, groups, owners });
+            let outcome = state.apply(Command::Bootstrap { planned_at, groups, owners });
             let Outcome::Refused(Refusal::Impossible(problem)) = outcome else {
                 panic!("not refused: {outcome:?}")
             };

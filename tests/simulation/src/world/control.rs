@@ -288,7 +288,7 @@ impl World {
     ) -> Result<(), Violation> {
         let now_ms = self.agenda.now() / MILLISECOND;
         self.coverage.checkpoints +=
-            reports.iter().map(|report| report.checkpoints.len() as u64).sum::<u64>();
+            reports.iter().map(|report| report.state_hashes.len() as u64).sum::<u64>();
         let shell = &mut self.control.shells[placement - self.swarm.storage_nodes];
         shell.observations.reported(now_ms, node, reports);
         let state = self.processes[placement].machine.placement_state();

@@ -53,7 +53,7 @@ impl World {
                 group: status.group,
                 leader: status.role == Role::Leader,
                 term: status.term,
-                checkpoints: noted.remove(&status.group).unwrap_or_default(),
+                state_hashes: noted.remove(&status.group).unwrap_or_default(),
             });
             let report = ControlMessage::Report { node, reports: reports.collect() };
             for replica in self.swarm.storage_nodes..self.processes.len() {

@@ -10,7 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringkv_consensus::{GroupBatch, Input, LogIndex, Pack};
-use ringkv_placement_core::divergence::Checkpoints;
+use ringkv_placement_core::divergence::StateHashes;
 use ringkv_topology::{GroupId, NodeId, Topology};
 
 use super::control::ControlMessage;
@@ -142,7 +142,7 @@ impl World {
     pub(super) fn finds_wrong_state(&self) -> bool {
         let topology = self.control.nodes.iter().find_map(|node| node.topology.as_ref());
         let Some(topology) = topology else { return false };
-        let mut all = Checkpoints::default();
+        let mut all = StateHashes::default();
         let nodes = || (0..self.swarm.storage_nodes).map(|at| (at, self.processes[at].node));
         for (process, node) in nodes() {
             for (group, checkpoints) in self.processes[process].machine.checkpoints() {
