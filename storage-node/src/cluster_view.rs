@@ -50,16 +50,16 @@ impl AddressBook for ClusterView {
 
 #[cfg(test)]
 mod tests {
+    use ringkv_storage_core::testing::topology::formed;
     use ringkv_topology::Epoch;
 
     use super::*;
-    use crate::test_topology;
 
     #[test]
     fn it_never_goes_back_to_an_older_epoch() {
         let view = ClusterView::default();
         assert_eq!((view.epoch(), view.address(NodeId(1))), (0, None));
-        let (old, mut new) = (test_topology::formed(1), test_topology::formed(1));
+        let (old, mut new) = (formed(1), formed(1));
         new.epoch = Epoch(9);
         assert!(view.advance(new));
         assert!(!view.advance(old));

@@ -5,13 +5,9 @@
 //! while there is none; and a client that does not read its replies is not read from either.
 //! Every request gets exactly one reply, at the latest at its deadline.
 
-mod accept;
 mod inbox;
-mod open_requests;
-mod reply;
 mod session;
 mod spans;
-mod stages;
 
 use std::sync::Arc;
 
@@ -19,16 +15,16 @@ use ringkv_data_dir::DataDir;
 use ringkv_engine::Handle;
 use ringkv_proto::v1::{KvReply, KvRequest, KvRequests};
 use ringkv_services::v1::kv_server::Kv;
+use ringkv_storage_core::machine::Reader;
 use tokio_stream::StreamExt as _;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::cluster_view::ClusterView;
 use crate::disk_watch::DiskWatch;
-use crate::machine::Reader;
+use crate::kv_service::session::Session;
 use crate::metrics::Metrics;
 use crate::store::RocksStore;
-use session::Session;
 pub(crate) use spans::Spans;
 
 /// What all streams share.

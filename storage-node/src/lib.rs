@@ -1,25 +1,12 @@
-//! The storage node: a replicated KV state machine on RocksDB, and the gRPC service around it.
+//! The storage node: the shell around `ringkv-storage-core`.
 //!
-//! Pure core (no tokio, clock, socket): `machine` over `store`, with the byte formats in `keys`,
-//! `record`, `command`, `outcome`, `remembered`, `owned_slots`. `convert` is where wire requests
-//! are checked and become commands.
-//!
-//! Shell: `node` starts and stops everything; `kv_service` and `admin_service` answer clients;
-//! `placement_link` keeps the tie to placement; `identity` and `topology_file` are what survives a
-//! restart beside the stores, `layout` says where each lies. Pure parts that decide for it:
-//! `replicas` (what is missing here), `leadership` (when to hand it back), `peer_health`.
+//! Owns what the core may not: RocksDB (`store`), the gRPC service (`kv_service`,
+//! `admin_service`), threads, clocks, files and metrics. `node` starts and stops everything;
+//! `placement_link` talks to placement; `identity` and `topology_file` keep what must survive a
+//! restart beside the stores, and `layout` names the folders. What a write does, which requests
+//! are refused, which replicas are missing and when a leader hands over is decided in the core.
 
-pub mod command;
-pub mod condition;
-pub mod convert;
 pub mod disk_space;
-mod format;
-pub mod keys;
-pub mod machine;
-pub mod outcome;
-pub mod owned_slots;
-pub mod record;
-mod remembered;
 pub mod store;
 
 mod admin_service;
@@ -29,16 +16,10 @@ mod disk_watch;
 mod identity;
 mod kv_service;
 mod layout;
-mod leadership;
 mod metrics;
 mod node;
-mod peer_health;
 mod placement_link;
-mod replicas;
 mod topology_file;
-
-#[cfg(test)]
-mod test_topology;
 
 pub use config::{Args, Config, InvalidSetting, StopNow};
 pub use node::{Listeners, run, serve};

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use prometheus::{HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts};
 use ringkv_proto::v1::ErrorCode;
+use ringkv_storage_core::service::accept::Op;
 use ringkv_telemetry::exemplars::ExemplarHistogram;
 use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::series::Series;
@@ -30,16 +31,9 @@ pub(crate) use rocks::{Figures, RocksSeries};
 /// the ordinary either way.
 const LATENCY_BUCKETS: usize = 18;
 
-/// What a request asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Op {
-    Get,
-    Put,
-    Delete,
-}
-
 /// The series that are counted as things happen.
 pub(crate) struct Metrics {
+    /// By [`Op`].
     latency: [ExemplarHistogram; 3],
     writes_applied: IntCounter,
     writes_by_result: IntCounterVec,

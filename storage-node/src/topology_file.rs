@@ -57,22 +57,23 @@ fn decode(bytes: &[u8]) -> anyhow::Result<Topology> {
 
 #[cfg(test)]
 mod tests {
+    use ringkv_storage_core::testing::topology::formed;
+
     use super::*;
-    use crate::test_topology;
 
     #[test]
     fn it_reads_back_after_a_restart() {
         let dir = tempfile::tempdir().unwrap();
         let data_dir = DataDir::open(dir.path()).unwrap();
         assert_eq!(load(&data_dir).unwrap(), None);
-        let topology = test_topology::formed(3);
+        let topology = formed(3);
         store(&data_dir, &topology).unwrap();
         assert_eq!(load(&data_dir).unwrap(), Some(topology));
     }
 
     #[test]
     fn any_changed_byte_is_refused() {
-        let good = encode(&test_topology::formed(1));
+        let good = encode(&formed(1));
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;

@@ -14,23 +14,21 @@ use ringkv_consensus::{Completion, Done, Refusal, Request, Ticket};
 use ringkv_engine::{Registration, Sink, boot_us};
 use ringkv_proto::v1::kv_reply::Result as ReplyResult;
 use ringkv_proto::v1::{Error, ErrorCode, KvReplies, KvReply, KvRequest, KvRequests};
+use ringkv_storage_core::machine::ReadError;
+use ringkv_storage_core::service::accept::{self, Accepted, Op, Read};
+use ringkv_storage_core::service::open_requests::OpenRequests;
+use ringkv_storage_core::service::stages::Stages;
+use ringkv_storage_core::service::{convert, reply};
+use ringkv_storage_core::store::StoreError;
 use ringkv_telemetry::trace::SpanContext;
 use tokio::time::{Instant, Sleep};
 use tokio_stream::Stream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::Status;
 
-use super::Context;
-use super::accept::{self, Accepted, Read};
-use super::inbox::Inbox;
-use super::open_requests::OpenRequests;
-use super::reply;
-use super::spans::{self, End, OpenEntry, Traced};
-use super::stages::Stages;
-use crate::convert;
-use crate::machine::ReadError;
-use crate::metrics::Op;
-use crate::store::StoreError;
+use crate::kv_service::Context;
+use crate::kv_service::inbox::Inbox;
+use crate::kv_service::spans::{self, End, OpenEntry, Traced};
 
 /// Requests open on one stream; a gateway has many streams' worth of clients behind one of these,
 /// and more than this in the queue is more than a node does in 100 ms.

@@ -9,6 +9,8 @@ use std::time::{Duration, SystemTime};
 use ringkv_consensus::{Completion, EntryTimes, LogIndex};
 use ringkv_engine::boot_us;
 use ringkv_proto::v1::TraceContext;
+use ringkv_storage_core::service::accept::Op;
+use ringkv_storage_core::service::stages::Stages;
 use ringkv_telemetry::trace::{
     KeyValue, Span, SpanContext, SpanId, SpanKind, TraceId, TraceState, Tracer, new_span_id,
     sampled,
@@ -16,9 +18,6 @@ use ringkv_telemetry::trace::{
 use ringkv_topology::ClusterId;
 use tracing::field::{DisplayValue, display};
 use xxhash_rust::xxh3::xxh3_128;
-
-use super::stages::Stages;
-use crate::metrics::Op;
 
 /// Makes the spans of one node.
 #[derive(Clone, Debug)]
@@ -77,10 +76,11 @@ impl Spans {
     /// Records a request and its stages.
     pub(super) fn end(&self, traced: Traced, end: End) {
         let wall = Wall::now();
+        let (method, span_name) = method(end.op);
         let attributes = vec![
             KeyValue::new("rpc.system", "grpc"),
             KeyValue::new("rpc.service", "ringkv.v1.Kv"),
-            KeyValue::new("rpc.method", end.op.name()),
+            KeyValue::new("rpc.method", method),
             KeyValue::new("ringkv.group", signed(traced.group)),
         ];
         let times = wall.times(end.stages.arrived_us, end.stages.replied_us);
@@ -90,10 +90,10 @@ impl Spans {
             attributes,
             links: end.entry.into_iter().collect(),
             error: end.error,
-            ..Span::new(end.op.span_name(), SpanKind::Server, traced.context, times)
+            ..Span::new(span_name, SpanKind::Server, traced.context, times)
         };
         for (stage, from, to) in end.stages.passed() {
-            self.tracer.record(span.child(stage, wall.times(from, to)));
+            self.tracer.record(span.child(stage.name(), wall.times(from, to)));
         }
         self.tracer.record(span);
     }
@@ -153,21 +153,12 @@ impl Spans {
     }
 }
 
-impl Op {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Get => "Get",
-            Self::Put => "Put",
-            Self::Delete => "Delete",
-        }
-    }
-
-    fn span_name(self) -> &'static str {
-        match self {
-            Self::Get => "ringkv.v1.Kv/Get",
-            Self::Put => "ringkv.v1.Kv/Put",
-            Self::Delete => "ringkv.v1.Kv/Delete",
-        }
+/// The method of an operation, and its name as the name of a span.
+fn method(op: Op) -> (&'static str, &'static str) {
+    match op {
+        Op::Get => ("Get", "ringkv.v1.Kv/Get"),
+        Op::Put => ("Put", "ringkv.v1.Kv/Put"),
+        Op::Delete => ("Delete", "ringkv.v1.Kv/Delete"),
     }
 }
 

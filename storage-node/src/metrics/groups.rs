@@ -11,9 +11,9 @@ use prometheus::{GaugeVec, IntGauge, IntGaugeVec, Opts, Registry};
 use ringkv_consensus::{GroupStatus, Role};
 use ringkv_engine::Handle;
 use ringkv_raft_metrics::RaftSeries;
+use ringkv_storage_core::peer_health::PeerHealth;
 
 use crate::cluster_view::ClusterView;
-use crate::peer_health::PeerHealth;
 
 /// The collector.
 pub(crate) struct GroupSeries {
@@ -158,7 +158,7 @@ mod tests {
     use ringkv_topology::{NodeId, ReplicaId};
 
     use super::*;
-    use crate::test_topology::status;
+    use ringkv_storage_core::testing::topology::status;
 
     fn led(group: u64, recently_active: bool) -> GroupStatus {
         let peer = |node, voter| PeerStatus {

@@ -148,8 +148,10 @@ impl Collector for RocksSeries {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::keys;
-    use crate::store::{RocksSettings, RocksStore, Store as _, Write};
+    use ringkv_storage_core::keys;
+    use ringkv_storage_core::store::{SnapshotStore as _, Store as _, Write};
+
+    use crate::store::{RocksSettings, RocksStore};
 
     #[test]
     fn every_figure_is_one_that_rocksdb_knows() {

@@ -7,13 +7,13 @@ use anyhow::{Context as _, ensure};
 use ringkv_data_dir::DataDir;
 use ringkv_engine::{Engine, EngineConfig};
 use ringkv_raft_log::RocksLog;
+use ringkv_storage_core::machine::{KvMachine, Reader};
 use ringkv_transport::{AddressBook, GrpcTransport};
 
 use crate::cluster_view::ClusterView;
 use crate::config::Config;
 use crate::identity::Identity;
 use crate::layout;
-use crate::machine::{KvMachine, Reader};
 use crate::metrics::{Figures, Metrics};
 use crate::store::{RocksSettings, RocksStore};
 use crate::topology_file;
@@ -96,10 +96,10 @@ pub(super) async fn open(
 
 #[cfg(test)]
 mod tests {
+    use ringkv_storage_core::testing::topology::formed;
     use ringkv_topology::{ClusterId, NodeId};
 
     use super::*;
-    use crate::test_topology;
 
     #[test]
     fn a_node_whose_stores_are_gone_does_not_come_back_under_its_name() {
@@ -107,7 +107,7 @@ mod tests {
         let dir = DataDir::open(temporary.path()).unwrap();
         let identity = Identity { cluster: ClusterId(42), node: NodeId(1) };
         assert_eq!(stored_view(&dir, identity).unwrap().epoch(), 0);
-        topology_file::store(&dir, &test_topology::formed(1)).unwrap();
+        topology_file::store(&dir, &formed(1)).unwrap();
         let error = stored_view(&dir, identity).unwrap_err().to_string();
         assert!(error.contains("raft is gone"), "{error}");
         for store in [layout::raft(dir.path()), layout::data(dir.path())] {

@@ -10,19 +10,19 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use ringkv_engine::Handle;
+use ringkv_storage_core::leadership::LeadershipReturn;
+use ringkv_storage_core::machine::Reader;
+use ringkv_storage_core::owned_slots::OwnedSlots;
+use ringkv_storage_core::peer_health::PeerHealth;
+use ringkv_storage_core::replicas;
 use ringkv_topology::Topology;
 use tokio::time::MissedTickBehavior;
 
 use super::Node;
 use super::server::GrpcHealth;
 use crate::layout;
-use crate::leadership::LeadershipReturn;
-use crate::machine::Reader;
 use crate::metrics::bytes_under;
-use crate::owned_slots::OwnedSlots;
-use crate::peer_health::PeerHealth;
 use crate::placement_link::{self, Report};
-use crate::replicas;
 use crate::store::RocksStore;
 use crate::topology_file;
 

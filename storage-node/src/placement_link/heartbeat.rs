@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use ringkv_consensus::{GroupStatus, Role};
 use ringkv_proto::v1::{self, GroupReport, HeartbeatRequest};
+use ringkv_storage_core::machine::Checkpoint;
 use ringkv_topology::GroupId;
 use tokio::time::MissedTickBehavior;
 
 use super::client::{CallError, Client, PlacementClient};
 use super::register::{Registration, confirm};
 use crate::identity::Identity;
-use crate::machine::Checkpoint;
 
 /// Placement takes a node for dead after five of them.
 const INTERVAL: Duration = Duration::from_secs(1);

@@ -10,14 +10,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ringkv_raft_log::rocks_figure;
+use ringkv_storage_core::keys::KeyRange;
+use ringkv_storage_core::store::runs::SortedRows;
+use ringkv_storage_core::store::{SnapshotStore, Store, StoreError, Visit, Write};
 use rocksdb::{
     DB, DBPinnableSlice, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
 };
 
-use super::rocks_options::{self, RocksSettings};
-use super::write_buffer::{SortedRows, WriteBuffer};
-use super::{Store, StoreError, Visit, Write, snapshot_files};
-use crate::keys::KeyRange;
+use crate::store::rocks_options::{self, RocksSettings};
+use crate::store::snapshot_files;
+use crate::store::write_buffer::WriteBuffer;
 
 /// Bytes that a row takes in a batch beside its key and value, at most.
 const BATCH_ROW_BYTES: usize = 16;
@@ -67,51 +69,6 @@ impl RocksStore {
         let figure = rocks_figure(&self.inner.db, &self.inner.options, name)?;
         let buffered = if name == MEMTABLES_PROPERTY { self.inner.buffer.bytes() } else { 0 };
         Some(figure + buffered as u64)
-    }
-
-    /// Makes everything written so far durable. Blocks; writes go on beside it.
-    ///
-    /// # Errors
-    /// `StoreError` when it is not known what is durable: the process must end.
-    pub fn flush(&self) -> Result<(), StoreError> {
-        self.inner.buffer.drain()?;
-        self.inner.db.flush().map_err(|e| StoreError::failed("flush the data store", e))
-    }
-
-    /// Writes the rows of a range, as of one moment, as files into `dir`; gives the value of the
-    /// row `key` as of the same moment.
-    pub(crate) fn write_files(
-        &self,
-        range: &KeyRange,
-        key: &[u8],
-        dir: &Path,
-    ) -> Result<Option<Vec<u8>>, StoreError> {
-        self.inner.buffer.drain()?;
-        let snapshot = self.inner.db.snapshot();
-        let mut rows = snapshot.raw_iterator_opt(read_options(range, false));
-        rows.seek(&range.start);
-        snapshot_files::write(&mut rows, &self.inner.options, dir)?;
-        snapshot.get(key).map_err(|e| StoreError::failed("read a snapshot row", e))
-    }
-
-    /// Replaces all rows of a range by those of the files in `dir`, durably. After a crash in the
-    /// middle the range may be empty: then it is run again. The files stay as they are.
-    pub(crate) fn replace_by_files(&self, range: &KeyRange, dir: &Path) -> Result<(), StoreError> {
-        let files = snapshot_files::list(dir)?;
-        self.clear(range)?;
-        // On disk before the files come in, so that the order of the two never hangs on how
-        // RocksDB orders a range drop in memory against files beneath it.
-        self.flush()?;
-        let mut options = IngestExternalFileOptions::default();
-        options.set_move_files(false);
-        options.set_snapshot_consistency(true);
-        options.set_allow_global_seqno(true);
-        options.set_allow_blocking_flush(true);
-        self.inner
-            .db
-            .ingest_external_file_opts(&options, files)
-            .map_err(|e| StoreError::failed("take in snapshot files", e))?;
-        self.flush()
     }
 }
 
@@ -182,6 +139,45 @@ impl Store for RocksStore {
         let mut batch = WriteBatch::default();
         batch.delete_range(&range.start, &range.end);
         self.inner.db.write_without_wal(batch).map_err(|e| StoreError::failed("drop rows", e))
+    }
+}
+
+impl SnapshotStore for RocksStore {
+    fn flush(&self) -> Result<(), StoreError> {
+        self.inner.buffer.drain()?;
+        self.inner.db.flush().map_err(|e| StoreError::failed("flush the data store", e))
+    }
+
+    fn write_files(
+        &self,
+        range: &KeyRange,
+        key: &[u8],
+        dir: &Path,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.buffer.drain()?;
+        let snapshot = self.inner.db.snapshot();
+        let mut rows = snapshot.raw_iterator_opt(read_options(range, false));
+        rows.seek(&range.start);
+        snapshot_files::write(&mut rows, &self.inner.options, dir)?;
+        snapshot.get(key).map_err(|e| StoreError::failed("read a snapshot row", e))
+    }
+
+    fn replace_by_files(&self, range: &KeyRange, dir: &Path) -> Result<(), StoreError> {
+        let files = snapshot_files::list(dir)?;
+        self.clear(range)?;
+        // On disk before the files come in, so that the order of the two never hangs on how
+        // RocksDB orders a range drop in memory against files beneath it.
+        self.flush()?;
+        let mut options = IngestExternalFileOptions::default();
+        options.set_move_files(false);
+        options.set_snapshot_consistency(true);
+        options.set_allow_global_seqno(true);
+        options.set_allow_blocking_flush(true);
+        self.inner
+            .db
+            .ingest_external_file_opts(&options, files)
+            .map_err(|e| StoreError::failed("take in snapshot files", e))?;
+        self.flush()
     }
 }
 

@@ -5,11 +5,10 @@
 //! a grown one.
 
 use ringkv_raft_log::count_tickers;
+use ringkv_storage_core::keys;
 use rocksdb::{
     BlockBasedOptions, Cache, DBCompressionType, DataBlockIndexType, Options, SliceTransform,
 };
-
-use crate::keys;
 
 const LEVELS: usize = 7;
 const BLOCK_BYTES: usize = 8 * 1024;

@@ -5,9 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use ringkv_storage_core::store::StoreError;
 use rocksdb::{DB, DBRawIteratorWithThreadMode, Options, SstFileWriter};
-
-use super::StoreError;
 
 /// A file is closed once it holds this much: small enough to send again, large enough to be few.
 const FILE_BYTES: usize = 64 * 1024 * 1024;

@@ -1,13 +1,17 @@
-//! One property test drives both stores against a sorted map; the rest is RocksDB's own promises.
+//! The shared test of stores on RocksDB; the rest is RocksDB's own promises.
 
-use std::collections::BTreeMap;
+mod machine;
+
 use std::path::Path;
 
+use bytes::Bytes;
 use proptest::prelude::*;
-
-use super::*;
-use crate::keys;
+use ringkv_storage_core::keys;
+use ringkv_storage_core::store::{SnapshotStore as _, Store as _, Write};
+use ringkv_storage_core::testing::store::{behaves_like_a_sorted_map, scanned, steps};
 use ringkv_topology::{GroupId, Slot};
+
+use crate::store::{RocksSettings, RocksStore};
 
 const SMALL: RocksSettings = RocksSettings {
     block_cache_bytes: 1024 * 1024,
@@ -15,104 +19,13 @@ const SMALL: RocksSettings = RocksSettings {
     write_buffer_bytes: 4096,
 };
 
-#[derive(Clone, Debug)]
-enum Step {
-    Write(Vec<(Bytes, Option<Bytes>)>),
-    Clear(KeyRange),
-    Scan(KeyRange, usize),
-    Flush,
-}
-
-/// Keys of the shape the store is tuned for, over few groups and slots so that ranges overlap.
-fn key() -> impl Strategy<Value = Bytes> {
-    (1u64..4, 0u16..3, prop::collection::vec(0u8..3, 0..3))
-        .prop_map(|(group, slot, rest)| keys::record(GroupId(group), Slot(slot), &rest))
-}
-
-fn range() -> impl Strategy<Value = KeyRange> {
-    prop_oneof![
-        (key(), key()).prop_map(|(start, end)| KeyRange { start, end }),
-        (1u64..4).prop_map(|group| keys::group_range(GroupId(group))),
-        (1u64..4, 0u16..3).prop_map(|(group, slot)| keys::slot_range(GroupId(group), Slot(slot))),
-        Just(keys::everything()),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let value = prop::option::of(prop::collection::vec(any::<u8>(), 0..20).prop_map(Bytes::from));
-    prop_oneof![
-        6 => prop::collection::vec((key(), value), 0..8).prop_map(Step::Write),
-        1 => range().prop_map(Step::Clear),
-        2 => (range(), 1usize..10).prop_map(|(range, most)| Step::Scan(range, most)),
-        1 => Just(Step::Flush),
-    ]
-}
-
-fn scanned<S: Store>(store: &S, range: &KeyRange, most: usize) -> Vec<(Bytes, Bytes)> {
-    let mut rows = Vec::new();
-    store
-        .scan(range, &mut |key, value| {
-            rows.push((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
-            if rows.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })
-        .expect("scan");
-    rows
-}
-
-fn drive<S: Store>(store: &S, steps: &[Step], flush: impl Fn()) {
-    let mut model: BTreeMap<Bytes, Bytes> = BTreeMap::new();
-    for step in steps {
-        match step {
-            Step::Write(rows) => {
-                let write = |(key, value): &(Bytes, Option<Bytes>)| Write {
-                    key: key.clone(),
-                    value: value.clone(),
-                };
-                store.write(rows.iter().map(write).collect()).expect("write");
-                for (key, value) in rows {
-                    match value {
-                        Some(value) => model.insert(key.clone(), value.clone()),
-                        None => model.remove(key),
-                    };
-                }
-            }
-            // RocksDB refuses a range that ends before it starts; nobody asks for one.
-            Step::Clear(range) if range.start > range.end => {}
-            Step::Clear(range) => {
-                store.clear(range).expect("clear");
-                model.retain(|key, _| !range.contains(key));
-            }
-            Step::Scan(range, most) => {
-                let expected: Vec<_> = model
-                    .iter()
-                    .filter(|(key, _)| range.contains(key))
-                    .take(*most)
-                    .map(|(key, value)| (key.clone(), value.clone()))
-                    .collect();
-                assert_eq!(scanned(store, range, *most), expected);
-            }
-            Step::Flush => flush(),
-        }
-    }
-    for group in 1..4 {
-        for rest in [&b""[..], &[0], &[1, 2]] {
-            let key = keys::record(GroupId(group), Slot(1), rest);
-            let found = store.get(&key).expect("get");
-            assert_eq!(found.as_deref(), model.get(&key).map(|value| &value[..]));
-        }
-    }
-    let all = keys::everything();
-    assert_eq!(scanned(store, &all, usize::MAX), model.into_iter().collect::<Vec<_>>());
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
     #[test]
-    fn both_stores_do_what_a_sorted_map_does(steps in prop::collection::vec(step(), 0..30)) {
-        drive(&MemoryStore::new(), &steps, || {});
+    fn rocks_does_what_a_sorted_map_does(steps in steps()) {
         let dir = tempfile::tempdir().expect("a temporary directory");
         let rocks = RocksStore::open(dir.path(), &SMALL).expect("open");
-        drive(&rocks, &steps, || rocks.flush().expect("flush"));
+        behaves_like_a_sorted_map(&rocks, &steps, || rocks.flush().expect("flush"));
     }
 }
 
@@ -145,7 +58,7 @@ fn a_reader_beside_a_writer_never_sees_a_row_go_back() {
 
 /// The files as a crash of the process would leave them: copied while the store is open. Closing
 /// a store would flush it first.
-pub(crate) fn crash(dir: &Path) -> tempfile::TempDir {
+fn crash(dir: &Path) -> tempfile::TempDir {
     let crashed = tempfile::tempdir().expect("a temporary directory");
     for entry in std::fs::read_dir(dir).expect("list") {
         let entry = entry.expect("an entry");

@@ -2,10 +2,10 @@
 
 use bytes::Bytes;
 use ringkv_proto::v1::{self, ErrorCode};
-use ringkv_storage_node::command::{Command, Operation, RequestId};
-use ringkv_storage_node::condition::Condition as WireCondition;
-use ringkv_storage_node::outcome::{Outcome, Rejection};
-use ringkv_storage_node::record::{Attributes, Record};
+use ringkv_storage_core::command::{Command, Operation, RequestId};
+use ringkv_storage_core::condition::Condition as WireCondition;
+use ringkv_storage_core::outcome::{Outcome, Rejection};
+use ringkv_storage_core::record::{Attributes, Record};
 use ringkv_topology::Slot;
 
 use crate::history::{Answer, Change, Condition, ValueId, Version};

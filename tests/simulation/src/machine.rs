@@ -7,9 +7,9 @@ use ringkv_consensus::{AppliedState, Genesis, GroupBatch, LogIndex};
 use ringkv_placement_core::divergence::StateHash;
 use ringkv_placement_core::image::{GROUP, Image};
 use ringkv_placement_core::state::State;
-use ringkv_storage_node::machine::{self, KvMachine};
-use ringkv_storage_node::record::Record;
-use ringkv_storage_node::store::MemoryStore;
+use ringkv_storage_core::machine::{self, KvMachine};
+use ringkv_storage_core::record::Record;
+use ringkv_storage_core::store::memory::MemoryStore;
 use ringkv_topology::{GroupId, Slot};
 
 /// Far fewer entries than on real nodes, so that a run compares replicas several times.

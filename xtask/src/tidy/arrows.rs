@@ -33,7 +33,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ringkv-placement-core", &["ringkv-consensus", "ringkv-proto", "ringkv-topology"]),
     ("ringkv-placement", SERVICE),
     ("ringkv-placement", &["ringkv-placement-core"]),
+    ("ringkv-storage-core", &["ringkv-consensus", "ringkv-proto", "ringkv-topology"]),
     ("ringkv-storage-node", SERVICE),
+    ("ringkv-storage-node", &["ringkv-storage-core"]),
     ("ringkv-gateway", &["ringkv-client", "ringkv-topology", "ringkv-telemetry"]),
     (
         "ringkv-cli",

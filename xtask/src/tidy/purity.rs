@@ -5,8 +5,12 @@
 use super::Source;
 
 /// Folders and modules that are pure whole.
-const PURE: &[&str] =
-    &["crates/topology/src/", "crates/consensus/src/", "crates/client/src/routing"];
+const PURE: &[&str] = &[
+    "crates/topology/src/",
+    "crates/consensus/src/",
+    "crates/client/src/routing",
+    "storage-node/core/src/",
+];
 
 /// What a pure file may not name, and why.
 const BANNED: &[(&str, &str)] = &[

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ringkv_consensus::{Genesis, Input, Members, Role};
 use ringkv_placement_core::command::{Outcome, Refusal, Registration};
 use ringkv_placement_core::observations::GroupReport;
-use ringkv_storage_node::owned_slots::OwnedSlots;
+use ringkv_storage_core::owned_slots::OwnedSlots;
 use ringkv_topology::{GroupId, Topology};
 
 use super::control::ControlMessage;

@@ -9,8 +9,9 @@ use ringkv_cluster_tests::{
     Cluster, Gateway, PathForm, Shape, group_of, group_status, leader_of, metric, run, send,
     until_ok,
 };
-use ringkv_storage_node::keys;
-use ringkv_storage_node::store::{RocksSettings, RocksStore, Store, Write};
+use ringkv_storage_core::keys;
+use ringkv_storage_core::store::{SnapshotStore as _, Store, Write};
+use ringkv_storage_node::store::{RocksSettings, RocksStore};
 use ringkv_topology::{GroupId, SlotCount};
 
 /// The number of entries after which replicas have compared their checksums at least once.

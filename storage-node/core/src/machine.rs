@@ -11,6 +11,7 @@ mod checkpoints;
 mod engine;
 mod group;
 mod reader;
+mod retention;
 mod view;
 mod window;
 mod write_set;
@@ -23,36 +24,16 @@ use ringkv_consensus::{AppliedState, Genesis, GroupBatch, LogIndex, MachineError
 use ringkv_topology::GroupId;
 
 use crate::keys;
+use crate::machine::apply::Application;
+use crate::machine::group::{Group, GroupState};
+use crate::machine::view::Views;
+use crate::machine::write_set::WriteSet;
 use crate::owned_slots::OwnedSlots;
 use crate::store::{Store, StoreError, Write};
-use apply::Application;
-use group::{Group, GroupState};
-use view::Views;
-use write_set::WriteSet;
 
 pub use checkpoints::Checkpoint;
 pub use reader::{ReadError, Reader};
-pub use window::Keep;
-
-/// How long outcomes are remembered. Part of what every replica must agree on: a change of the
-/// defaults is a change of the format.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// For request ids made by gateways, which retry within seconds.
-    pub gateway: Keep,
-    /// For request ids chosen by users.
-    pub user: Keep,
-}
-
-impl Default for Retention {
-    fn default() -> Self {
-        let count_max = 262_144;
-        Self {
-            gateway: Keep { kept_ms: 60_000, kept_under_pressure_ms: 15_000, count_max },
-            user: Keep { kept_ms: 3_600_000, kept_under_pressure_ms: 600_000, count_max },
-        }
-    }
-}
+pub use retention::{Keep, Retention};
 
 /// Log indexes between two checkpoints. A part of what every replica must agree on, too: replicas
 /// are compared at indexes that they all note.

@@ -10,7 +10,7 @@ use parking_lot::RwLock;
 use ringkv_consensus::LogIndex;
 use ringkv_topology::GroupId;
 
-use super::checkpoints::{Checkpoint, Checkpoints};
+use crate::machine::checkpoints::{Checkpoint, Checkpoints};
 use crate::owned_slots::OwnedSlots;
 
 /// One group; replaced whole when its slots change.

@@ -11,11 +11,11 @@ use ringkv_consensus::{LogIndex, MachineError, Pack};
 use ringkv_topology::GroupId;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::group::Group;
-use super::window::Entry;
-use super::write_set::WriteSet;
 use crate::command::{Command, Operation, Received};
 use crate::keys;
+use crate::machine::group::Group;
+use crate::machine::window::Entry;
+use crate::machine::write_set::WriteSet;
 use crate::outcome::{self, Rejection};
 use crate::record::{self, RecordView, Stamp};
 use crate::remembered::{Identity, OutcomeRow, Remembered};

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::RwLock;
 
-use super::{Store, StoreError, Visit, Write};
 use crate::keys::KeyRange;
+use crate::store::{Store, StoreError, Visit, Write};
 
 /// Rows in memory. Clones share them.
 #[derive(Clone, Debug, Default)]

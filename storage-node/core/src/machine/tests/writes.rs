@@ -1,10 +1,23 @@
 //! What a write does to records: revisions, times, conditions, ownership, expiry.
 
-use super::*;
+use bytes::Bytes;
+use ringkv_consensus::{Committed, EntryTimes, Genesis, Pack};
+use ringkv_topology::{GroupId, Slot};
+
+use crate::command::{Command, Operation};
+use crate::condition::Condition;
+use crate::keys;
+use crate::machine::{KvMachine, ReadError};
+use crate::outcome::{Outcome, Rejection};
+use crate::record::Record;
+use crate::store::{Store as _, StoreError, Write};
+use crate::testing::machine::{
+    GROUP, Harness, SLOT, attributes, batch, delete, genesis, pack, put,
+};
 
 #[test]
 fn a_put_is_read_back_whole() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     let written = harness.write(&put("k", "v"));
     assert!(!written.existed && written.previous.is_none() && !written.repeated);
     let expected = Record {
@@ -24,7 +37,7 @@ fn a_put_is_read_back_whole() {
 
 #[test]
 fn an_update_keeps_the_creation_time_and_a_new_start_after_a_delete_does_not() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     harness.write(&put("k", "1"));
     harness.clock_ms = 2_000;
     assert!(harness.write(&put("k", "2")).existed);
@@ -38,7 +51,7 @@ fn an_update_keeps_the_creation_time_and_a_new_start_after_a_delete_does_not() {
 
 #[test]
 fn revisions_rise_with_every_write_of_a_slot_deletes_included() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     let writes = [put("a", "1"), put("b", "1"), delete("a"), put("a", "2"), delete("b")];
     let revisions: Vec<u64> =
         writes.iter().map(|command| harness.write(command).revision).collect();
@@ -48,7 +61,7 @@ fn revisions_rise_with_every_write_of_a_slot_deletes_included() {
 
 #[test]
 fn the_group_clock_never_falls_when_a_leader_s_clock_does() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     harness.clock_ms = 9_000;
     harness.write(&put("a", "1"));
     harness.clock_ms = 5_000;
@@ -58,7 +71,7 @@ fn the_group_clock_never_falls_when_a_leader_s_clock_does() {
 
 #[test]
 fn commands_of_one_entry_and_of_one_batch_see_each_other() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     let create = Condition { if_none_match_any: true, ..Condition::default() };
     let create = |value| Command { condition: create.clone(), ..put("k", value) };
     let outcomes = harness.apply(&[create("1"), create("2"), delete("k"), create("3")]);
@@ -75,7 +88,7 @@ fn commands_of_one_entry_and_of_one_batch_see_each_other() {
 
 #[test]
 fn a_failed_condition_changes_nothing_and_tells_the_current_revision() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     let absent = Condition { if_match_any: true, ..Condition::default() };
     let rejection = harness.reject(&Command { condition: absent, ..put("k", "no") });
     assert_eq!(rejection, Rejection::PreconditionFailed { current_revision: 0 });
@@ -92,7 +105,7 @@ fn a_failed_condition_changes_nothing_and_tells_the_current_revision() {
 
 #[test]
 fn a_delete_of_an_absent_key_says_so_unless_a_condition_failed_first() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     assert_eq!(harness.reject(&delete("k")), Rejection::KeyAbsent);
     let condition = Condition { if_match: vec![1], ..Condition::default() };
     let rejection = harness.reject(&Command { condition, ..delete("k") });
@@ -101,7 +114,7 @@ fn a_delete_of_an_absent_key_says_so_unless_a_condition_failed_first() {
 
 #[test]
 fn the_previous_record_comes_back_when_asked_for() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     let asking = |command: Command| Command { return_previous: true, ..command };
     assert_eq!(harness.write(&asking(put("k", "1"))).previous, None);
     let first = harness.get("k");
@@ -115,7 +128,7 @@ fn the_previous_record_comes_back_when_asked_for() {
 
 #[test]
 fn a_slot_the_group_does_not_own_is_neither_written_nor_read() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     let elsewhere = Command { slot: Slot(5), ..put("k", "v") };
     assert_eq!(harness.reject(&elsewhere), Rejection::Moved);
     let reader = harness.machine.reader();
@@ -125,7 +138,7 @@ fn a_slot_the_group_does_not_own_is_neither_written_nor_read() {
 
 #[test]
 fn an_expired_record_is_absent_for_reads_conditions_and_deletes() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     let operation = Operation::Put { ttl_ms: 500, attributes: attributes(), value: Bytes::new() };
     harness.write(&Command { operation, ..put("k", "") });
     harness.clock_ms = 1_499;
@@ -144,7 +157,7 @@ fn an_expired_record_is_absent_for_reads_conditions_and_deletes() {
 
 #[test]
 fn a_damaged_record_is_an_error_for_reader_and_writer_and_never_an_answer() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     harness.write(&put("k", "value"));
     let key = keys::record(GROUP, SLOT, b"k");
     let mut row = harness.store.get(&key).expect("get").expect("a row").to_vec();
@@ -158,7 +171,7 @@ fn a_damaged_record_is_an_error_for_reader_and_writer_and_never_an_answer() {
 
 #[test]
 fn a_command_or_a_group_that_is_not_known_stops_the_machine() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     let garbage = Pack::new(1, [Bytes::from_static(b"\xFFgarbage")].iter());
     assert!(harness.machine.apply(&[batch(GROUP, 2, [garbage])]).is_err());
     let unknown = batch(GroupId(9), 2, [pack(1, &[put("k", "v")])]);
@@ -167,7 +180,7 @@ fn a_command_or_a_group_that_is_not_known_stops_the_machine() {
 
 #[test]
 fn an_entry_without_commands_still_moves_the_applied_state() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     let mut empty = batch(GROUP, 2, []);
     empty.entries.push(Committed {
         index: 2,
@@ -184,7 +197,7 @@ fn an_entry_without_commands_still_moves_the_applied_state() {
 
 #[test]
 fn creating_a_group_again_changes_nothing() {
-    let mut harness = Harness::new();
+    let mut harness = Harness::in_memory();
     harness.write(&put("k", "v"));
     harness.machine.create(&genesis(GROUP)).expect("create again");
     assert_eq!(harness.value("k").as_deref(), Some(&b"v"[..]));

@@ -10,18 +10,8 @@ use std::collections::VecDeque;
 use hashbrown::HashTable;
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::machine::retention::Keep;
 use crate::remembered::Identity;
-
-/// How long outcomes of one kind of request id are remembered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Keep {
-    /// By the group clock, milliseconds. Past it a retry is a new request.
-    pub kept_ms: u64,
-    /// What is promised even when three quarters of `count_max` are in use.
-    pub kept_under_pressure_ms: u64,
-    /// The most outcomes a group remembers; beyond it writes are answered `Busy`.
-    pub count_max: usize,
-}
 
 /// Where a remembered outcome is, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Pure. The requests of one stream that have no reply yet: bounded, each with a deadline.
+//! The requests of one stream that have no reply yet: bounded, each with a deadline.
 //!
 //! Owns the tickets under which the engine answers. A ticket is never used again on its stream, so
 //! that an answer which comes after its request's deadline is known for what it is. Time is given
@@ -6,7 +6,7 @@
 
 /// A bounded set of open requests; `R` is what is needed to reply.
 #[derive(Debug)]
-pub(super) struct OpenRequests<R> {
+pub struct OpenRequests<R> {
     slots: Vec<Slot<R>>,
     free: Vec<u16>,
     open: usize,
@@ -29,7 +29,7 @@ const SLOT_BITS: u32 = 16;
 
 impl<R> OpenRequests<R> {
     /// Room for `max` requests; takes memory as it is used.
-    pub(super) fn new(max: u16) -> Self {
+    pub fn new(max: u16) -> Self {
         Self { slots: Vec::new(), free: (0..max).rev().collect(), open: 0 }
     }
 
@@ -37,7 +37,7 @@ impl<R> OpenRequests<R> {
     ///
     /// # Errors
     /// The request itself, when there is no room for it.
-    pub(super) fn insert(&mut self, request: R, deadline_ms: u64) -> Result<u64, R> {
+    pub fn insert(&mut self, request: R, deadline_ms: u64) -> Result<u64, R> {
         let Some(index) = self.free.pop() else { return Err(request) };
         let at = usize::from(index);
         // Free indices are handed out lowest first, so that the next new one is the next slot.
@@ -52,7 +52,7 @@ impl<R> OpenRequests<R> {
     }
 
     /// The request of a ticket, which is then no longer open; `None` if it was not.
-    pub(super) fn take(&mut self, ticket: u64) -> Option<R> {
+    pub fn take(&mut self, ticket: u64) -> Option<R> {
         let index = u16::try_from(ticket & ((1 << SLOT_BITS) - 1)).expect("masked to 16 bits");
         let slot = self.slots.get_mut(usize::from(index))?;
         if slot.uses != ticket >> SLOT_BITS {
@@ -65,7 +65,7 @@ impl<R> OpenRequests<R> {
     }
 
     /// Takes all requests whose deadline is not after `now_ms`.
-    pub(super) fn take_due(&mut self, now_ms: u64) -> Vec<R> {
+    pub fn take_due(&mut self, now_ms: u64) -> Vec<R> {
         let mut due = Vec::new();
         for (index, slot) in (0u16..).zip(&mut self.slots) {
             if let Some(open) = slot.request.take_if(|open| open.deadline_ms <= now_ms) {
@@ -78,7 +78,7 @@ impl<R> OpenRequests<R> {
     }
 
     /// Whether every request has been answered.
-    pub(super) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.open == 0
     }
 }

@@ -1,29 +1,31 @@
-//! The machine on the memory store, and how tests speak to it.
-
-mod determinism;
-mod exactly_once;
-mod rocks;
-mod writes;
+//! A machine with one group, and commands, entries and batches to drive it with.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use ringkv_consensus::{AppliedState, Committed, EntryTimes, Genesis, GroupBatch, Members, Pack};
+use ringkv_consensus::{
+    AppliedState, Committed, EntryTimes, Genesis, GroupBatch, LogIndex, Members, Pack,
+};
 use ringkv_topology::{GroupId, NodeId, ReplicaId, Slot, SlotCount};
 
-use super::*;
 use crate::command::{Command, Operation, RequestId};
 use crate::condition::Condition;
+use crate::machine::{KvMachine, Retention};
 use crate::outcome::{Outcome, Rejection, Written};
+use crate::owned_slots::OwnedSlots;
 use crate::record::{Attributes, Record};
-use crate::store::MemoryStore;
+use crate::store::Store;
+use crate::store::memory::MemoryStore;
 
-const GROUP: GroupId = GroupId(1);
-const SLOTS: SlotCount = SlotCount::DEFAULT;
-/// Owned by [`GROUP`]; 5 is not.
-const SLOT: Slot = Slot(4);
+/// The group of [`Harness`].
+pub const GROUP: GroupId = GroupId(1);
+/// Slots of the cluster.
+pub const SLOTS: SlotCount = SlotCount::DEFAULT;
+/// A slot that every group owns; 5 is one that none owns.
+pub const SLOT: Slot = Slot(4);
 
-fn genesis(group: GroupId) -> Genesis {
+/// A group of one replica that owns the even slots.
+pub fn genesis(group: GroupId) -> Genesis {
     let owned = OwnedSlots::new(SLOTS, 1024, (0..SLOTS.get()).step_by(2).map(Slot));
     Genesis {
         group,
@@ -33,14 +35,15 @@ fn genesis(group: GroupId) -> Genesis {
     }
 }
 
-fn attributes() -> Bytes {
+/// The attributes of every record written here.
+pub fn attributes() -> Bytes {
     let mut out = Vec::new();
     Attributes::encode("text/plain", [("name", "value")].into_iter(), &mut out);
     Bytes::from(out)
 }
 
 /// A put under a request id that no other command has.
-fn put(key: &str, value: &str) -> Command {
+pub fn put(key: &str, value: &str) -> Command {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let mut id = [0; 16];
     id[..8].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_le_bytes());
@@ -58,17 +61,19 @@ fn put(key: &str, value: &str) -> Command {
     }
 }
 
-fn delete(key: &str) -> Command {
+/// A delete under a request id that no other command has.
+pub fn delete(key: &str) -> Command {
     Command { operation: Operation::Delete, ..put(key, "") }
 }
 
-fn pack(clock_ms: u64, commands: &[Command]) -> Pack {
+/// The commands as one entry.
+pub fn pack(clock_ms: u64, commands: &[Command]) -> Pack {
     let commands: Vec<Bytes> = commands.iter().map(Command::encode).collect();
     Pack::new(clock_ms, commands.iter())
 }
 
 /// Entries of one group as one batch, the first at `first`.
-fn batch(group: GroupId, first: LogIndex, packs: impl IntoIterator<Item = Pack>) -> GroupBatch {
+pub fn batch(group: GroupId, first: LogIndex, packs: impl IntoIterator<Item = Pack>) -> GroupBatch {
     let entries: Vec<Committed> = (first..)
         .zip(packs)
         .map(|(index, pack)| Committed {
@@ -84,21 +89,25 @@ fn batch(group: GroupId, first: LogIndex, packs: impl IntoIterator<Item = Pack>)
 }
 
 /// A machine with one group, applying one entry after the other.
-struct Harness<S: Store> {
-    store: S,
-    machine: KvMachine<S>,
-    index: LogIndex,
-    clock_ms: u64,
+pub struct Harness<S: Store> {
+    pub store: S,
+    pub machine: KvMachine<S>,
+    /// Of the last entry applied.
+    pub index: LogIndex,
+    /// The group clock of the next entry.
+    pub clock_ms: u64,
 }
 
 impl Harness<MemoryStore> {
-    fn new() -> Self {
+    /// On an empty memory store.
+    pub fn in_memory() -> Self {
         Self::on(MemoryStore::new(), Retention::default())
     }
 }
 
 impl<S: Store> Harness<S> {
-    fn on(store: S, retention: Retention) -> Self {
+    /// On an empty store.
+    pub fn on(store: S, retention: Retention) -> Self {
         let mut machine =
             KvMachine::with_retention(store.clone(), retention).expect("an empty store");
         machine.create(&genesis(GROUP)).expect("a new group");
@@ -106,7 +115,7 @@ impl<S: Store> Harness<S> {
     }
 
     /// Applies the commands as one entry.
-    fn apply(&mut self, commands: &[Command]) -> Vec<Outcome> {
+    pub fn apply(&mut self, commands: &[Command]) -> Vec<Outcome> {
         self.index += 1;
         let batch = batch(GROUP, self.index, [pack(self.clock_ms, commands)]);
         let outcomes = self.machine.apply(&[batch]).expect("apply");
@@ -114,30 +123,35 @@ impl<S: Store> Harness<S> {
         outcomes[0].iter().map(|bytes| Outcome::decode(bytes).expect("an outcome")).collect()
     }
 
-    fn apply_one(&mut self, command: &Command) -> Outcome {
+    /// Applies one command.
+    pub fn apply_one(&mut self, command: &Command) -> Outcome {
         let outcomes = self.apply(std::slice::from_ref(command));
         outcomes.into_iter().next().expect("one outcome per command")
     }
 
-    fn write(&mut self, command: &Command) -> Written {
+    /// Applies a command that must change its record.
+    pub fn write(&mut self, command: &Command) -> Written {
         match self.apply_one(command) {
             Outcome::Written(written) => written,
             Outcome::Rejected(rejection) => panic!("rejected: {rejection:?}"),
         }
     }
 
-    fn reject(&mut self, command: &Command) -> Rejection {
+    /// Applies a command that must be rejected.
+    pub fn reject(&mut self, command: &Command) -> Rejection {
         match self.apply_one(command) {
             Outcome::Rejected(rejection) => rejection,
             Outcome::Written(written) => panic!("written: {written:?}"),
         }
     }
 
-    fn get(&self, key: &str) -> Option<Record> {
+    /// The record of a key in [`SLOT`].
+    pub fn get(&self, key: &str) -> Option<Record> {
         self.machine.reader().get(GROUP, SLOT, key.as_bytes(), false).expect("read")
     }
 
-    fn value(&self, key: &str) -> Option<Bytes> {
+    /// Its value.
+    pub fn value(&self, key: &str) -> Option<Bytes> {
         self.get(key).map(|record| record.value)
     }
 }

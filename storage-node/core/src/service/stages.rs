@@ -1,49 +1,75 @@
-//! Pure. When a request passed the stages of this node, and how long it was in each.
+//! When a request passed the stages of this node, and how long it was in each.
 
-use ringkv_consensus::EntryTimes;
+use ringkv_consensus::{EntryTimes, Stage as EntryStage};
 use ringkv_proto::v1::Timing;
 
 /// Times of one request by the engine's clock, in microseconds; zero for a stage not passed.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Stages {
-    pub(super) arrived_us: u64,
+pub struct Stages {
+    pub arrived_us: u64,
     /// Of the log entry that a write was in.
-    pub(super) entry: EntryTimes,
+    pub entry: EntryTimes,
     /// The engine let a read go ahead.
-    pub(super) ready_us: u64,
+    pub ready_us: u64,
     /// It did so without asking a quorum.
-    pub(super) by_lease: bool,
-    pub(super) replied_us: u64,
+    pub by_lease: bool,
+    pub replied_us: u64,
 }
 
-/// A stage by its name in traces, which is that of `ringkv_raft_stage_seconds`, from and to.
-pub(super) type Stage = (&'static str, u64, u64);
+/// A part of a request's way through this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Of a write: a stage of the log entry it was in.
+    Entry(EntryStage),
+    /// A read waited until a quorum had confirmed the leader.
+    ReadIndex,
+    /// A read was let go ahead by the group's lease.
+    ReadLease,
+    /// A read looked into the local store.
+    StoreRead,
+}
+
+impl Stage {
+    /// Its name in traces; those of the engine have the same one in `ringkv_raft_stage_seconds`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Entry(stage) => stage.name(),
+            Self::ReadIndex => "read_index",
+            Self::ReadLease => "read_lease",
+            Self::StoreRead => "store_read",
+        }
+    }
+}
 
 impl Stages {
-    /// The stages passed, each with its beginning and end. `fsync` and `replicate` run side by side.
-    pub(super) fn passed(&self) -> impl Iterator<Item = Stage> + use<> {
+    /// The stages passed, each with its beginning and end. `Fsync` and `Replicate` run side by side.
+    pub fn passed(&self) -> impl Iterator<Item = (Stage, u64, u64)> + use<> {
         let Self { arrived_us, ready_us, replied_us, .. } = *self;
         // This request's own wait, in place of that of the first one in its entry.
         let entry = EntryTimes { queued_us: arrived_us, ..self.entry };
-        let of_entry = entry.stages().map(|(stage, from, to)| (stage.name(), from, to));
-        let certain = if self.by_lease { "read_lease" } else { "read_index" };
-        let of_read = [(certain, arrived_us, ready_us), ("store_read", ready_us, replied_us)];
+        let of_entry = entry.stages().map(|(stage, from, to)| (Stage::Entry(stage), from, to));
+        let certain = if self.by_lease { Stage::ReadLease } else { Stage::ReadIndex };
+        let of_read = [(certain, arrived_us, ready_us), (Stage::StoreRead, ready_us, replied_us)];
         of_entry.chain(of_read.into_iter().filter(|(_, from, to)| *from > 0 && *to > 0))
     }
 
     /// What the client is told; nothing of a request that never reached the engine.
-    pub(super) fn timing(&self) -> Option<Timing> {
+    pub fn timing(&self) -> Option<Timing> {
         let mut timing = Timing::default();
         let mut passed = self.passed().peekable();
         passed.peek()?;
         for (stage, from, to) in passed {
             let us = u32::try_from(to.saturating_sub(from)).unwrap_or(u32::MAX);
             match stage {
-                "propose_wait" => timing.queue_us = us,
-                "fsync" => timing.fsync_us = us,
-                "replicate" | "read_index" | "read_lease" => timing.raft_us = us,
-                "store_read" => timing.read_us = us,
-                _ => timing.apply_us = timing.apply_us.saturating_add(us),
+                Stage::Entry(EntryStage::ProposeWait) => timing.queue_us = us,
+                Stage::Entry(EntryStage::Fsync) => timing.fsync_us = us,
+                Stage::Entry(EntryStage::Replicate) | Stage::ReadIndex | Stage::ReadLease => {
+                    timing.raft_us = us;
+                }
+                Stage::Entry(EntryStage::ApplyWait | EntryStage::Apply) => {
+                    timing.apply_us = timing.apply_us.saturating_add(us);
+                }
+                Stage::StoreRead => timing.read_us = us,
             }
         }
         Some(timing)
@@ -68,7 +94,7 @@ mod tests {
         let expected =
             Timing { queue_us: 20, raft_us: 80, fsync_us: 100, apply_us: 10, read_us: 0 };
         assert_eq!(stages.timing(), Some(expected));
-        let names: Vec<_> = stages.passed().map(|(name, ..)| name).collect();
+        let names: Vec<_> = stages.passed().map(|(stage, ..)| stage.name()).collect();
         assert_eq!(names, ["propose_wait", "fsync", "replicate", "apply_wait", "apply"]);
     }
 
@@ -77,7 +103,7 @@ mod tests {
         let entry = EntryTimes { proposed_us: 120, committed_us: 200, ..EntryTimes::default() };
         let stages = Stages { arrived_us: 100, entry, ..Stages::default() };
         assert_eq!(stages.timing().unwrap().fsync_us, 0);
-        assert!(stages.passed().all(|(name, ..)| name != "fsync"));
+        assert!(stages.passed().all(|(stage, ..)| stage.name() != "fsync"));
     }
 
     #[test]

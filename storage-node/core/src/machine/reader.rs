@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 
 use ringkv_topology::{GroupId, Slot};
 
-use super::checkpoints::Checkpoint;
-use super::view::Views;
 use crate::keys;
+use crate::machine::checkpoints::Checkpoint;
+use crate::machine::view::Views;
 use crate::owned_slots::OwnedSlots;
 use crate::record::{Record, RecordView};
 use crate::store::{Store, StoreError};

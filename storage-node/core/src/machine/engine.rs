@@ -1,4 +1,4 @@
-//! The machine as the consensus engine drives it: on RocksDB, with snapshots as files.
+//! The machine as the consensus engine drives it: on a store with a disk, snapshots as files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,13 +10,13 @@ use ringkv_consensus::{
 };
 use ringkv_topology::GroupId;
 
-use super::KvMachine;
-use super::group::GroupState;
-use super::view::Views;
 use crate::keys;
-use crate::store::{RocksStore, StoreError};
+use crate::machine::KvMachine;
+use crate::machine::group::GroupState;
+use crate::machine::view::Views;
+use crate::store::{SnapshotStore, StoreError};
 
-impl StateMachine for KvMachine<RocksStore> {
+impl<S: SnapshotStore> StateMachine for KvMachine<S> {
     fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError> {
         Ok(Self::groups(self))
     }
@@ -47,11 +47,11 @@ impl StateMachine for KvMachine<RocksStore> {
     }
 }
 
-struct FileSnapshots {
-    store: RocksStore,
+struct FileSnapshots<S> {
+    store: S,
 }
 
-impl SnapshotBuilder for FileSnapshots {
+impl<S: SnapshotStore> SnapshotBuilder for FileSnapshots<S> {
     fn build(&self, group: GroupId, dir: &Path) -> Result<AppliedState, MachineError> {
         let (range, key) = (keys::group_range(group), keys::group_state(group));
         let row = self.store.write_files(&range, &key, dir)?.ok_or_else(|| {
@@ -62,12 +62,12 @@ impl SnapshotBuilder for FileSnapshots {
     }
 }
 
-struct StoreFlusher {
-    store: RocksStore,
+struct StoreFlusher<S> {
+    store: S,
     views: Views,
 }
 
-impl Flusher for StoreFlusher {
+impl<S: SnapshotStore> Flusher for StoreFlusher<S> {
     fn flush(&self) -> Result<Vec<(GroupId, LogIndex)>, MachineError> {
         // Read before the flush: what is applied while it runs may miss it.
         let applied = self.views.applied();

@@ -1,4 +1,4 @@
-//! Pure. Which of the other nodes answer, judged by what this node's replicas hear.
+//! Which of the other nodes answer, judged by what this node's replicas hear.
 //!
 //! A leader hears its followers, a follower hears its leader. What Raft itself keeps is reset at
 //! every check of the quorum, so one look may find a healthy peer silent: a peer counts as silent
@@ -15,14 +15,14 @@ const SILENT_LOOKS_MAX: u32 = 15;
 
 /// The signs of life seen so far.
 #[derive(Debug, Default)]
-pub(crate) struct PeerHealth {
+pub struct PeerHealth {
     /// Looks since the last sign of each node.
     silent_looks: BTreeMap<NodeId, u32>,
 }
 
 impl PeerHealth {
     /// Takes a look; called at a steady pace.
-    pub(crate) fn look(&mut self, node: NodeId, present: &[GroupStatus]) {
+    pub fn look(&mut self, node: NodeId, present: &[GroupStatus]) {
         let mut signs: BTreeMap<NodeId, bool> = BTreeMap::new();
         for status in present {
             for peer in &status.peers {
@@ -45,12 +45,12 @@ impl PeerHealth {
     }
 
     /// Whether a node answers; `false` for one that has not been heard of.
-    pub(crate) fn answers(&self, node: NodeId) -> bool {
+    pub fn answers(&self, node: NodeId) -> bool {
         self.silent_looks.get(&node).is_some_and(|silent| *silent < SILENT_LOOKS_MAX)
     }
 
     /// Every node judged, ascending, and whether it answers.
-    pub(crate) fn judged(&self) -> impl Iterator<Item = (NodeId, bool)> + '_ {
+    pub fn judged(&self) -> impl Iterator<Item = (NodeId, bool)> + '_ {
         self.silent_looks.iter().map(|(node, silent)| (*node, *silent < SILENT_LOOKS_MAX))
     }
 }
@@ -61,7 +61,7 @@ mod tests {
     use ringkv_topology::ReplicaId;
 
     use super::*;
-    use crate::test_topology::status;
+    use crate::testing::topology::status;
 
     fn led_with(active: bool) -> GroupStatus {
         let peer = PeerStatus {

@@ -1,4 +1,4 @@
-//! A small formed topology for unit tests: as many groups as nodes, a replica of each everywhere.
+//! A small formed topology for tests: as many groups as nodes, a replica of each everywhere.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use ringkv_topology::{
 
 /// Nodes and groups `1..=nodes`, 16 slots dealt round robin; group `n` prefers node `n` as leader.
 /// The replica of group `g` on node `n` is `10 * g + n`.
-pub(crate) fn formed(nodes: u64) -> Topology {
+pub fn formed(nodes: u64) -> Topology {
     let node = |id: u64| Node {
         id: NodeId(id),
         address: format!("node-{id}:50051"),
@@ -45,7 +45,7 @@ pub(crate) fn formed(nodes: u64) -> Topology {
 }
 
 /// The status of a replica of `group` on `node`; it leads if it is the leader.
-pub(crate) fn status(group: u64, node: u64, leader: Option<u64>) -> GroupStatus {
+pub fn status(group: u64, node: u64, leader: Option<u64>) -> GroupStatus {
     let leads = leader == Some(node);
     GroupStatus {
         group: GroupId(group),

@@ -1,4 +1,4 @@
-//! Pure. Which replicas this node should have and lack: the difference between topology and engine.
+//! Which replicas this node should have and lack: the difference between topology and engine.
 //!
 //! Level-triggered: asked again and again with what is true now, it needs no memory of what was
 //! asked before. Only voters are set up here: a learner is brought up by its leader's snapshot.
@@ -8,15 +8,15 @@ use ringkv_topology::{Group, NodeId, Replica, Role, Slot, Topology};
 
 /// A replica to set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Missing {
-    pub(crate) genesis: Genesis,
+pub struct Missing {
+    pub genesis: Genesis,
     /// This node should lead the group: stand for election at once.
-    pub(crate) campaign: bool,
+    pub campaign: bool,
 }
 
 /// The replicas that the topology gives to `node` and the engine does not have, by group.
 /// `owned_slots` encodes the slots a group starts with.
-pub(crate) fn missing(
+pub fn missing(
     topology: &Topology,
     node: NodeId,
     present: &[GroupStatus],
@@ -49,7 +49,7 @@ fn voters(group: &Group) -> Members {
 }
 
 /// Why clients should not be sent to this node yet; `None` when all of its replicas are in use.
-pub(crate) fn unready_reason(
+pub fn unready_reason(
     topology: Option<&Topology>,
     node: NodeId,
     present: &[GroupStatus],
@@ -72,7 +72,7 @@ mod tests {
     use ringkv_topology::{GroupId, ReplicaId};
 
     use super::*;
-    use crate::test_topology::{self, status};
+    use crate::testing::topology::{formed, status};
 
     fn count(slots: &[Slot]) -> Bytes {
         Bytes::from(slots.len().to_string())
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_fresh_node_lacks_all_its_replicas_and_campaigns_where_it_is_preferred() {
-        let topology = test_topology::formed(3);
+        let topology = formed(3);
         let missing = missing(&topology, NodeId(2), &[], count);
         let groups: Vec<_> = missing.iter().map(|m| (m.genesis.group.0, m.campaign)).collect();
         assert_eq!(groups, [(1, false), (2, true), (3, false)]);
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_there_or_elsewhere_or_a_learner_is_not_missing() {
-        let mut topology = test_topology::formed(3);
+        let mut topology = formed(3);
         let present = [status(1, 2, None), status(2, 2, None)];
         assert!(missing(&topology, NodeId(9), &[], count).is_empty());
         assert_eq!(missing(&topology, NodeId(2), &present, count).len(), 1);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn ready_once_every_local_group_has_a_leader() {
-        let topology = test_topology::formed(2);
+        let topology = formed(2);
         let node = NodeId(1);
         assert!(unready_reason(None, node, &[]).is_some());
         let halfway = [status(1, 1, Some(1)), status(2, 1, None)];

@@ -1,4 +1,4 @@
-//! Pure. What a request asks for, checked against its limits and this node's topology.
+//! What a request asks for, checked against its limits and this node's topology.
 //!
 //! The slot is computed here, from the key. Whether the group owns it is decided where the command
 //! is applied or the record is read; here only a client whose topology is older than ours is told
@@ -9,27 +9,34 @@ use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{Error, ErrorCode, KvRequest};
 use ringkv_topology::{GroupId, Slot, Topology};
 
-use crate::convert;
-use crate::metrics::Op;
+use crate::service::convert;
+
+/// The operation that a request names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Op {
+    Get,
+    Put,
+    Delete,
+}
 
 /// A request that may go on to the engine.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Accepted {
+pub enum Accepted {
     Read { group: GroupId, read: Read },
     Write { group: GroupId, command: Bytes },
 }
 
 /// A read of one key, to be done once the engine says that the store is recent enough.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Read {
-    pub(super) group: GroupId,
-    pub(super) slot: Slot,
-    pub(super) key: Bytes,
-    pub(super) without_value: bool,
+pub struct Read {
+    pub group: GroupId,
+    pub slot: Slot,
+    pub key: Bytes,
+    pub without_value: bool,
 }
 
 /// Which operation the request names; `None` if it names none.
-pub(super) fn op(request: &KvRequest) -> Option<Op> {
+pub fn op(request: &KvRequest) -> Option<Op> {
     Some(match request.operation.as_ref()? {
         Operation::Get(_) => Op::Get,
         Operation::Put(_) => Op::Put,
@@ -41,7 +48,7 @@ pub(super) fn op(request: &KvRequest) -> Option<Op> {
 ///
 /// # Errors
 /// What to reply; nothing was applied.
-pub(super) fn accept(
+pub fn accept(
     request: &KvRequest,
     topology: Option<&Topology>,
     disk_full: bool,
@@ -91,7 +98,7 @@ mod tests {
     use ringkv_proto::v1::{Get, Put, RequestId};
 
     use super::*;
-    use crate::test_topology;
+    use crate::testing::topology::formed;
 
     fn get(key: &'static [u8], group: u64, epoch: u64) -> KvRequest {
         let get = Get { key: Bytes::from_static(key), without_value: false };
@@ -99,7 +106,7 @@ mod tests {
     }
 
     fn put(value_bytes: usize) -> KvRequest {
-        let topology = test_topology::formed(2);
+        let topology = formed(2);
         let (_, group) = topology.locate(b"k").unwrap();
         let request_id = RequestId { id: Bytes::from_static(&[7; 16]), chosen_by_user: false };
         let put = Put {
@@ -113,13 +120,13 @@ mod tests {
     }
 
     fn code(request: &KvRequest, disk_full: bool) -> Option<ErrorCode> {
-        let topology = test_topology::formed(2);
+        let topology = formed(2);
         accept(request, Some(&topology), disk_full).err().map(|error| error.code())
     }
 
     #[test]
     fn a_client_with_an_older_topology_is_told_and_one_with_a_newer_is_let_on() {
-        let topology = test_topology::formed(2);
+        let topology = formed(2);
         let (slot, owner) = topology.locate(b"k").unwrap();
         let other = 3 - owner.id.0;
         assert_eq!(code(&get(b"k", other, topology.epoch.0), false), Some(ErrorCode::Moved));
@@ -144,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_refuses_puts_only() {
-        let topology = test_topology::formed(2);
+        let topology = formed(2);
         let owner = topology.locate(b"k").unwrap().1.id.0;
         assert_eq!(code(&put(1), true), Some(ErrorCode::NoSpace));
         assert_eq!(code(&get(b"k", owner, 0), true), None);

@@ -1,4 +1,4 @@
-//! Pure. From the end of a request to what the client is told.
+//! From the end of a request to what the client is told.
 //!
 //! Reads change nothing: whatever goes wrong with one, its outcome is "not applied".
 
@@ -7,7 +7,7 @@ use ringkv_proto::v1::kv_reply;
 use ringkv_proto::v1::{Error, ErrorCode, Outcome};
 
 /// The reply to a request that the engine did not do.
-pub(super) fn refused(refusal: Refusal) -> Error {
+pub fn refused(refusal: Refusal) -> Error {
     let code = match refusal {
         Refusal::NoGroup => ErrorCode::NoGroup,
         Refusal::NotLeader { .. } => ErrorCode::NotLeader,
@@ -24,23 +24,23 @@ pub(super) fn refused(refusal: Refusal) -> Error {
 }
 
 /// The reply to a request whose deadline passed before its end.
-pub(super) fn too_late() -> Error {
+pub fn too_late() -> Error {
     Error::new(ErrorCode::Deadline, "the deadline passed before the outcome was known")
 }
 
 /// The reply to a request that was open when the node stopped.
-pub(super) fn stopped() -> Error {
+pub fn stopped() -> Error {
     Error::new(ErrorCode::LeadershipLost, "the node stopped before the outcome was known")
 }
 
 /// The reply to a request that would have been one too many on its stream.
-pub(super) fn too_many(open_max: u16) -> Error {
+pub fn too_many(open_max: u16) -> Error {
     let message = format!("{open_max} requests are open on this stream, the most there may be");
     Error { limit: u64::from(open_max), ..Error::new(ErrorCode::Busy, message) }
 }
 
 /// Adds to an error what every error tells: our epoch, and for reads that nothing was applied.
-pub(super) fn complete(result: &mut kv_reply::Result, is_read: bool, epoch: u64) {
+pub fn complete(result: &mut kv_reply::Result, is_read: bool, epoch: u64) {
     if let kv_reply::Result::Error(error) = result {
         error.epoch = epoch;
         if is_read {
@@ -50,7 +50,7 @@ pub(super) fn complete(result: &mut kv_reply::Result, is_read: bool, epoch: u64)
 }
 
 /// Bytes that a reply takes in its batch, near enough to close the batch by.
-pub(super) fn weight(result: &kv_reply::Result) -> usize {
+pub fn weight(result: &kv_reply::Result) -> usize {
     const OVERHEAD: usize = 64;
     let record = match result {
         kv_reply::Result::Found(found) => found.record.as_ref(),

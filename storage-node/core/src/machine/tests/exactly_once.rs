@@ -1,6 +1,15 @@
 //! Request ids: a retry gets the first answer, whatever happened in between, and only so long.
 
-use super::*;
+use std::ops::ControlFlow;
+
+use crate::command::{Command, RequestId};
+use crate::condition::Condition;
+use crate::keys;
+use crate::machine::{Keep, KvMachine, Retention};
+use crate::outcome::{Outcome, Rejection, Written};
+use crate::store::Store as _;
+use crate::store::memory::MemoryStore;
+use crate::testing::machine::{GROUP, Harness, delete, put};
 
 const KEEP: Keep = Keep { kept_ms: 100, kept_under_pressure_ms: 20, count_max: 8 };
 const RETENTION: Retention = Retention { gateway: KEEP, user: Keep { kept_ms: 1_000, ..KEEP } };

@@ -1,4 +1,4 @@
-//! Pure. When to hand a group's leadership back to the node that should lead it.
+//! When to hand a group's leadership back to the node that should lead it.
 //!
 //! After a failure leaders pile up on the nodes that stayed. Once the preferred node's replica has
 //! been active and caught up for some steps in a row the leadership goes back, one group a step,
@@ -21,7 +21,7 @@ const STEPS_BETWEEN: u32 = 30;
 
 /// What has been seen of the groups led here.
 #[derive(Debug, Default)]
-pub(crate) struct LeadershipReturn {
+pub struct LeadershipReturn {
     /// Steps in a row each group's preferred node has been fit.
     fit: BTreeMap<GroupId, u32>,
     /// Steps each group still waits after a return.
@@ -32,7 +32,7 @@ impl LeadershipReturn {
     /// Takes note of the present state, once a second, and gives at most one group with the node
     /// to hand it to. `peers` knows which nodes answer: what a single group has heard lately is
     /// too little to go by.
-    pub(crate) fn step(
+    pub fn step(
         &mut self,
         topology: &Topology,
         node: NodeId,
@@ -83,7 +83,7 @@ mod tests {
     use ringkv_topology::ReplicaId;
 
     use super::*;
-    use crate::test_topology;
+    use crate::testing::topology::{formed, status};
 
     /// Node 1 leads `group`, whose preferred node `group` is `lag` entries behind.
     fn led(group: u64, lag: u64) -> GroupStatus {
@@ -95,20 +95,20 @@ mod tests {
             recently_active: true,
             voter: true,
         };
-        GroupStatus { peers: vec![peer], ..test_topology::status(group, 1, Some(1)) }
+        GroupStatus { peers: vec![peer], ..status(group, 1, Some(1)) }
     }
 
     /// Takes a step of node 1 in a cluster of three.
     fn step(returns: &mut LeadershipReturn, present: &[GroupStatus]) -> Option<(GroupId, NodeId)> {
         let mut peers = PeerHealth::default();
         peers.look(NodeId(1), present);
-        returns.step(&test_topology::formed(3), NodeId(1), present, &peers)
+        returns.step(&formed(3), NodeId(1), present, &peers)
     }
 
     #[test]
     fn a_fit_owner_gets_its_group_back_after_three_steps_and_one_group_at_a_time() {
         let mut returns = LeadershipReturn::default();
-        let present = [test_topology::status(1, 1, Some(1)), led(2, 0), led(3, 0)];
+        let present = [status(1, 1, Some(1)), led(2, 0), led(3, 0)];
         let mut step = || step(&mut returns, &present);
         assert_eq!((step(), step()), (None, None));
         assert_eq!(step(), Some((GroupId(2), NodeId(2))));

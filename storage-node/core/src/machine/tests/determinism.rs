@@ -1,9 +1,20 @@
 //! The same entries give the same rows and outcomes, however they are cut and wherever a replica
 //! was restarted or brought up by a snapshot.
 
-use proptest::prelude::*;
+use std::collections::BTreeMap;
 
-use super::*;
+use bytes::Bytes;
+use proptest::prelude::*;
+use ringkv_consensus::{LogIndex, Pack};
+use ringkv_topology::{GroupId, Slot};
+
+use crate::command::{Command, Operation, RequestId};
+use crate::condition::Condition;
+use crate::keys;
+use crate::machine::{Keep, KvMachine, Retention};
+use crate::store::memory::MemoryStore;
+use crate::store::{Store as _, Write};
+use crate::testing::machine::{SLOT, attributes, batch, delete, genesis, pack, put};
 
 const KEEP: Keep = Keep { kept_ms: 200, kept_under_pressure_ms: 50, count_max: 12 };
 const RETENTION: Retention = Retention { gateway: KEEP, user: KEEP };

@@ -11,10 +11,11 @@ use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::{AppliedState, DecodeError};
 use ringkv_topology::GroupId;
 
-use super::view::View;
-use super::window::{Entry, Window};
-use super::{Retention, keys};
 use crate::format;
+use crate::keys;
+use crate::machine::retention::Retention;
+use crate::machine::view::View;
+use crate::machine::window::{Entry, Window};
 use crate::owned_slots::OwnedSlots;
 use crate::remembered::{OutcomeRow, Remembered};
 use crate::store::{Store, StoreError};

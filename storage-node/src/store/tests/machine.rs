@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use ringkv_consensus::StateMachine;
+use ringkv_consensus::StateMachine as _;
+use ringkv_storage_core::keys;
+use ringkv_storage_core::machine::{KvMachine, Retention};
+use ringkv_storage_core::outcome::Written;
+use ringkv_storage_core::store::{SnapshotStore as _, Store as _};
+use ringkv_storage_core::testing::machine::{GROUP, Harness, SLOT, batch, genesis, pack, put};
+use ringkv_topology::GroupId;
 
-use super::*;
-use crate::store::tests::crash;
-use crate::store::{RocksSettings, RocksStore};
+use crate::store::RocksStore;
+use crate::store::tests::{SMALL, crash};
 
 fn open(dir: &Path) -> RocksStore {
-    let settings = RocksSettings {
-        block_cache_bytes: 1024 * 1024,
-        memtable_bytes: 1024 * 1024,
-        write_buffer_bytes: 4096,
-    };
-    RocksStore::open(dir, &settings).expect("open")
+    RocksStore::open(dir, &SMALL).expect("open")
 }
 
 fn harness(dir: &Path) -> Harness<RocksStore> {

@@ -1,0 +1,31 @@
+//! The pure half of the storage node: what a write does, what a request may ask, what a node does
+//! next.
+//!
+//! Owns the byte formats (`keys`, `record`, `command`, `condition`, `outcome`, `remembered`,
+//! `owned_slots`), the state machine (`machine`) over any `store`, the checks and replies of the
+//! Kv service (`service`), and the decisions about replicas and leaders (`replicas`, `leadership`,
+//! `peer_health`). The node and the simulation run this same code.
+//!
+//! Has no clock, random source, thread, file or socket; its `clippy.toml` bans them. Time comes in
+//! as the group clock of an entry, as a step, or as a number of milliseconds.
+
+pub mod command;
+pub mod condition;
+mod format;
+pub mod keys;
+pub mod outcome;
+pub mod owned_slots;
+pub mod record;
+mod remembered;
+
+pub mod machine;
+pub mod store;
+
+pub mod service;
+
+pub mod leadership;
+pub mod peer_health;
+pub mod replicas;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,5 @@
+//! The machine on the memory store.
+
+mod determinism;
+mod exactly_once;
+mod writes;
