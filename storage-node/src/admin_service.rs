@@ -15,7 +15,7 @@ use crate::cluster_view::ClusterView;
 use crate::config::StopNow;
 use crate::identity::Identity;
 
-/// Time for the reply to `Stop{now}` to leave before the process is gone.
+/// Time for the reply to `Stop{now}` to leave before the process ends.
 const LAST_REPLY: Duration = Duration::from_millis(100);
 
 /// The service.
@@ -46,14 +46,16 @@ impl Admin for AdminService {
 
     async fn stop(&self, request: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
         if request.into_inner().now {
-            tracing::warn!("stopping at once, as asked: nothing is handed over or flushed");
+            tracing::warn!(
+                "stopping at once on request; leadership is not transferred and nothing is flushed"
+            );
             let stop_now = self.stop_now.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(LAST_REPLY).await;
                 stop_now.run();
             });
         } else {
-            tracing::info!("stopping, as asked");
+            tracing::info!("stopping on request");
             self.stop.cancel();
         }
         Ok(Response::new(StopReply {}))

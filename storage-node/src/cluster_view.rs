@@ -1,6 +1,7 @@
-//! The newest topology this node knows, shared by everyone who asks.
+//! The newest topology that this node knows, shared by all its tasks.
 //!
-//! Readers take it without a lock; it only ever moves on to a newer epoch of the same cluster.
+//! Readers take it without a lock; its epoch only rises. In the storage node and not in the core,
+//! because it is the address book of the transport.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use ringkv_topology::{NodeId, Topology};
 use ringkv_transport::AddressBook;
 
-/// The shared view; empty until placement or the data directory gave a topology.
+/// The shared view; empty until there is a topology from placement or the data directory.
 #[derive(Debug, Default)]
 pub(crate) struct ClusterView {
     topology: ArcSwapOption<Topology>,
@@ -30,8 +31,7 @@ impl ClusterView {
         self.topology.load().as_ref().map_or(0, |topology| topology.epoch.0)
     }
 
-    /// Takes the topology if it is newer than the one here; tells whether it was. Called by one
-    /// task only.
+    /// Takes the topology if it is newer; returns whether it was. Called by one task only.
     pub(crate) fn advance(&self, topology: Topology) -> bool {
         let newer = topology.epoch.0 > self.epoch();
         if newer {

@@ -13,9 +13,9 @@ use ringkv_telemetry::trace;
 
 /// A storage node of a ringkv cluster: keeps replicas of Raft groups on its disk and serves keys.
 ///
-/// It registers with placement, which gives it its identity (kept in the data directory) and its
-/// replicas. Once it has both it serves on, also while placement is away. SIGTERM hands leadership
-/// over, drains, flushes and exits with 0.
+/// It registers with placement, which assigns its identity (stored in the data directory) and its
+/// replicas. After that it serves even while placement is down. On SIGTERM it transfers leadership,
+/// drains requests, flushes and exits with 0.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ringkv-storage-node", version)]
 pub struct Args {
@@ -23,12 +23,12 @@ pub struct Args {
     #[arg(long, env = "RINGKV_LISTEN", default_value = "0.0.0.0:50051", value_name = "HOST:PORT")]
     pub listen: String,
 
-    /// Where other nodes and gateways reach this node's gRPC. May be left out when --listen names
+    /// Address at which other nodes and gateways reach this node's gRPC. Optional when --listen is
     /// an address that they can reach.
     #[arg(long, env = "RINGKV_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
 
-    /// Placement replicas, separated by commas; any one of them is enough to begin with.
+    /// Placement replicas, separated by commas. One reachable replica is enough to start.
     #[arg(
         long,
         env = "RINGKV_PLACEMENT",
@@ -38,8 +38,8 @@ pub struct Args {
     )]
     pub placement: Vec<String>,
 
-    /// Directory of this node's identity, log and data. One process at a time; never copy it to
-    /// start a second node. An empty one makes a new node.
+    /// Directory of this node's identity, log and data. Only one process can use it; never copy it
+    /// to start a second node. An empty directory makes a new node.
     #[arg(long, env = "RINGKV_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
 
@@ -60,7 +60,7 @@ pub struct Args {
     #[arg(long, env = "RINGKV_CAPACITY", default_value_t = 100)]
     pub capacity: u32,
 
-    /// Log entries of a group after which its state is flushed and the log cut: 50 to 10000000.
+    /// Log entries of a group after which its state is flushed and its log is cut: 50 to 10000000.
     #[arg(long, env = "RINGKV_LOG_ENTRIES_MAX", default_value_t = 10_000)]
     pub log_entries_max: u64,
 
@@ -90,7 +90,7 @@ pub struct Config {
     pub trace: trace::Settings,
 }
 
-/// What `Admin.Stop{now}` does: the node is gone at once, without a flush, as in a crash.
+/// What `Admin.Stop{now}` does: the node ends at once, without a flush, as in a crash.
 #[derive(Clone, Default)]
 pub enum StopNow {
     /// Kills the process (SIGKILL to itself, seen as exit code 137).
@@ -109,7 +109,7 @@ impl StopNow {
                     rustix::process::getpid(),
                     rustix::process::Signal::KILL,
                 );
-                tracing::error!(?killed, "cannot kill this process, aborting");
+                tracing::error!(?killed, "cannot kill this process; aborting");
                 std::process::abort();
             }
             Self::Call(call) => call(),
@@ -126,7 +126,7 @@ impl fmt::Debug for StopNow {
     }
 }
 
-/// A setting that cannot be used; says which one and what would be right.
+/// An invalid setting: which one, and what is valid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{flag}: {problem}")]
 pub struct InvalidSetting {
@@ -154,7 +154,7 @@ impl TryFrom<Args> for Config {
             host_port("--placement", address)?;
         }
         if args.data_dir.as_os_str().is_empty() {
-            return invalid("--data-dir", "is empty: give a directory");
+            return invalid("--data-dir", "is empty; set a directory");
         }
         if args.zone.chars().count() > ZONE_CHARS_MAX {
             return invalid("--zone", format!("is longer than {ZONE_CHARS_MAX} characters"));

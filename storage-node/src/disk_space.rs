@@ -1,6 +1,6 @@
-//! Whether the disk still takes writes that grow the data.
+//! Whether the disk has room for writes that grow the data.
 //!
-//! Growing writes stop while there is room left for what must go on: deletes, the log, compaction.
+//! Growing writes are refused while there is still room for deletes, the log and compaction.
 
 use std::path::Path;
 
@@ -25,8 +25,8 @@ impl DiskSpace {
         Ok(Self { total: bytes(stat.f_blocks), available: bytes(stat.f_bavail) })
     }
 
-    /// Whether a write that grows the data may still be taken. A file system that does not tell
-    /// its size (0) never refuses.
+    /// Whether a write that grows the data is accepted. A file system that reports no size (0)
+    /// accepts every write.
     pub fn takes_growth(self) -> bool {
         let used = self.total.saturating_sub(self.available);
         u128::from(used) * 100 <= u128::from(self.total) * u128::from(USED_PERCENT_MAX)

@@ -1,4 +1,4 @@
-//! Keeps an eye on the free space of the disk, so that asking costs a request nothing.
+//! Reads the free space of the disk at an interval, so that a request only reads a flag.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,12 +22,12 @@ impl DiskWatch {
         self.full.load(Ordering::Relaxed)
     }
 
-    /// Looks again and again until dropped.
+    /// Looks at the interval until dropped.
     pub(crate) async fn watch(&self, dir: PathBuf) {
         loop {
             match DiskSpace::of(&dir) {
                 Ok(space) => self.note(space),
-                Err(error) => tracing::warn!(%error, "cannot ask for the free space of the disk"),
+                Err(error) => tracing::warn!(%error, "cannot read the free space of the disk"),
             }
             tokio::time::sleep(INTERVAL).await;
         }
@@ -40,9 +40,9 @@ impl DiskWatch {
         }
         let DiskSpace { total, available } = space;
         if full {
-            tracing::error!(total, available, "the disk is nearly full: refusing puts");
+            tracing::error!(total, available, "disk nearly full; refusing puts");
         } else {
-            tracing::info!(total, available, "the disk has room again: taking puts");
+            tracing::info!(total, available, "disk has room again; accepting puts");
         }
     }
 }

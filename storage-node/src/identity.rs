@@ -1,8 +1,8 @@
 //! Who this node is: the cluster and the node id, kept in the data directory.
 //!
-//! Given by placement once and never changed. The node id stands for what the directory holds:
-//! a node that comes back with an empty directory is another node, since it has forgotten its
-//! votes. The file is text, so that people can read it:
+//! Assigned by placement once and never changed. The node id stands for the data in the directory:
+//! a node that starts with an empty directory is another node, because its votes are lost. The
+//! file is text, so that people can read it:
 //! ```text
 //! ringkv identity 1
 //! cluster 8271…
@@ -53,22 +53,26 @@ impl Identity {
 }
 
 fn parse(bytes: &[u8]) -> anyhow::Result<Identity> {
-    let text = std::str::from_utf8(bytes).context("it is damaged: not text")?;
+    let text = std::str::from_utf8(bytes).context("the file is damaged: it is not text")?;
     let mut lines = text.lines();
     match lines.next() {
         Some(HEADER) => {}
-        other => bail!("it begins with {other:?}, not `{HEADER}`: damaged, or of a newer version"),
+        other => bail!(
+            "the file begins with {other:?}, not `{HEADER}`: it is damaged or of a newer version"
+        ),
     }
     let mut number = |name: &str| -> anyhow::Result<u64> {
         let value = lines.next().and_then(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        value.and_then(|v| v.parse().ok()).with_context(|| format!("it has no valid `{name}` line"))
+        value
+            .and_then(|v| v.parse().ok())
+            .with_context(|| format!("the file has no valid `{name}` line"))
     };
-    let cluster = ClusterId::from_wire(number("cluster")?).context("its cluster is 0")?;
-    let node = NodeId::from_wire(number("node")?).context("its node is 0")?;
+    let cluster = ClusterId::from_wire(number("cluster")?).context("the file names cluster 0")?;
+    let node = NodeId::from_wire(number("node")?).context("the file names node 0")?;
     let identity = Identity { cluster, node };
-    // Comparing the whole text also turns away what follows the checksum.
+    // Comparing the whole text also refuses bytes after the checksum.
     if text != identity.text() {
-        bail!("it is damaged: the checksum does not fit");
+        bail!("the file is damaged: wrong checksum");
     }
     Ok(identity)
 }

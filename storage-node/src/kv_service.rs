@@ -1,9 +1,9 @@
-//! The Kv service: takes batches of requests, hands them to the engine, and replies in batches.
+//! The Kv service: reads batches of requests, submits them to the engine, and replies in batches.
 //!
-//! One task per stream does all of its work: it reads what came, submits it in one go, and replies
-//! with whatever has completed by then. So batches form by themselves under load and nothing waits
-//! while there is none; and a client that does not read its replies is not read from either.
-//! Every request gets exactly one reply, at the latest at its deadline.
+//! One task per stream does all of its work: it reads the requests that have arrived, submits them
+//! together, and replies to all that have completed. So batches form under load, and without load
+//! nothing waits; a client that does not read its replies is not read from either. Every request
+//! gets exactly one reply, at the latest at its deadline.
 
 mod inbox;
 mod session;
@@ -35,7 +35,7 @@ pub(crate) struct Context {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) disk: DiskWatch,
     pub(crate) spans: Spans,
-    /// The store is open as long as any stream is: so long the directory is not let go.
+    /// A stream keeps the store open, so it keeps the directory locked too.
     pub(crate) _dir: Arc<DataDir>,
     /// Ends all streams, once the engine has stopped.
     pub(crate) stopped: CancellationToken,

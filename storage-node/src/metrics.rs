@@ -1,7 +1,7 @@
 //! The node's metrics: names, help and units; nothing is counted twice.
 //!
-//! Hot paths hold their series ready and never look a label up. What the engine knows anyway is
-//! read when a scrape asks for it (`metrics/groups`), not kept up beside it.
+//! Hot paths hold their series and never look up a label. What the engine knows already is read
+//! at a scrape (`metrics/groups`) and not counted a second time.
 
 mod counters;
 mod disk;

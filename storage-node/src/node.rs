@@ -1,9 +1,9 @@
-//! The life of a storage node: start, serve, stop, each in its order.
+//! Start, serve and stop of a storage node, each step in its order.
 //!
-//! Start: take the data directory, find out who we are, open the stores, start the engine, then
-//! serve. Stop: go unready, hand leadership over and flush, end the streams, close the sockets,
-//! let go of the directory. Whatever fails at start ends the node with the reason; nothing of it
-//! is left running.
+//! Start: lock the data directory, load or obtain the identity, open the stores, start the engine,
+//! then serve. Stop: become unready, transfer leadership and flush, end the streams, close the
+//! sockets, release the directory. If a step of the start fails, the node ends with the reason and
+//! leaves nothing running.
 
 mod identify;
 mod open;
@@ -37,10 +37,10 @@ use open::Opened;
 use reconcile::Reconciler;
 use server::{GrpcServer, Services};
 
-/// Time for leaders to be handed over and open requests to end.
+/// Time to transfer leadership and to finish open requests.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a data directory may still be in use by a node that is ending.
+/// How long a data directory may still be in use by a node that is stopping.
 const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Sockets that are bound already.
@@ -60,8 +60,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     serve(config, Listeners { grpc, metrics }, shutdown).await
 }
 
-/// Serves until `shutdown` or `Admin.Stop`, then stops cleanly. Dropped before its end it is a
-/// crash in good order: nothing is handed over or flushed, connections are cut.
+/// Serves until `shutdown` or `Admin.Stop`, then stops cleanly. To drop it earlier is equivalent to
+/// a crash: leadership is not transferred, nothing is flushed, connections are cut.
 ///
 /// # Errors
 /// The node cannot start, or placement says that it is not one of the cluster's.
@@ -70,7 +70,7 @@ pub async fn serve(
     listeners: Listeners,
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
-    tracing::info!(?config, version = build_info::VERSION, "storage node starts");
+    tracing::info!(?config, version = build_info::VERSION, "starting storage node");
     let pages = OperatorPages::new("storage-node", Health::starting(["identity", "groups"]))?;
     let dir = Arc::new(take_directory(&config.data_dir).await?);
     let metrics_end = CancellationToken::new();
@@ -78,14 +78,14 @@ pub async fn serve(
     let metrics_server = tokio::spawn(http::serve(listeners.metrics, pages.clone(), metrics_end));
 
     let start = Start { config, pages, dir, grpc: listeners.grpc };
-    let ended = start.live(shutdown).await;
+    let ended = start.run(shutdown).await;
 
     drop(metrics_guard);
     metrics_server.await.context("join the metrics server")?.context("serve metrics")?;
     ended
 }
 
-/// Takes the data directory, waiting a moment for a predecessor that is just ending.
+/// Locks the data directory; waits a moment for a predecessor that is stopping.
 async fn take_directory(path: &Path) -> Result<DataDir, OpenError> {
     let gives_up = tokio::time::Instant::now() + PREDECESSOR_PATIENCE;
     loop {
@@ -98,7 +98,7 @@ async fn take_directory(path: &Path) -> Result<DataDir, OpenError> {
     }
 }
 
-/// A node that has its directory and sockets, and nothing else yet.
+/// A node that has its directory and sockets only.
 struct Start {
     config: Config,
     pages: OperatorPages,
@@ -107,7 +107,7 @@ struct Start {
 }
 
 impl Start {
-    async fn live(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+    async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
         let registration = Registration {
             address: advertised(&self.config, &self.grpc)?,
             zone: self.config.zone.clone(),
@@ -142,7 +142,7 @@ impl Start {
     }
 }
 
-/// A node that knows who it is.
+/// A node that has its identity.
 struct Node {
     start: Start,
     registration: Registration,
@@ -189,7 +189,7 @@ impl Node {
             ended = server.ended() => ended,
             () = stop.cancelled() => Ok(()),
         };
-        tracing::info!("handing leadership over and draining");
+        tracing::info!("transferring leadership and draining requests");
         self.start.pages.health.unready("shutdown", "stopping");
         health.not_serving().await;
         tokio::task::spawn_blocking(move || engine.stop(DRAIN_TIMEOUT))
@@ -215,15 +215,15 @@ impl Node {
     }
 }
 
-/// Where others reach this node.
+/// The address at which others reach this node.
 fn advertised(config: &Config, grpc: &TcpListener) -> anyhow::Result<String> {
     if let Some(advertise) = &config.advertise {
         return Ok(advertise.clone());
     }
-    let bound = grpc.local_addr().context("ask for the address of the gRPC socket")?;
+    let bound = grpc.local_addr().context("read the address of the gRPC socket")?;
     anyhow::ensure!(
         !bound.ip().is_unspecified(),
-        "--advertise: is needed, since others cannot reach --listen {bound}"
+        "--advertise: required, because other nodes cannot reach --listen {bound}"
     );
     Ok(bound.to_string())
 }

@@ -1,9 +1,9 @@
-//! The node's tie to placement: registration, heartbeats, and the topology as it changes.
+//! The node's calls to placement: registration, heartbeats, and the topology as it changes.
 //!
 //! Owns the connections to the placement replicas and which of them leads. A node that has its
-//! identity and a topology needs none of this to serve: everything here only retries, with a
-//! bounded pause, and ends the node in one case: placement says that this node is not, or no
-//! longer, one of the cluster's.
+//! identity and a topology serves without any of this: everything here retries, with a bounded
+//! pause. It ends the node in one case: placement says that this node is not, or no longer, part of
+//! the cluster.
 
 mod client;
 mod heartbeat;
@@ -17,8 +17,8 @@ pub(crate) use watch::follow;
 
 use std::time::Duration;
 
-/// The pause before try number `failures + 1`: 100 ms doubling to 2 s, give or take a quarter, so
-/// that a restarted placement is not met by all nodes at once.
+/// The pause before try number `failures + 1`: 100 ms doubling to 2 s, plus or minus a quarter, so
+/// that the nodes do not all call a restarted placement at the same moment.
 fn pause(failures: u32) -> Duration {
     let whole = 100 * (1 << failures.min(5));
     let whole = f64::from(whole.min(2_000_u32));

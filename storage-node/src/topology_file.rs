@@ -1,4 +1,4 @@
-//! The last topology, kept in the data directory so that a node restarts while placement is away.
+//! The last topology, stored in the data directory so that a node can restart without placement.
 //!
 //! A cache of what placement said, never an authority: a newer epoch from placement replaces it.
 //! Bytes: version, checksum of the rest (little endian), the topology as on the wire.
@@ -43,16 +43,16 @@ fn encode(topology: &Topology) -> Vec<u8> {
 
 fn decode(bytes: &[u8]) -> anyhow::Result<Topology> {
     let Some((head, body)) = bytes.split_at_checked(HEAD_BYTES) else {
-        bail!("it is damaged: too short");
+        bail!("the file is damaged: it is too short");
     };
     if head[0] != VERSION {
-        bail!("its version is {}, this build knows {VERSION}", head[0]);
+        bail!("the file has version {}, this build knows {VERSION}", head[0]);
     }
     if head[1..] != crc32fast::hash(body).to_le_bytes() {
-        bail!("it is damaged: the checksum does not fit");
+        bail!("the file is damaged: wrong checksum");
     }
-    let wire = ringkv_proto::v1::Topology::decode(body).context("it is damaged")?;
-    ringkv_proto::topology::from_proto(&wire).context("it is damaged")
+    let wire = ringkv_proto::v1::Topology::decode(body).context("the file is damaged")?;
+    ringkv_proto::topology::from_proto(&wire).context("the file is damaged")
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! One write as it is replicated: what the state machine is asked to do.
+//! One write as it is replicated.
 //!
 //! Layout (little endian): version u8, kind u8, fingerprint u64, request id 16 bytes, chosen by
 //! user u8, then the body: slot u16, return previous u8, condition, key length u16, key, and for
 //! a put ttl_ms u64, attributes, value. Encoded once by the leader; decoding shares the memory.
-//! The fingerprint is the hash of kind and body: it tells a retry from another write under the
-//! same request id. Limits on sizes are the business of `convert`.
+//! The fingerprint is the hash of kind and body: it distinguishes a retry from another write under
+//! the same request id. `service::convert` checks the limits on sizes.
 
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::DecodeError;
@@ -45,7 +45,7 @@ pub struct Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     Put {
-        /// Lifetime by the group clock, milliseconds; 0 means for ever.
+        /// Lifetime by the group clock, milliseconds; 0 means no expiry.
         ttl_ms: u64,
         /// [`Attributes`], encoded.
         attributes: Bytes,

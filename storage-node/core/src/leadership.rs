@@ -1,9 +1,9 @@
-//! When to hand a group's leadership back to the node that should lead it.
+//! When to return a group's leadership to the node that should lead it.
 //!
-//! After a failure leaders pile up on the nodes that stayed. Once the preferred node's replica has
-//! been active and caught up for some steps in a row the leadership goes back, one group a step,
-//! so that clients meet at most one change of leader at a time; and not again to the same node for
-//! a while, so that a node that cannot hold it is not handed it without end.
+//! After a failure leaders gather on the nodes that stayed up. Once the preferred node's replica
+//! has been active and caught up for several steps in a row, leadership returns, one group per
+//! step, so that clients see at most one change of leader at a time. The same group waits before
+//! it returns again, so that a node that cannot keep leadership does not get it without end.
 
 use std::collections::BTreeMap;
 
@@ -29,9 +29,9 @@ pub struct LeadershipReturn {
 }
 
 impl LeadershipReturn {
-    /// Takes note of the present state, once a second, and gives at most one group with the node
-    /// to hand it to. `peers` knows which nodes answer: what a single group has heard lately is
-    /// too little to go by.
+    /// Takes the present state, once a second, and returns at most one group with the node to
+    /// transfer its leadership to. `peers` knows which nodes answer: what a single group has heard
+    /// lately is not enough to decide.
     pub fn step(
         &mut self,
         topology: &Topology,

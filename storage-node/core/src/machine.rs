@@ -3,7 +3,7 @@
 //! Decides what a replicated command does to a group's records, and nothing else: no clock, no
 //! network, no disk of its own. Time is the group clock, which the entries carry.
 //! Invariant (I-5): the rows of a batch, the outcomes it must remember, its counters and its
-//! applied state are one atomic write. Deterministic: the same entries give the same rows on
+//! applied state are one atomic write. Deterministic: the same entries produce the same rows on
 //! every replica, however they are cut into batches and wherever it was restarted.
 
 mod apply;
@@ -110,7 +110,7 @@ impl<S: Store> KvMachine<S> {
         Ok(())
     }
 
-    /// Applies committed entries in order, all in one write. Gives one list of outcomes per entry
+    /// Applies committed entries in order, all in one write. Returns one list of outcomes per entry
     /// of every batch in order, with one outcome per command.
     ///
     /// # Errors
@@ -145,7 +145,7 @@ impl<S: Store> KvMachine<S> {
         Ok(outcomes)
     }
 
-    /// Reads beside apply.
+    /// A reader for other threads, while apply runs.
     pub fn reader(&self) -> Reader<S> {
         Reader::new(self.store.clone(), self.views.clone())
     }
@@ -187,7 +187,7 @@ impl<S: Store> KvMachine<S> {
         })
     }
 
-    /// Lets `replace` put other rows in the place of a group's, and starts over from them.
+    /// Replaces the rows of a group by `replace`, and loads the group from them.
     fn replace(
         &mut self,
         group: GroupId,
@@ -201,7 +201,7 @@ impl<S: Store> KvMachine<S> {
         match self.groups.get(&group) {
             Some(loaded) if loaded.state.applied == *applied => Ok(()),
             _ => Err(MachineError::corrupt(format!(
-                "install a snapshot of group {group}: it does not stand where it should"
+                "install a snapshot of group {group}: wrong applied index"
             ))),
         }
     }

@@ -1,5 +1,5 @@
-//! What came of a command: the answer that travels from the state machine to whoever asked, and
-//! that a retry of the same request gets again.
+//! The result of a command: it travels from the state machine to the client, and a retry of the
+//! same request gets it again.
 //!
 //! Layout: version u8, tag u8, and for a write flags u8, revision u64 LE and the row of the
 //! previous record if wanted (it keeps its own checksum); for a failed precondition the current
@@ -39,7 +39,7 @@ pub struct Written {
     pub existed: bool,
     /// The record before, if it was asked for.
     pub previous: Option<Record>,
-    /// The first outcome of this request id, given again.
+    /// This repeats the first outcome of the request id.
     pub repeated: bool,
 }
 
@@ -60,7 +60,7 @@ pub enum Rejection {
 
 impl Rejection {
     /// Whether a retry must get this very answer: it was decided by data that may change. The
-    /// others may be answered anew, since nothing was done.
+    /// others may be decided again, since nothing was done.
     pub(crate) fn is_remembered(self) -> bool {
         matches!(self, Self::PreconditionFailed { .. } | Self::KeyAbsent)
     }
@@ -94,7 +94,7 @@ pub(crate) fn encode_written(revision: u64, existed: bool, previous: Option<&[u8
     Bytes::from(out)
 }
 
-/// A remembered outcome, to be given again.
+/// A remembered outcome, for a retry.
 pub(crate) fn repeat(first: &[u8]) -> Bytes {
     let mut out = first.to_vec();
     if let [_, WRITTEN, flags, ..] = &mut out[..] {
@@ -104,7 +104,7 @@ pub(crate) fn repeat(first: &[u8]) -> Bytes {
 }
 
 impl Outcome {
-    /// The bytes; what the state machine gives for a command decodes to the same value.
+    /// Decodes what the state machine returned for a command.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut cursor = bytes;
         let input = &mut cursor;

@@ -1,19 +1,19 @@
-//! Which of the other nodes answer, judged by what this node's replicas hear.
+//! Which of the other nodes answer, by what this node's replicas receive.
 //!
-//! A leader hears its followers, a follower hears its leader. What Raft itself keeps is reset at
-//! every check of the quorum, so one look may find a healthy peer silent: a peer counts as silent
-//! only after some looks in a row. A node that no replica here has to do with is not judged.
+//! A leader hears its followers, a follower hears its leader. Raft resets its own record at every
+//! check of the quorum, so one look may find a healthy peer silent: a peer counts as silent only
+//! after several looks in a row. A node that shares no group with this one is not judged.
 
 use std::collections::BTreeMap;
 
 use ringkv_consensus::GroupStatus;
 use ringkv_topology::NodeId;
 
-/// Looks in a row without a sign of life: 1.5 s at ten a second. Raft forgets what it heard every
+/// Looks in a row without a sign of activity: 1.5 s at ten a second. Raft forgets what it heard every
 /// 500 ms and hears again within 100 ms, so a peer that answers is never silent for so long.
 const SILENT_LOOKS_MAX: u32 = 15;
 
-/// The signs of life seen so far.
+/// The signs of activity seen so far.
 #[derive(Debug, Default)]
 pub struct PeerHealth {
     /// Looks since the last sign of each node.

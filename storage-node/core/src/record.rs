@@ -20,10 +20,10 @@ pub struct Record {
     /// When the key was created; kept by later writes.
     pub created_ms: u64,
     pub updated_ms: u64,
-    /// When it ceases to be; 0 means never.
+    /// Expiry time; 0 means no expiry.
     pub expires_ms: u64,
     pub content_type: String,
-    /// Name and value pairs in the order the writer gave them.
+    /// Name and value pairs in the order of the write.
     pub metadata: Vec<(String, String)>,
     /// Empty when it was left out.
     pub value: Bytes,
@@ -31,7 +31,7 @@ pub struct Record {
     pub value_bytes: u64,
 }
 
-/// What of a record is decided when it is written, beside its attributes and value.
+/// What is decided when a record is written: its revision and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stamp {
     pub revision: u64,
@@ -41,7 +41,7 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// Whether the record has ceased to be at this time of the group clock.
+    /// Whether the record has expired at this time of the group clock.
     pub fn is_expired(&self, clock_ms: u64) -> bool {
         self.expires_ms != 0 && self.expires_ms <= clock_ms
     }

@@ -44,7 +44,7 @@ pub(crate) struct Remembered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OutcomeRow {
     pub(crate) chosen_by_user: bool,
-    /// The group clock when the outcomes came about.
+    /// The group clock of the entry.
     pub(crate) at_ms: u64,
     pub(crate) outcomes: Vec<Remembered>,
 }

@@ -1,7 +1,7 @@
-//! Which replicas this node should have and lack: the difference between topology and engine.
+//! Which replicas are missing on this node: the difference between topology and engine.
 //!
-//! Level-triggered: asked again and again with what is true now, it needs no memory of what was
-//! asked before. Only voters are set up here: a learner is brought up by its leader's snapshot.
+//! Level-triggered: it is called again with the present state and keeps no state of its own. Only
+//! voters are created here: a learner is started by its leader's snapshot.
 
 use ringkv_consensus::{Genesis, GroupStatus, Members};
 use ringkv_topology::{Group, NodeId, Replica, Role, Slot, Topology};
@@ -14,7 +14,7 @@ pub struct Missing {
     pub campaign: bool,
 }
 
-/// The replicas that the topology gives to `node` and the engine does not have, by group.
+/// The replicas that the topology places on `node` and the engine does not have, by group.
 /// `owned_slots` encodes the slots a group starts with.
 pub fn missing(
     topology: &Topology,

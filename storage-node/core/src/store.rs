@@ -16,7 +16,7 @@ use ringkv_consensus::{DecodeError, MachineError};
 
 use crate::keys::KeyRange;
 
-/// Rows by key. Clones share the rows; all of it can be called beside a writer.
+/// Rows by key. Clones share the rows; every method can be called while another thread writes.
 pub trait Store: Clone + Send + Sync + 'static {
     /// A value that may point into the store's own memory.
     type Value<'a>: Deref<Target = [u8]>
@@ -26,25 +26,25 @@ pub trait Store: Clone + Send + Sync + 'static {
     /// The value of a key.
     ///
     /// # Errors
-    /// `StoreError` when the store cannot be read: never taken for an absent key.
+    /// `StoreError` when the store cannot be read; that never counts as an absent key.
     fn get(&self, key: &[u8]) -> Result<Option<Self::Value<'_>>, StoreError>;
 
     /// Writes all rows in order, or none.
     ///
     /// # Errors
-    /// `StoreError` when it cannot be told whether the rows are written.
+    /// `StoreError` when it is not known whether the rows are written.
     fn write(&self, writes: Vec<Write>) -> Result<(), StoreError>;
 
-    /// Shows the rows of a range in ascending order, from one consistent view, until told to stop.
+    /// Shows the rows of a range in ascending order, from one consistent view, until `visit` breaks.
     ///
     /// # Errors
     /// `StoreError` when the store cannot be read.
     fn scan(&self, range: &KeyRange, visit: &mut Visit<'_>) -> Result<(), StoreError>;
 
-    /// Drops all rows of a range.
+    /// Deletes all rows of a range.
     ///
     /// # Errors
-    /// `StoreError` when it cannot be told whether they are dropped.
+    /// `StoreError` when it is not known whether they are deleted.
     fn clear(&self, range: &KeyRange) -> Result<(), StoreError>;
 }
 
@@ -77,17 +77,17 @@ pub trait SnapshotStore: Store {
     fn replace_by_files(&self, range: &KeyRange, dir: &Path) -> Result<(), StoreError>;
 }
 
-/// Is shown key and value of a row, and says whether to go on.
+/// Called with key and value of a row; returns whether to continue.
 pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
-/// A row to be: `None` drops it.
+/// A row to write: `None` deletes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Write {
     pub key: Bytes,
     pub value: Option<Bytes>,
 }
 
-/// Why the store could not do it. At apply it ends the process; a read fails alone.
+/// A failure of the store. At apply it ends the process; a read fails alone.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("cannot {action}")]

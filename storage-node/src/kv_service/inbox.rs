@@ -1,4 +1,4 @@
-//! Where the engine leaves the ends of a stream's requests, and how it wakes the stream.
+//! Where the engine delivers the completions of a stream, and how it wakes the stream.
 
 use std::task::{Context, Poll, Waker};
 
@@ -19,7 +19,7 @@ struct State {
 }
 
 impl Inbox {
-    /// Takes all that has been delivered; with none there the task is woken by the next delivery.
+    /// Takes all delivered completions; if there are none, the next delivery wakes the task.
     pub(super) fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Vec<Completion>> {
         let mut state = self.state.lock();
         if state.completions.is_empty() {

@@ -1,8 +1,8 @@
-//! One Kv stream, as the stream of its replies.
+//! One Kv stream, as a stream of replies.
 //!
-//! All work happens in `poll_next`, on the task that writes the replies to the socket. Its order
-//! is fixed: what has come in, what has completed, what is too late. It returns a batch as soon as
-//! it has any reply, and closes it at [`BATCH_BYTES`].
+//! All work happens in `poll_next`, on the task that writes the replies to the socket, in a fixed
+//! order: new requests, completions, passed deadlines. It returns a batch as soon as it has any
+//! reply, and closes it at [`BATCH_BYTES`]. Every request gets exactly one reply.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -35,7 +35,7 @@ use crate::kv_service::spans::{self, End, OpenEntry, Traced};
 const OPEN_MAX: u16 = 2_048;
 /// A batch of replies is closed at this size; the last reply may go over it by one value.
 const BATCH_BYTES: usize = 1 << 20;
-/// Batches taken in before replies get their turn.
+/// Batches read before replies are made.
 const BATCHES_PER_TURN: usize = 8;
 /// For requests that name no timeout.
 const TIMEOUT_DEFAULT_MS: u64 = 5_000;
@@ -63,7 +63,7 @@ pub(crate) struct Session<S> {
     /// Armed while requests are open.
     sweep: Option<Pin<Box<Sleep>>>,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// What ended the stream before its time; told to the client last.
+    /// The error that ended the stream early; sent to the client last.
     failure: Option<Status>,
 }
 
@@ -107,7 +107,7 @@ where
         }
     }
 
-    /// Takes in up to [`BATCHES_PER_TURN`] batches and submits their requests together. Tells
+    /// Reads up to [`BATCHES_PER_TURN`] batches and submits their requests together. Returns
     /// whether there may be more.
     fn take_in(&mut self, cx: &mut TaskContext<'_>) -> bool {
         let mut requests = Vec::new();
@@ -236,13 +236,16 @@ where
             (Err(refusal), _) => ReplyResult::Error(reply::refused(refusal)),
             (Ok(_), _) => {
                 let (trace_id, op) = (spans::trace_id(&waiting.traced), waiting.op);
-                tracing::error!(trace_id, ?op, "the engine did what nobody asked for");
-                ReplyResult::Error(Error::new(ErrorCode::Internal, "an answer to something else"))
+                tracing::error!(trace_id, ?op, "unexpected completion type for request");
+                ReplyResult::Error(Error::new(
+                    ErrorCode::Internal,
+                    "unexpected completion type for the request",
+                ))
             }
         }
     }
 
-    /// Serves a read at once: the engine holds a lease of the group.
+    /// Serves a read at once: the engine has a lease for the group.
     fn read_by_lease(&mut self, mut waiting: Waiting, read: &Read) {
         let (arrived_us, ready_us) = (waiting.arrived_us, boot_us());
         let stages = Stages { arrived_us, ready_us, by_lease: true, ..Stages::default() };
@@ -252,7 +255,7 @@ where
         self.reply(&waiting, stages, traced, result);
     }
 
-    /// Looks into the local store, at or past a read point.
+    /// Reads the local store, at or past a read point.
     fn read(&self, read: &Read, traced: &Option<Box<Traced>>) -> ReplyResult {
         let Read { group, slot, key, without_value } = read;
         let record = self.context.reader.get(*group, *slot, key, *without_value);
@@ -262,7 +265,7 @@ where
             }
             let error: &dyn std::error::Error = error;
             let trace_id = spans::trace_id(traced);
-            tracing::error!(trace_id, %group, %slot, error, "a record cannot be read");
+            tracing::error!(trace_id, %group, %slot, error, "cannot read record");
         }
         convert::read_reply(record)
     }

@@ -1,8 +1,8 @@
-//! The spans of traced requests, made when they are over from the times noted on their way.
+//! The spans of traced requests, made at their end from times taken on their way.
 //!
-//! A request has a server span with a part for each stage. Writes that were packed into one log
-//! entry share its fate: the entry has a span of its own, in a trace of its own, and it and the
-//! requests link to each other. Nothing here runs for a request that is not traced.
+//! A request has a server span with a child for each stage. Writes in one log entry share its
+//! times: the entry has a span of its own, in a trace of its own, and it and the requests link to
+//! each other. Nothing here runs for a request that is not traced.
 
 use std::time::{Duration, SystemTime};
 
@@ -98,8 +98,9 @@ impl Spans {
         self.tracer.record(span);
     }
 
-    /// Adds a write to the entry it was in, which is `open` already or is from now on; gives the
-    /// entry's span. Completions of one entry come together: another one ends the one before.
+    /// Adds a write to the entry it was in, and opens that entry if it is not `open` yet. Returns
+    /// the span of the entry. Completions of one entry come together, so another entry ends the
+    /// open one.
     pub(super) fn join(
         &self,
         open: &mut Option<OpenEntry>,

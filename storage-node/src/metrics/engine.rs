@@ -1,4 +1,4 @@
-//! Series of the engine's work, counted as its threads tell of it.
+//! Series of the engine's work, counted when its threads report it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use ringkv_topology::GroupId;
 use super::seconds;
 use super::stages::StageSeries;
 
-/// What the engine's threads tell.
+/// The series that the engine's threads report to.
 pub(crate) struct EngineSeries {
     pub(crate) stages: StageSeries,
     fsync: Histogram,

@@ -7,11 +7,11 @@ use ringkv_data_dir::DataDir;
 use crate::identity::Identity;
 use crate::placement_link::{PlacementClient, Registration, confirm, obtain};
 
-/// How long a node that has an identity asks placement about it before it goes on alone. Long
-/// enough that a node of another cluster learns that it is one before it serves anybody.
+/// How long a node that has an identity waits for placement to confirm it before it starts
+/// without placement. Long enough that a node of another cluster is stopped before it serves.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(2);
 
-/// Gives the identity, durable in the directory. Waits for placement only if there is none yet.
+/// Returns the identity, durable in the directory. Waits for placement only if there is none yet.
 ///
 /// # Errors
 /// The stored identity is damaged, or placement refuses it.
@@ -25,10 +25,12 @@ pub(super) async fn identify(
         let confirmed = confirmed.map_err(|error| {
             let Identity { cluster, node } = identity;
             let dir = dir.path().display();
-            error.context(format!("--data-dir: {dir} is of node {node} of cluster {cluster}"))
+            error.context(format!("--data-dir: {dir} belongs to node {node} of cluster {cluster}"))
         })?;
         if !confirmed {
-            tracing::warn!("placement does not answer: starting with what the directory holds");
+            tracing::warn!(
+                "placement does not answer; starting with the stored identity and topology"
+            );
         }
         return Ok(identity);
     }

@@ -18,7 +18,7 @@ use crate::metrics::{Figures, Metrics};
 use crate::store::{RocksSettings, RocksStore};
 use crate::topology_file;
 
-/// The running engine, and the way to read what it applies.
+/// The running engine, and the reader of what it applies.
 pub(super) struct Opened {
     pub(super) engine: Engine,
     pub(super) reader: Reader<RocksStore>,
@@ -26,16 +26,16 @@ pub(super) struct Opened {
     pub(super) data_figures: Figures,
 }
 
-/// The view that the directory's last topology gives; empty for a node that never had one.
+/// The view from the last stored topology; empty for a node that never had one.
 ///
 /// # Errors
-/// The stored topology is damaged or of another cluster; or the node has taken part in a cluster
-/// and its stores are gone: under its old name it would vote a second time in terms it voted in.
+/// The stored topology is damaged or of another cluster; or the node has been part of a cluster and
+/// its stores are missing: with its old id it could vote twice in the same term.
 pub(super) fn stored_view(dir: &DataDir, identity: Identity) -> anyhow::Result<ClusterView> {
     let Some(topology) = topology_file::load(dir)? else { return Ok(ClusterView::default()) };
     ensure!(
         topology.cluster == identity.cluster,
-        "--data-dir: the topology in {} is of cluster {}, its identity of cluster {}",
+        "--data-dir: the topology in {} belongs to cluster {}, the identity to cluster {}",
         dir.path().display(),
         topology.cluster,
         identity.cluster
@@ -43,8 +43,8 @@ pub(super) fn stored_view(dir: &DataDir, identity: Identity) -> anyhow::Result<C
     for store in [layout::raft(dir.path()), layout::data(dir.path())] {
         ensure!(
             is_store(&store),
-            "--data-dir: {} is gone, though this node has taken part in the cluster; restore it, \
-             or empty {} to come back as a new node",
+            "--data-dir: {} is missing, but this node has been part of the cluster; restore it, or \
+             empty {} to join as a new node",
             store.display(),
             dir.path().display()
         );
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(stored_view(&dir, identity).unwrap().epoch(), 0);
         topology_file::store(&dir, &formed(1)).unwrap();
         let error = stored_view(&dir, identity).unwrap_err().to_string();
-        assert!(error.contains("raft is gone"), "{error}");
+        assert!(error.contains("raft is missing"), "{error}");
         for store in [layout::raft(dir.path()), layout::data(dir.path())] {
             std::fs::create_dir(&store).unwrap();
             std::fs::write(store.join("CURRENT"), "").unwrap();

@@ -1,8 +1,8 @@
-//! Brings the node in line with the topology, and keeps watching over what it leads.
+//! Makes the engine match the topology, and returns leadership to preferred nodes.
 //!
-//! One task does all of it: it follows the topology, sends heartbeats, and takes a look at the
-//! engine now and then. Everything is level-triggered, so that a lost message only costs the
-//! time to the next look.
+//! One task does all of it: it follows the topology, sends heartbeats, and looks at the engine at
+//! fixed intervals. Decides nothing: `replicas` and `leadership` of the core do. Everything is
+//! level-triggered, so a lost message costs only the time to the next look.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,9 +30,9 @@ use crate::topology_file;
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Looks between two checks for missing replicas.
 const LOOKS_PER_CHECK: u32 = 5;
-/// Looks between two groups handed back.
+/// Looks between two groups whose leadership returns.
 const LOOKS_PER_RETURN: u32 = 10;
-/// How often a node finds out whether it is ready, while it is not and while it is.
+/// Time between two checks of readiness, while the node is not ready and while it is.
 const UNREADY_INTERVAL: Duration = Duration::from_millis(50);
 const READY_INTERVAL: Duration = Duration::from_millis(500);
 
@@ -60,7 +60,7 @@ impl<'a> Reconciler<'a> {
     /// # Errors
     /// Placement no longer knows this node as one of the cluster's.
     pub(super) async fn run(&self) -> anyhow::Result<()> {
-        // What the directory held; the first look of a node that restarts needs nobody else.
+        // The topology from the data directory: a restart does not wait for placement.
         self.adopt();
         tokio::select! {
             ended = self.beat() => ended,
@@ -82,8 +82,8 @@ impl<'a> Reconciler<'a> {
         placement_link::beat(placement, registration, *identity, report, |group| {
             tracing::error!(
                 group = group.0,
-                "the replica here differs from a majority of its group: it serves no more until \
-                 the leader's snapshot has replaced it"
+                "replica state differs from the majority of its group; the replica stops serving \
+                 until a snapshot from the leader replaces it"
             );
             self.engine.rebuild(group);
         })
@@ -95,13 +95,13 @@ impl<'a> Reconciler<'a> {
         placement_link::follow(placement, identity.cluster, |topology| self.take(topology)).await;
     }
 
-    /// Goes over to a topology if it is newer, and makes it outlast a restart.
+    /// Switches to a topology if it is newer, and stores it for a restart.
     async fn take(&self, topology: Topology) {
         let epoch = topology.epoch.0;
         if !self.node.view.advance(topology) {
             return;
         }
-        tracing::info!(epoch, "new topology");
+        tracing::info!(epoch, "topology updated");
         self.adopt();
         let (dir, view) = (Arc::clone(&self.node.start.dir), Arc::clone(&self.node.view));
         let store = move || match view.get() {
@@ -110,13 +110,13 @@ impl<'a> Reconciler<'a> {
         };
         let stored = tokio::task::spawn_blocking(store).await.context("join the storing thread");
         if let Err(error) = stored.and_then(|stored| stored) {
-            // Only a restart without placement would miss it: no reason to stop serving.
+            // Only a restart without placement needs the file, so serving continues.
             let error = format!("{error:#}");
-            tracing::error!(epoch, error, "the topology cannot be kept for a restart");
+            tracing::error!(epoch, error, "cannot store the topology for a restart");
         }
     }
 
-    /// Brings the engine in line with the topology.
+    /// Makes the engine match the topology.
     fn adopt(&self) {
         if let Some(topology) = self.node.view.get() {
             self.engine.set_read_mode(topology.settings.read_mode);
@@ -134,7 +134,11 @@ impl<'a> Reconciler<'a> {
         let present = self.engine.status();
         for missing in replicas::missing(&topology, self.node.identity.node, &present, encode) {
             let group = missing.genesis.group;
-            tracing::debug!(group = group.0, replica = missing.genesis.replica.0, "new replica");
+            tracing::debug!(
+                group = group.0,
+                replica = missing.genesis.replica.0,
+                "creating replica"
+            );
             self.engine.create(missing.genesis);
             if missing.campaign {
                 self.engine.campaign(group);
@@ -165,7 +169,7 @@ impl<'a> Reconciler<'a> {
             let (node, status) = (self.node.identity.node, self.engine.status());
             let reason = replicas::unready_reason(topology.as_deref(), node, &status);
             let ready = reason.is_none();
-            // Those who watch the gRPC health hear of changes only.
+            // Watchers of the gRPC health service receive changes only.
             if reported.replace(ready) != Some(ready) {
                 self.grpc_health.set(ready).await;
             }
@@ -182,7 +186,11 @@ impl<'a> Reconciler<'a> {
         let (node, status) = (self.node.identity.node, self.engine.status());
         let due = returns.step(&topology, node, &status, &self.peers.lock());
         if let Some((group, to)) = due {
-            tracing::info!(group = group.0, to = to.0, "handing leadership back");
+            tracing::info!(
+                group = group.0,
+                to = to.0,
+                "transferring leadership to the preferred node"
+            );
             self.engine.transfer_leader(group, to);
         }
     }

@@ -25,7 +25,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 /// Calls and streams open on one connection; a gateway opens a few, a peer two.
 const STREAMS_MAX: u32 = 1_024;
-/// A peer that is gone without a word is noticed within these two together.
+/// A peer that disappears without closing its connection is noticed within the sum of these.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for the last replies to leave before connections are cut.
@@ -98,16 +98,16 @@ impl GrpcServer {
         Ok((Self { task, drain, _cut: cut.drop_guard() }, GrpcHealth { reporter }))
     }
 
-    /// Returns when the server ends by itself, which it does only in trouble.
+    /// Returns when the server ends by itself, which happens only after an error.
     pub(super) async fn ended(&mut self) -> anyhow::Result<()> {
-        (&mut self.task).await.context("join the gRPC server")?
+        (&mut self.task).await.context("join the gRPC server task")?
     }
 
     /// Takes no more connections, lets replies leave for a moment, then cuts what is left: peers'
     /// streams never end by themselves.
     pub(super) async fn stop(mut self) {
         self.drain.cancel();
-        // Its error, if it ended in trouble, has been seen already.
+        // If it ended with an error, `ended` has returned that error already.
         let _ended = tokio::time::timeout(LAST_REPLIES, &mut self.task).await;
         self.task.abort();
     }
@@ -134,7 +134,7 @@ impl GrpcHealth {
         }
     }
 
-    /// The node is going away.
+    /// The node is stopping.
     pub(super) async fn not_serving(&self) {
         self.set(false).await;
     }

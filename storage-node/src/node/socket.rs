@@ -1,8 +1,8 @@
 //! Connections that can be cut all at once.
 //!
 //! The server's tasks outlive it as long as their connections do, and a peer's stream never ends.
-//! So every connection watches a token, and fails as if the other side were gone once that is
-//! cancelled. That is how a node which shares its process with others can go away for real.
+//! So every connection watches a token; once that is cancelled, it fails as if the peer had closed
+//! it. This is how a node that shares its process with other nodes can stop completely.
 
 use std::io;
 use std::net::TcpListener;

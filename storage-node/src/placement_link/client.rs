@@ -1,4 +1,4 @@
-//! Calls to placement: first the replica that led last, then where it points, then the rest.
+//! Calls to placement: first the last known leader, then the leader it names, then the rest.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,14 +20,14 @@ const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Connections kept: more than placement has replicas, and hints cannot grow it without end.
 const CHANNELS_MAX: usize = 16;
 
-/// Why a call gave nothing.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// Placement has decided: asking again gives the same answer.
-    #[error("placement refuses: {}", .0.message())]
+    /// Placement has decided: a retry returns the same answer.
+    #[error("placement refused: {}", .0.message())]
     Refused(Status),
-    /// No replica could do it now; the last one's answer.
-    #[error("placement at {address} cannot answer now: {}", .status.message())]
+    /// No replica could answer; this is the error of the last one.
+    #[error("placement at {address} is unavailable: {}", .status.message())]
     Unavailable { address: String, status: Status },
 }
 
@@ -92,7 +92,7 @@ impl PlacementClient {
         let client = self.client(address)?;
         match tokio::time::timeout(TRY_TIMEOUT, call(client)).await {
             Ok(answer) => Ok(answer?.into_inner()),
-            Err(_) => Err(Status::deadline_exceeded("no answer in time")),
+            Err(_) => Err(Status::deadline_exceeded("no answer within the timeout")),
         }
     }
 
@@ -112,7 +112,7 @@ impl PlacementClient {
 
 fn connect(address: &str) -> Result<Channel, Status> {
     let endpoint = Endpoint::from_shared(format!("http://{address}"))
-        .map_err(|error| Status::unavailable(format!("{address} is no address: {error}")))?;
+        .map_err(|error| Status::unavailable(format!("invalid address {address}: {error}")))?;
     Ok(endpoint
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_nodelay(true)

@@ -1,4 +1,4 @@
-//! Heartbeats: each second, that this node lives and what it leads.
+//! Heartbeats: once a second, the groups of this node and what it leads.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use super::client::{CallError, Client, PlacementClient};
 use super::register::{Registration, confirm};
 use crate::identity::Identity;
 
-/// Placement takes a node for dead after five of them.
+/// Placement counts a node as dead after five missed heartbeats.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Time to ask again who we are once a heartbeat has been refused.
+/// Time to confirm the identity after a refused heartbeat.
 const CONFIRM_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a heartbeat reports, taken anew for each.
+/// What one heartbeat reports.
 #[derive(Debug)]
 pub(crate) struct Report {
     pub(crate) epoch: u64,
@@ -59,12 +59,12 @@ pub(crate) async fn beat(
                 groups.for_each(&mut diverged);
             }
             Err(CallError::Refused(status)) => {
-                tracing::warn!(reason = status.message(), "heartbeat refused, registering again");
+                tracing::warn!(reason = status.message(), "heartbeat refused; registering again");
                 confirm(placement, registration, identity, CONFIRM_PATIENCE).await?;
             }
             Err(error) => {
                 if answered {
-                    tracing::warn!(%error, "heartbeats are lost; serving goes on without placement");
+                    tracing::warn!(%error, "heartbeat failed; serving without placement");
                 }
                 answered = false;
             }

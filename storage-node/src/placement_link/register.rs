@@ -12,13 +12,13 @@ use crate::identity::Identity;
 /// Tries of a first registration, about 3 s of them, that may fail while a cluster starts.
 const FAILURES_USUAL: u32 = 5;
 
-/// What a node says of itself.
+/// What a node tells placement about itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Registration {
     pub(crate) address: String,
     pub(crate) zone: String,
     pub(crate) capacity: u32,
-    /// New at every start: a first registration that is repeated gives one id.
+    /// New at every start: a repeated first registration returns the same id.
     pub(crate) incarnation: u64,
 }
 
@@ -36,11 +36,11 @@ pub(crate) async fn obtain(
             Ok(identity) => return Ok(identity),
             Err(error @ CallError::Refused(_)) => return Err(error.into()),
             Err(error) => {
-                // Processes of a new cluster start in any order: the first tries alarm nobody.
+                // Processes of a new cluster start in any order: early failures are no warning.
                 if failures < FAILURES_USUAL {
-                    tracing::info!(%error, "cannot register yet, going on trying");
+                    tracing::info!(%error, "cannot register yet; retrying");
                 } else {
-                    tracing::warn!(%error, "cannot register yet, going on trying");
+                    tracing::warn!(%error, "cannot register yet; retrying");
                 }
                 tokio::time::sleep(pause(failures)).await;
                 failures += 1;
@@ -49,8 +49,8 @@ pub(crate) async fn obtain(
     }
 }
 
-/// Has placement confirm the identity (and take over a changed address or zone), trying for up to
-/// `patience`. Tells whether placement could be asked.
+/// Asks placement to confirm the identity and to update a changed address or zone. Retries for up
+/// to `patience`; returns whether placement answered.
 ///
 /// # Errors
 /// Placement refuses: the identity is not, or no longer, one of its cluster's.
@@ -67,7 +67,7 @@ pub(crate) async fn confirm(
                 Ok(confirmed) if confirmed == identity => return Ok(()),
                 Ok(other) => anyhow::bail!("placement confirmed {identity:?} as {other:?}"),
                 Err(error @ CallError::Refused(_)) => return Err(error.into()),
-                Err(error) => tracing::debug!(%error, "cannot confirm the identity yet"),
+                Err(error) => tracing::debug!(%error, "cannot confirm the identity yet; retrying"),
             }
             tokio::time::sleep(pause(failures)).await;
             failures += 1;
@@ -101,7 +101,7 @@ async fn register(
         (Some(cluster), Some(node)) => Ok(Identity { cluster, node }),
         _ => Err(CallError::Unavailable {
             address: "its leader".into(),
-            status: tonic::Status::internal("the reply to a registration names no identity"),
+            status: tonic::Status::internal("the registration reply has no identity"),
         }),
     }
 }

@@ -8,8 +8,8 @@ use tonic::Status;
 use super::client::PlacementClient;
 use super::pause;
 
-/// Hands every topology of this cluster that arrives to `on_topology`, until dropped. The same or
-/// an older epoch may come again, after a reconnect: the receiver keeps the newest.
+/// Calls `on_topology` with every topology of this cluster, until dropped. After a reconnect the
+/// same or an older epoch may arrive again: the receiver keeps the newest.
 pub(crate) async fn follow<F: Future<Output = ()>>(
     placement: &PlacementClient,
     cluster: ClusterId,
@@ -28,7 +28,7 @@ pub(crate) async fn follow<F: Future<Output = ()>>(
                     }
                     Err(error) => {
                         let error = format!("{error:#}");
-                        tracing::error!(%address, error, "placement sent what cannot be used");
+                        tracing::error!(%address, error, "unusable topology from placement");
                     }
                 }
             }
@@ -37,11 +37,11 @@ pub(crate) async fn follow<F: Future<Output = ()>>(
         let ended = ended.await;
         failures = if got_one { 0 } else { failures + 1 };
         match ended {
-            Ok(()) => tracing::debug!(%address, "topology watch ended, going to the next"),
+            Ok(()) => tracing::debug!(%address, "topology watch ended; trying the next replica"),
             Err(status) => tracing::debug!(
                 %address,
                 reason = status.message(),
-                "topology watch lost, going to the next"
+                "topology watch lost; trying the next replica"
             ),
         }
         tokio::time::sleep(pause(failures)).await;
@@ -49,11 +49,11 @@ pub(crate) async fn follow<F: Future<Output = ()>>(
 }
 
 fn checked(update: &TopologyUpdate, cluster: ClusterId) -> anyhow::Result<Topology> {
-    let wire = update.topology.as_ref().context("an update has no topology")?;
-    let topology = ringkv_proto::topology::from_proto(wire).context("read a topology")?;
+    let wire = update.topology.as_ref().context("the update has no topology")?;
+    let topology = ringkv_proto::topology::from_proto(wire).context("decode the topology")?;
     anyhow::ensure!(
         topology.cluster == cluster,
-        "a topology of cluster {} came to a node of cluster {cluster}",
+        "the topology is of cluster {}, this node of cluster {cluster}",
         topology.cluster
     );
     Ok(topology)

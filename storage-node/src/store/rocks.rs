@@ -21,7 +21,7 @@ use crate::store::rocks_options::{self, RocksSettings};
 use crate::store::snapshot_files;
 use crate::store::write_buffer::WriteBuffer;
 
-/// Bytes that a row takes in a batch beside its key and value, at most.
+/// Bytes that a row takes in a batch in addition to its key and value, at most.
 const BATCH_ROW_BYTES: usize = 16;
 const MEMTABLES_PROPERTY: &str = "rocksdb.cur-size-all-mem-tables";
 
@@ -54,8 +54,8 @@ impl RocksStore {
         Ok(Self { inner: Arc::new(Inner { buffer, db, options }) })
     }
 
-    /// What RocksDB tells of itself (see [`rocks_figure`]), 0 for what it does not know. Does not
-    /// keep the store open.
+    /// Figures of RocksDB by name (see [`rocks_figure`]), 0 for an unknown name. Does not keep the
+    /// store open.
     pub(crate) fn figures(&self) -> impl Fn(&str) -> u64 + Send + Sync + use<> {
         let inner = Arc::downgrade(&self.inner);
         move |name| {
@@ -120,7 +120,7 @@ impl Store for RocksStore {
         self.inner.buffer.write(writes)
     }
 
-    /// Moves the buffer first: scans are for starts and checks, not for the way of a request.
+    /// Moves the buffer first: scans are for starts and checks, never for a request.
     fn scan(&self, range: &KeyRange, visit: &mut Visit<'_>) -> Result<(), StoreError> {
         self.inner.buffer.drain()?;
         let mut rows: DBRawIterator<'_> = self.inner.db.raw_iterator_opt(read_options(range, true));
@@ -138,7 +138,7 @@ impl Store for RocksStore {
         self.inner.buffer.drain()?;
         let mut batch = WriteBatch::default();
         batch.delete_range(&range.start, &range.end);
-        self.inner.db.write_without_wal(batch).map_err(|e| StoreError::failed("drop rows", e))
+        self.inner.db.write_without_wal(batch).map_err(|e| StoreError::failed("delete rows", e))
     }
 }
 
@@ -176,7 +176,7 @@ impl SnapshotStore for RocksStore {
         self.inner
             .db
             .ingest_external_file_opts(&options, files)
-            .map_err(|e| StoreError::failed("take in snapshot files", e))?;
+            .map_err(|e| StoreError::failed("ingest snapshot files", e))?;
         self.flush()
     }
 }

@@ -1,7 +1,7 @@
-//! Snapshot files: the rows of a group as sorted tables that RocksDB takes in whole.
+//! Snapshot files: the rows of a group as sorted tables that RocksDB ingests whole.
 //!
-//! Owns their names, their size and their order; whether they arrived undamaged is checked by the
-//! engine before they are used.
+//! Owns their names, their size and their order. The engine checks their checksums before they are
+//! used.
 
 use std::path::{Path, PathBuf};
 
@@ -12,7 +12,7 @@ use rocksdb::{DB, DBRawIteratorWithThreadMode, Options, SstFileWriter};
 const FILE_BYTES: usize = 64 * 1024 * 1024;
 const EXTENSION: &str = "sst";
 
-/// Writes all rows from where the iterator stands. No rows give no file.
+/// Writes all rows from the position of the iterator. Without rows there is no file.
 pub(super) fn write(
     rows: &mut DBRawIteratorWithThreadMode<'_, DB>,
     options: &Options,

@@ -44,7 +44,7 @@ async fn a_directory_of_another_cluster_is_refused() {
     let other = FakePlacement::start(8, 1).await;
     let refused = TestNode::start(config(dir.path(), other.address)).ended().await;
     let error = format!("{:#}", refused.unwrap_err());
-    assert!(error.contains("is of node 1 of cluster 7"), "{error}");
+    assert!(error.contains("belongs to node 1 of cluster 7"), "{error}");
     assert!(error.contains("this is cluster 8"), "{error}");
 }
 

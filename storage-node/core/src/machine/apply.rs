@@ -1,6 +1,6 @@
 //! What one entry does to its group: the rules of writes, in one place.
 //!
-//! Pure over the rows it reads: the same entries give the same rows and outcomes on every replica,
+//! Pure over the rows it reads: the same entries produce the same rows and outcomes on every replica,
 //! however they are cut into batches. Invariant (I-8): a request id takes effect at most once
 //! while it is remembered; a write is refused rather than applied unremembered.
 
@@ -45,7 +45,7 @@ impl<'a, S: Store> Application<'a, S> {
         Self { id, store, writes, group, rows: [false, true].map(|user| OutcomeRow::new(user, 0)) }
     }
 
-    /// Applies the commands of one entry and gives the outcome of each.
+    /// Applies the commands of one entry and returns the outcome of each.
     pub(super) fn pack(&mut self, pack: &Pack) -> Result<Vec<Bytes>, MachineError> {
         let state = &mut self.group.state;
         state.clock_ms = state.clock_ms.max(pack.clock_ms());
@@ -200,7 +200,7 @@ impl<'a, S: Store> Application<'a, S> {
     }
 }
 
-/// When a record written now ceases to be; 0 for never.
+/// Expiry time of a record written now; 0 means no expiry.
 fn expires_ms(clock_ms: u64, ttl_ms: u64) -> u64 {
     if ttl_ms == 0 { 0 } else { clock_ms.saturating_add(ttl_ms) }
 }

@@ -103,7 +103,7 @@ impl Windows {
         if chosen_by_user { &mut self.user } else { &mut self.gateway }
     }
 
-    /// Reads the rows back in the order in which they came about: numbers only rise.
+    /// Reads the rows back in the order in which they were written: numbers only rise.
     fn load<S: Store>(&mut self, store: &S, id: GroupId) -> Result<(), StoreError> {
         let mut damage = None;
         store.scan(&keys::outcomes_range(id), &mut |_, row| match OutcomeRow::decode(row) {

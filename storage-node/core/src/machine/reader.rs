@@ -1,8 +1,8 @@
-//! Local reads of records, on any thread, beside a running apply.
+//! Local reads of records, on any thread, while apply runs.
 //!
-//! Reads what is applied here and nothing more: whether that is recent enough is for the caller to
-//! find out first (a read point of the consensus engine). Hides expired records; never gives one
-//! whose checksum is wrong.
+//! Reads what is applied here. Whether that is recent enough is checked by the caller first (a read
+//! point of the consensus engine). Hides expired records; never returns one whose checksum is
+//! wrong.
 
 use std::collections::BTreeMap;
 
@@ -22,7 +22,7 @@ pub struct Reader<S> {
     views: Views,
 }
 
-/// Why a read has no answer.
+/// Why a read failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     #[error("no replica of the group on this node")]

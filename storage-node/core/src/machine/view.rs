@@ -1,4 +1,4 @@
-//! What readers and the flusher may know of the groups while the apply thread runs.
+//! What readers and the flusher see of the groups while the apply thread runs.
 //!
 //! Written by the apply thread only, always after the store holds what it says.
 
@@ -32,7 +32,7 @@ impl View {
         }
     }
 
-    /// Says that the store now holds everything up to here.
+    /// Publishes that the store now holds everything up to here.
     pub(super) fn publish(&self, clock_ms: u64, applied: LogIndex) {
         self.clock_ms.store(clock_ms, Ordering::Release);
         self.applied.store(applied, Ordering::Release);

@@ -22,7 +22,7 @@ pub(super) struct Entry {
     pub(super) row: u64,
 }
 
-/// Remembered outcomes in the order in which they came about.
+/// Remembered outcomes, oldest first.
 pub(super) struct Window {
     keep: Keep,
     entries: VecDeque<Entry>,
@@ -62,7 +62,7 @@ impl Window {
         });
     }
 
-    /// Takes out the oldest row of outcomes if its time is over, and gives its number.
+    /// Removes the oldest row of outcomes if its time is over, and returns its number.
     pub(super) fn forget_due(&mut self, clock_ms: u64) -> Option<u64> {
         let under_pressure = self.entries.len() > self.keep.count_max / 4 * 3;
         let kept_ms =

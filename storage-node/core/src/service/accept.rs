@@ -1,8 +1,8 @@
 //! What a request asks for, checked against its limits and this node's topology.
 //!
 //! The slot is computed here, from the key. Whether the group owns it is decided where the command
-//! is applied or the record is read; here only a client whose topology is older than ours is told
-//! at once.
+//! is applied or the record is read. Here only a client with an older topology than this node is
+//! refused early.
 
 use bytes::Bytes;
 use ringkv_proto::v1::kv_request::Operation;
@@ -19,7 +19,7 @@ pub enum Op {
     Delete,
 }
 
-/// A request that may go on to the engine.
+/// A request that passed the checks, for the engine.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Accepted {
     Read { group: GroupId, read: Read },
@@ -60,7 +60,7 @@ pub fn accept(
         return Err(Error::new(ErrorCode::Invalid, "`group` is missing"));
     };
     let Some(topology) = topology.filter(|topology| topology.is_formed()) else {
-        return Err(Error::new(ErrorCode::NoGroup, "this node knows no formed cluster yet"));
+        return Err(Error::new(ErrorCode::NoGroup, "the cluster has not formed yet"));
     };
     let key = match operation {
         Operation::Get(get) => &get.key,
@@ -80,7 +80,8 @@ pub fn accept(
             Accepted::Read { group, read: Read { group, slot, key: key.clone(), without_value } }
         }
         Operation::Put(_) if disk_full => {
-            let message = "the disk of the group's leader is nearly full; deletes go on";
+            let message =
+                "the disk of the group's leader is nearly full; deletes are still accepted";
             return Err(Error::new(ErrorCode::NoSpace, message));
         }
         Operation::Put(put) => {

@@ -1,7 +1,7 @@
 //! Between wire messages and the machine's own values; the one place where requests are checked.
 //!
-//! What passes here keeps every limit that the formats rely on, so nothing behind it checks again.
-//! Errors name the field and the limit; none of them was applied.
+//! A request that passes keeps every limit that the formats rely on, so no later code checks
+//! again. Errors name the field and the limit; the request was not applied.
 
 use bytes::Bytes;
 use ringkv_proto::v1::{self, ErrorCode, kv_reply};
@@ -79,13 +79,13 @@ pub fn delete_command(slot: Slot, delete: &v1::Delete) -> Result<Bytes, v1::Erro
     Ok(command.encode())
 }
 
-/// The reply to a write, from the outcome that the state machine gave for its command.
+/// The reply to a write, from the outcome that the state machine returned for its command.
 pub fn write_reply(outcome: &[u8]) -> kv_reply::Result {
     match Outcome::decode(outcome) {
         Ok(Outcome::Written(written)) => kv_reply::Result::Written(written_to_proto(written)),
         Ok(Outcome::Rejected(rejection)) => kv_reply::Result::Error(rejection_to_proto(rejection)),
         Err(error) => {
-            let message = format!("the outcome cannot be read: {error}");
+            let message = format!("cannot decode the outcome: {error}");
             kv_reply::Result::Error(v1::Error::new(ErrorCode::Internal, message))
         }
     }
@@ -148,7 +148,7 @@ fn rejection_to_proto(rejection: Rejection) -> v1::Error {
         ),
         Rejection::Busy => v1::Error::new(
             ErrorCode::Busy,
-            "the group remembers as many request ids as it can; retry later",
+            "the group cannot remember more request ids now; retry later",
         ),
     }
 }

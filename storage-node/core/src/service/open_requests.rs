@@ -1,8 +1,8 @@
 //! The requests of one stream that have no reply yet: bounded, each with a deadline.
 //!
 //! Owns the tickets under which the engine answers. A ticket is never used again on its stream, so
-//! that an answer which comes after its request's deadline is known for what it is. Time is given
-//! by the caller, in milliseconds from any fixed point.
+//! an answer that comes after the deadline of its request cannot reach another request. Time comes
+//! from the caller, in milliseconds from any fixed point.
 
 /// A bounded set of open requests; `R` is what is needed to reply.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ impl<R> OpenRequests<R> {
         Self { slots: Vec::new(), free: (0..max).rev().collect(), open: 0 }
     }
 
-    /// Keeps a request until it is taken or due, and gives its ticket.
+    /// Keeps a request until it is taken or due, and returns its ticket.
     ///
     /// # Errors
     /// The request itself, when there is no room for it.

@@ -1,4 +1,4 @@
-//! From the end of a request to what the client is told.
+//! From the end of a request to its reply.
 //!
 //! Reads change nothing: whatever goes wrong with one, its outcome is "not applied".
 
@@ -33,13 +33,13 @@ pub fn stopped() -> Error {
     Error::new(ErrorCode::LeadershipLost, "the node stopped before the outcome was known")
 }
 
-/// The reply to a request that would have been one too many on its stream.
+/// The reply to a request that exceeds the limit of its stream.
 pub fn too_many(open_max: u16) -> Error {
-    let message = format!("{open_max} requests are open on this stream, the most there may be");
+    let message = format!("{open_max} requests are open on this stream, which is the limit");
     Error { limit: u64::from(open_max), ..Error::new(ErrorCode::Busy, message) }
 }
 
-/// Adds to an error what every error tells: our epoch, and for reads that nothing was applied.
+/// Adds to an error what every error has: this node's epoch, and for reads "not applied".
 pub fn complete(result: &mut kv_reply::Result, is_read: bool, epoch: u64) {
     if let kv_reply::Result::Error(error) = result {
         error.epoch = epoch;
@@ -49,7 +49,7 @@ pub fn complete(result: &mut kv_reply::Result, is_read: bool, epoch: u64) {
     }
 }
 
-/// Bytes that a reply takes in its batch, near enough to close the batch by.
+/// Approximate bytes of a reply, to close a batch by.
 pub fn weight(result: &kv_reply::Result) -> usize {
     const OVERHEAD: usize = 64;
     let record = match result {

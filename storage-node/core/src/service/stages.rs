@@ -1,4 +1,4 @@
-//! When a request passed the stages of this node, and how long it was in each.
+//! When a request passed the stages of this node, and how long each took.
 
 use ringkv_consensus::{EntryTimes, Stage as EntryStage};
 use ringkv_proto::v1::Timing;
@@ -53,7 +53,7 @@ impl Stages {
         of_entry.chain(of_read.into_iter().filter(|(_, from, to)| *from > 0 && *to > 0))
     }
 
-    /// What the client is told; nothing of a request that never reached the engine.
+    /// The timing in a reply; `None` for a request that never reached the engine.
     pub fn timing(&self) -> Option<Timing> {
         let mut timing = Timing::default();
         let mut passed = self.passed().peekable();

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use crate::store::Write;
 
-/// What a row takes here beside its key and value, about.
+/// Approximate bytes that a row takes here in addition to its key and value.
 const ROW_BYTES: usize = 128;
 
 /// Rows of a run in ascending order of keys; `None` drops the row.
