@@ -72,7 +72,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     for moved in bound.moved() {
         output::remark(&moved);
     }
-    data_dir.remember(&layout.with_ports(&bound))?;
+    data_dir.remember(&layout.with_ports(bound.placement.grpc.port(), bound.node_ports()))?;
 
     let mut cluster = Cluster::start(&layout, bound, data_dir.path())?;
     let served = serve(&mut cluster, &mut stop).await;

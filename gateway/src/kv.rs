@@ -18,31 +18,51 @@ mod target;
 
 mod write;
 
+use std::sync::Arc;
+
 use http::{Method, Request};
 use hyper::body::Incoming;
+use ringkv_client::Client;
 
 pub(crate) use target::{Place, place};
 
+use crate::limits::{Allowance, Limits};
+use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::reply::Reply;
-use crate::service::Service;
 use crate::trace::RequestTrace;
 
 /// The methods of a key.
 pub(crate) const METHODS: &str = "GET, HEAD, PUT, DELETE";
 
-/// Answers a request for a key at `place`.
-pub(crate) async fn handle(
-    service: &Service,
-    place: Place,
-    request: Request<Incoming>,
-    trace: &mut RequestTrace<'_>,
-) -> Result<Reply, Problem> {
-    match *request.method() {
-        Method::GET => read::get(service, place, &request, trace).await,
-        Method::HEAD => read::head(service, place, &request, trace).await,
-        Method::PUT => write::put(service, place, request, trace).await,
-        Method::DELETE => write::delete(service, place, &request, trace).await,
-        _ => Err(Problem::method(METHODS)),
+/// What it takes to answer requests for keys.
+pub(crate) struct Keys {
+    pub(crate) client: Client,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Bytes of request bodies held.
+    pub(crate) bodies: Arc<Allowance>,
+}
+
+impl Keys {
+    /// Answers a request for a key at `place`.
+    pub(crate) async fn handle(
+        &self,
+        place: Place,
+        request: Request<Incoming>,
+        trace: &mut RequestTrace<'_>,
+    ) -> Result<Reply, Problem> {
+        match *request.method() {
+            Method::GET => read::get(self, place, &request, trace).await,
+            Method::HEAD => read::head(self, place, &request, trace).await,
+            Method::PUT => write::put(self, place, request, trace).await,
+            Method::DELETE => write::delete(self, place, &request, trace).await,
+            _ => Err(Problem::method(METHODS)),
+        }
+    }
+
+    /// The largest value a write may carry now, in bytes.
+    fn value_bytes_max(&self) -> u64 {
+        self.client.value_bytes_max().unwrap_or(self.limits.value_bytes_default)
     }
 }

@@ -43,10 +43,11 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{Args, Config, InvalidConfig};
 
+use kv::Keys;
 use limits::Allowance;
 use metrics::Metrics;
 use observer::ClientObserver;
-use service::{Parts, Service};
+use service::Service;
 
 /// The part of [`Health`] that waits for a topology of a formed cluster.
 const TOPOLOGY: &str = "topology";
@@ -98,8 +99,8 @@ pub async fn serve(
     let watching = tokio::spawn(ready_once_formed(client.clone(), health.clone()));
     let bodies = Arc::new(Allowance::new(config.limits.body_bytes_in_all_max));
     metrics::register_scraped(&pages.registry, &config.limits, &bodies, &client)?;
-    let parts = Parts { client, metrics, tracer: tracer.clone(), bodies };
-    let service = Arc::new(Service::new(&config, parts, pages));
+    let keys = Keys { client, limits: config.limits.clone(), metrics, bodies };
+    let service = Arc::new(Service::new(keys, tracer.clone(), pages));
     let served = server::serve(listeners.http, service, &config, &shutdown, || {
         health.unready(SHUTDOWN, "stopping");
     })

@@ -21,7 +21,6 @@ use tower::{BoxError, ServiceBuilder};
 use crate::limits::Limits;
 use crate::openapi;
 use crate::problem::{Kind, Problem};
-use crate::service::instance;
 
 /// Pages served at a time; a scraper, some health checks and a few people need a handful.
 const PAGES_MAX: usize = 64;
@@ -45,7 +44,7 @@ pub(crate) fn router(pages: Pages) -> axum::Router {
     let bounds = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(|uri: Uri, Extension(id): Traced, _: BoxError| async move {
             let problem = Problem::new(Kind::Overloaded, "too many pages are open");
-            problem.into_reply(instance(uri.path()), id).into_response()
+            problem.into_reply(uri.path(), id).into_response()
         }))
         .load_shed()
         .concurrency_limit(PAGES_MAX)
@@ -60,10 +59,10 @@ pub(crate) fn router(pages: Pages) -> axum::Router {
         .route("/openapi.json", get(description))
         .route("/problems/{slug}", get(problem))
         .fallback(|uri: Uri, Extension(id): Traced| async move {
-            Problem::route().into_reply(instance(uri.path()), id)
+            Problem::route().into_reply(uri.path(), id)
         })
         .method_not_allowed_fallback(|uri: Uri, Extension(id): Traced| async move {
-            Problem::method(METHODS).into_reply(instance(uri.path()), id)
+            Problem::method(METHODS).into_reply(uri.path(), id)
         })
         .layer(bounds)
         .with_state(Arc::new(pages))
@@ -123,7 +122,7 @@ async fn description() -> Response {
 /// What a problem's `type` leads to.
 async fn problem(Path(slug): Path<String>, Extension(id): Traced, uri: Uri) -> Response {
     let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.slug() == slug) else {
-        return Problem::route().into_reply(instance(uri.path()), id).into_response();
+        return Problem::route().into_reply(uri.path(), id).into_response();
     };
     let page = json!({
         "type": format!("/problems/{slug}"),

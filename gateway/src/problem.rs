@@ -14,6 +14,9 @@ use serde::Serialize;
 
 use crate::reply::{self, Reply};
 
+/// As much of a request's path as a problem repeats, in bytes.
+const INSTANCE_BYTES_MAX: usize = 1024;
+
 /// What went wrong: slug, title and status go together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -217,8 +220,9 @@ impl Problem {
         self.group
     }
 
-    /// The answer; `instance` is the path of the request, `trace` names it in traces and logs.
-    pub(crate) fn into_reply(self, instance: &str, trace: TraceId) -> Reply {
+    /// The answer to a request of this path; `trace` names it in traces and logs.
+    pub(crate) fn into_reply(self, path: &str, trace: TraceId) -> Reply {
+        let instance = path.get(..INSTANCE_BYTES_MAX).unwrap_or(path);
         let status = self.kind.status();
         let retry_after_ms = self.kind.retry_after_ms().filter(|_| self.retryable);
         let current_etag =

@@ -10,57 +10,34 @@ use http::{HeaderMap, Request};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use prometheus::IntGauge;
-use ringkv_client::{Client, Outcome};
+use ringkv_client::Outcome;
 use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::{TraceId, Tracer};
 use tower::ServiceExt as _;
 
-use crate::config::Config;
-use crate::kv;
-use crate::limits::{Allowance, Limits};
+use crate::kv::{self, Keys, Place};
+use crate::limits::{Allowance, Limits, Share};
 use crate::metrics::{Method, Metrics, Route, Shed};
 use crate::pages::{self, Pages};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
 use crate::trace::{self, RequestTrace};
 
-/// As much of a path as a problem repeats, in bytes.
-const INSTANCE_BYTES_MAX: usize = 1024;
-
 /// What every connection serves.
 pub(crate) struct Service {
-    pub(crate) client: Client,
-    pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
-    /// Bytes of request bodies held.
-    pub(crate) bodies: Arc<Allowance>,
+    keys: Keys,
     tracer: Tracer,
     requests: Allowance,
     pages: axum::Router,
 }
 
-/// What a service is made of.
-pub(crate) struct Parts {
-    pub(crate) client: Client,
-    pub(crate) metrics: Arc<Metrics>,
-    pub(crate) tracer: Tracer,
-    pub(crate) bodies: Arc<Allowance>,
-}
-
 impl Service {
-    pub(crate) fn new(config: &Config, parts: Parts, operator: OperatorPages) -> Self {
-        let Parts { client, metrics, tracer, bodies } = parts;
-        let limits = config.limits.clone();
-        let pages = Pages { client: client.clone(), limits: limits.clone(), operator };
-        Self {
-            client,
-            bodies,
-            requests: Allowance::new(limits.requests_max),
-            limits,
-            metrics,
-            tracer,
-            pages: pages::router(pages),
-        }
+    pub(crate) fn new(keys: Keys, tracer: Tracer, operator: OperatorPages) -> Self {
+        let (client, limits) = (keys.client.clone(), keys.limits.clone());
+        let requests = Allowance::new(limits.requests_max);
+        let pages = pages::router(Pages { client, limits, operator });
+        Self { metrics: Arc::clone(&keys.metrics), keys, tracer, requests, pages }
     }
 
     /// Answers a request; every failure is a problem body.
@@ -74,17 +51,12 @@ impl Service {
         reply
     }
 
-    /// The largest value a write may carry now, in bytes.
-    pub(crate) fn value_bytes_max(&self) -> u64 {
-        self.client.value_bytes_max().unwrap_or(self.limits.value_bytes_default)
-    }
-
-    async fn key(&self, place: kv::Place, method: Method, request: Request<Incoming>) -> Reply {
+    async fn key(&self, place: Place, method: Method, request: Request<Incoming>) -> Reply {
         let mut trace = RequestTrace::begin(&self.tracer, method, &request);
         let _in_flight = InFlight::enter(&self.metrics.in_flight);
         let uri = request.uri().clone();
         let answered = match self.admit(request.headers()) {
-            Ok(_share) => kv::handle(self, place, request, &mut trace).await,
+            Ok(_share) => self.keys.handle(place, request, &mut trace).await,
             Err(problem) => Err(problem),
         };
         if matches!(method, Method::Put | Method::Delete) {
@@ -94,7 +66,7 @@ impl Service {
         let (id, sampled) = (trace.id(), trace.sampled_id());
         let mut reply = answered.unwrap_or_else(|problem| {
             log(&problem, id);
-            problem.into_reply(instance(uri.path()), id)
+            problem.into_reply(uri.path(), id)
         });
         let took = trace.finish(&mut reply);
         self.metrics.took(method, took, sampled);
@@ -102,8 +74,8 @@ impl Service {
         reply
     }
 
-    fn admit(&self, headers: &HeaderMap) -> Result<crate::limits::Share<'_>, Problem> {
-        check_size(headers, &self.limits)?;
+    fn admit(&self, headers: &HeaderMap) -> Result<Share<'_>, Problem> {
+        check_size(headers, &self.keys.limits)?;
         self.requests.take(1).ok_or_else(|| {
             self.metrics.shed(Shed::Requests);
             Problem::new(Kind::Overloaded, "too many requests are open at this gateway")
@@ -112,8 +84,8 @@ impl Service {
 
     async fn page(&self, mut request: Request<Incoming>) -> (Route, Reply) {
         let id = trace::id_of(&request);
-        let mut reply = match check_size(request.headers(), &self.limits) {
-            Err(problem) => problem.into_reply(instance(request.uri().path()), id),
+        let mut reply = match check_size(request.headers(), &self.keys.limits) {
+            Err(problem) => problem.into_reply(request.uri().path(), id),
             Ok(()) => {
                 request.extensions_mut().insert(id);
                 let Ok(reply) = self.pages.clone().oneshot(request).await;
@@ -142,11 +114,6 @@ fn check_size(headers: &HeaderMap, limits: &Limits) -> Result<(), Problem> {
         return Err(Problem::new(Kind::HeadersTooLarge, detail).with_limit(max as u64));
     }
     Ok(())
-}
-
-/// The path as a problem repeats it.
-pub(crate) fn instance(path: &str) -> &str {
-    path.get(..INSTANCE_BYTES_MAX).unwrap_or(path)
 }
 
 struct InFlight<'a> {

@@ -5,49 +5,32 @@
 //! only `--ratchet` adds a file.
 
 mod arrows;
+mod cores;
+mod cycles;
 mod english;
 mod guards;
 mod headers;
 mod lengths;
+mod modules;
 mod paths;
 mod purity;
+mod rust_text;
+mod source;
 mod words;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
 use crate::workspace;
+use source::Source;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Write the current lengths of over-long files, which then may not grow
     #[arg(long)]
     ratchet: bool,
-}
-
-/// One source file as the rules see it.
-pub(crate) struct Source {
-    /// Relative to the root of the tree.
-    pub(crate) path: PathBuf,
-    pub(crate) text: String,
-}
-
-impl Source {
-    pub(crate) fn is_rust(&self) -> bool {
-        self.path.extension().is_some_and(|extension| extension == "rs")
-    }
-
-    /// The text above the first inline test module: the part that ships.
-    pub(crate) fn shipped(&self) -> &str {
-        self.text.split_once("#[cfg(test)]\nmod ").map_or(&self.text, |(above, _)| above)
-    }
-
-    /// The lines of the `//!` header.
-    pub(crate) fn header(&self) -> impl Iterator<Item = &str> {
-        self.text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim)
-    }
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -61,11 +44,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     complaints.extend(headers::check(&sources));
     complaints.extend(lengths::check(&root, &sources)?);
     complaints.extend(purity::check(&sources));
+    complaints.extend(cycles::check(&sources));
     complaints.extend(words::check(&sources));
     complaints.extend(english::check(&sources));
     complaints.extend(paths::check(&root, &sources));
     complaints.extend(guards::check(&sources));
     complaints.extend(arrows::check(&root)?);
+    complaints.extend(cores::check(&root, &sources)?);
 
     for complaint in &complaints {
         println!("{complaint}");
@@ -88,9 +73,4 @@ fn read(root: &Path) -> anyhow::Result<Vec<Source>> {
         }
     }
     Ok(sources)
-}
-
-#[cfg(test)]
-fn source(path: &str, text: &str) -> Source {
-    Source { path: PathBuf::from(path), text: text.to_owned() }
 }

@@ -6,7 +6,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::dev::ports::Bound;
 use crate::failure::{Exit, Failure};
 
 /// Where placement listens in a new dev cluster.
@@ -94,16 +93,8 @@ impl Layout {
     }
 
     /// The same layout with the ports that were got, to be remembered.
-    pub(crate) fn with_ports(&self, bound: &Bound) -> Self {
-        Self {
-            placement_port: bound.placement.grpc.port(),
-            nodes: bound
-                .nodes
-                .iter()
-                .map(|node| NodePorts { grpc: node.grpc.port(), metrics: node.metrics.port() })
-                .collect(),
-            ..self.clone()
-        }
+    pub(crate) fn with_ports(&self, placement_port: u16, nodes: Vec<NodePorts>) -> Self {
+        Self { placement_port, nodes, ..self.clone() }
     }
 }
 

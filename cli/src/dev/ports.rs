@@ -6,7 +6,7 @@
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
-use crate::dev::layout::Layout;
+use crate::dev::layout::{Layout, NodePorts};
 
 /// A bound listener and what it was meant to be.
 pub(crate) struct Listener {
@@ -54,6 +54,15 @@ impl Bound {
             })
             .collect::<std::io::Result<_>>()?;
         Ok(Self { gateway, placement, nodes })
+    }
+
+    /// The ports of each storage node, in the order of the nodes.
+    pub(crate) fn node_ports(&self) -> Vec<NodePorts> {
+        let ports = |node: &ServiceListeners| NodePorts {
+            grpc: node.grpc.port(),
+            metrics: node.metrics.port(),
+        };
+        self.nodes.iter().map(ports).collect()
     }
 
     /// One sentence for each port that was taken.

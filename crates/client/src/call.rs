@@ -12,11 +12,12 @@ use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::cluster::Cluster;
-use crate::config::RetryReason;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::link::{Fault, Reply};
+use crate::observer::RetryReason;
 use crate::routing::{Attempts, Failure, Next, Route};
-use crate::trace::{CallTrace, Timing, Watched};
+use crate::trace::{CallTrace, Timing};
+use crate::watched::Watched;
 
 /// Pauses between attempts that found no one to serve them.
 const PAUSE_FIRST: Duration = Duration::from_millis(5);

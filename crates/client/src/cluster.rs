@@ -13,8 +13,8 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::Observer;
 use crate::links::Links;
+use crate::observer::Observer;
 use crate::routing::Router;
 
 /// The cluster as placement last described it.

@@ -1,11 +1,9 @@
-//! The client's settings and what it tells its owner.
+//! The client's settings.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkv_topology::Epoch;
-
-use crate::trace::Attempt;
+use crate::observer::{Observer, Unobserved};
 
 /// How to reach a cluster, and the client's bounds.
 #[derive(Clone)]
@@ -37,63 +35,3 @@ impl ClientConfig {
         }
     }
 }
-
-/// Why an attempt was not the last one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RetryReason {
-    NotLeader,
-    Moved,
-    Busy,
-    LeadershipLost,
-    /// No connection to the node.
-    Unreachable,
-    /// The connection died with the request open.
-    ConnectionLost,
-    /// No answer within the attempt's time.
-    Silent,
-    NotReady,
-}
-
-impl RetryReason {
-    /// Every reason, in the order of their values.
-    pub const ALL: [Self; 8] = [
-        Self::NotLeader,
-        Self::Moved,
-        Self::Busy,
-        Self::LeadershipLost,
-        Self::Unreachable,
-        Self::ConnectionLost,
-        Self::Silent,
-        Self::NotReady,
-    ];
-
-    /// The name in metrics.
-    pub fn slug(self) -> &'static str {
-        match self {
-            Self::NotLeader => "not_leader",
-            Self::Moved => "moved",
-            Self::Busy => "busy",
-            Self::LeadershipLost => "leadership_lost",
-            Self::Unreachable => "unreachable",
-            Self::ConnectionLost => "connection_lost",
-            Self::Silent => "silent",
-            Self::NotReady => "not_ready",
-        }
-    }
-}
-
-/// Hears what the client does beside its calls; methods must not block.
-pub trait Observer: Send + Sync {
-    /// An attempt failed and the call goes on.
-    fn retried(&self, _reason: RetryReason) {}
-
-    /// A topology of this epoch is used from now on.
-    fn topology(&self, _epoch: Epoch) {}
-
-    /// An attempt of a traced call is over.
-    fn attempt(&self, _attempt: &Attempt) {}
-}
-
-struct Unobserved;
-
-impl Observer for Unobserved {}

@@ -12,11 +12,15 @@ mod config;
 
 mod trace;
 
+mod observer;
+
 pub mod routing;
 
 mod client;
 
 mod call;
+
+mod watched;
 
 mod budget;
 
@@ -32,9 +36,10 @@ mod placement;
 
 pub use client::Client;
 pub use cluster::View;
-pub use config::{ClientConfig, Observer, RetryReason};
+pub use config::ClientConfig;
 pub use error::{Error, ErrorKind, Outcome};
-pub use trace::{Attempt, CallTrace, Timing};
+pub use observer::{Attempt, Observer, RetryReason};
+pub use trace::{CallTrace, Timing};
 pub use types::{
     Condition, DeleteOptions, Found, GetOptions, KEY_BYTES_MAX, Metadata, PutOptions, Record,
     RequestId, Written,

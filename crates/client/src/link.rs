@@ -12,7 +12,6 @@ mod queue;
 mod stream;
 
 pub(crate) use connect::{endpoint, run};
-pub(crate) use pending::Pending;
 pub(crate) use queue::Link;
 
 use ringkv_proto::v1::kv_reply;

@@ -14,3 +14,13 @@ mod tests;
 
 pub use attempts::{Attempts, Failure, Next};
 pub use router::{NotReady, Route, Router};
+
+impl Router {
+    /// Where to send the next attempt of a request for `key`.
+    ///
+    /// # Errors
+    /// [`NotReady`]: wait for a topology, then ask again.
+    pub fn route(&self, key: &[u8], attempts: &Attempts) -> Result<Route, NotReady> {
+        self.route_to(key, attempts.aim(), attempts.tried())
+    }
+}

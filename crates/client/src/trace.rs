@@ -1,16 +1,8 @@
-//! Where the time of a call went: the node's own account of it, and the attempts of a traced call.
+//! What a call carries of its trace, and what a node reports of the time it took.
 //!
-//! Knows no OpenTelemetry: a traced call carries the ids of its trace to the node, and tells each
-//! attempt to the [`Observer`], who may make a span of it.
-
-use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+//! Knows no OpenTelemetry: the ids are plain numbers.
 
 use ringkv_proto::v1;
-use ringkv_topology::{GroupId, NodeId};
-
-use crate::config::{Observer, RetryReason};
-use crate::routing::Route;
 
 /// The span a traced call belongs to, by the W3C Trace Context.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,80 +26,6 @@ pub struct Timing {
     pub apply_us: u32,
     /// Reading the record.
     pub read_us: u32,
-}
-
-/// One attempt of a traced call, told once it is over.
-#[derive(Clone, Debug)]
-pub struct Attempt {
-    /// The call's span.
-    pub call: CallTrace,
-    /// The attempt's own, which the node knows as the parent of what it did.
-    pub span_id: u64,
-    /// `Get`, `Put` or `Delete`.
-    pub operation: &'static str,
-    pub node: NodeId,
-    pub address: Arc<str>,
-    pub group: GroupId,
-    /// Why it was made, if it was not the first.
-    pub retry: Option<RetryReason>,
-    pub began: SystemTime,
-    pub took: Duration,
-    /// What came instead of a result: an error's code or the fault of the connection.
-    pub error: Option<&'static str>,
-}
-
-/// An attempt under way; its end is told when it is dropped, whatever ends it.
-pub(crate) struct Watched<'a> {
-    observer: &'a dyn Observer,
-    began: Instant,
-    attempt: Attempt,
-}
-
-impl<'a> Watched<'a> {
-    pub(crate) fn begin(
-        observer: &'a dyn Observer,
-        call: &CallTrace,
-        operation: &'static str,
-        route: &Route,
-        retry: Option<RetryReason>,
-    ) -> Self {
-        let attempt = Attempt {
-            call: call.clone(),
-            span_id: rand::random::<u64>().max(1),
-            operation,
-            node: route.node,
-            address: Arc::clone(&route.address),
-            group: route.group,
-            retry,
-            began: SystemTime::now(),
-            took: Duration::ZERO,
-            error: Some("abandoned"),
-        };
-        Self { observer, began: Instant::now(), attempt }
-    }
-
-    /// What the node is told of it.
-    pub(crate) fn to_proto(&self) -> v1::TraceContext {
-        let CallTrace { trace_id, state, .. } = &self.attempt.call;
-        v1::TraceContext {
-            trace_high: (trace_id >> 64) as u64,
-            trace_low: *trace_id as u64,
-            span: self.attempt.span_id,
-            state: state.clone(),
-        }
-    }
-
-    /// It was not abandoned: it ended with a result or with this error.
-    pub(crate) fn end(mut self, error: Option<&'static str>) {
-        self.attempt.error = error;
-    }
-}
-
-impl Drop for Watched<'_> {
-    fn drop(&mut self) {
-        self.attempt.took = self.began.elapsed();
-        self.observer.attempt(&self.attempt);
-    }
 }
 
 impl From<Option<v1::Timing>> for Timing {

@@ -14,17 +14,11 @@ use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
 use crate::clock::boot_us;
 use crate::inbox::Message;
 use crate::shared::Shared;
+use crate::sink::Sink;
 use crate::snapshot_dir::{Announced, Receipt, ReceiveError, SnapshotReceiver};
 
 /// Snapshots received at once; each has its files open and its sender waiting.
 const RECEIVING_MAX: usize = 4;
-
-/// Takes the ends of requests.
-pub trait Sink: Send + Sync {
-    /// Called from an engine thread, or from within [`Handle::submit`] for requests turned away
-    /// at once. Must not block.
-    fn deliver(&self, completions: Vec<Completion>);
-}
 
 /// A way into the engine; cheap to clone, of no effect once the engine has stopped.
 #[derive(Clone)]

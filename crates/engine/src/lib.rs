@@ -14,6 +14,7 @@ mod config;
 mod engine;
 mod handle;
 mod observer;
+mod sink;
 mod transport;
 
 mod apply;
@@ -34,8 +35,9 @@ mod threads;
 pub use clock::boot_us;
 pub use config::EngineConfig;
 pub use engine::Engine;
-pub use handle::{Handle, Registration, Sink};
+pub use handle::{Handle, Registration};
 pub use observer::{NoObserver, Observer};
 pub use repair::EngineError;
+pub use sink::Sink;
 pub use snapshot_dir::{ReceiveError, SnapshotReceiver};
 pub use transport::Transport;

@@ -10,10 +10,10 @@ use ringkv_consensus::{Completion, Counters, GroupStatus, Role, SinkId};
 
 use crate::config::EngineConfig;
 use crate::gates::Gate;
-use crate::handle::Sink;
 use crate::inbox::Inbox;
 use crate::leases::Leases;
 use crate::observer::Observer;
+use crate::sink::Sink;
 use crate::snapshot_dir::SnapshotDir;
 
 /// Shared by all threads and handles of one engine.

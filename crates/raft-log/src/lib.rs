@@ -4,6 +4,7 @@
 //! checked at start (`load`). Knows nothing of Raft's rules: it stores what a
 //! [`ringkv_consensus::LogBatch`] says.
 
+mod failure;
 mod figures;
 mod layout;
 mod load;

@@ -10,8 +10,8 @@ use ringkv_consensus::{
 use ringkv_topology::GroupId;
 use rocksdb::{DB, DBRawIterator, ReadOptions};
 
+use crate::failure::failure;
 use crate::layout::{self, Kind, entry_key, key};
-use crate::rocks_log::failure;
 
 /// Every group, ascending by id. Reads each group's records and the headers of its entries.
 pub(crate) fn groups(db: &DB) -> Result<Vec<StoredGroup>, LogError> {

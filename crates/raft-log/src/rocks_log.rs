@@ -15,6 +15,7 @@ use ringkv_consensus::{
 use ringkv_topology::GroupId;
 use rocksdb::{DB, Options, WriteBatch, WriteOptions};
 
+use crate::failure::failure;
 use crate::figures::rocks_figure;
 use crate::layout::{Kind, entry_key, key};
 use crate::{layout, load, options};
@@ -135,12 +136,4 @@ fn put_group(out: &mut WriteBatch, group: GroupId, write: &GroupWrite) {
         Some(None) => out.delete(key(group, Kind::Install)),
         None => {}
     }
-}
-
-/// A failure with its cause.
-pub(crate) fn failure(
-    context: impl Into<String>,
-    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
-) -> LogError {
-    LogError { context: context.into(), source: Some(source.into()) }
 }

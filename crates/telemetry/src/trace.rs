@@ -18,12 +18,14 @@ mod sink;
 mod span;
 mod tls;
 mod tracer;
+mod variable;
 
 pub use opentelemetry::trace::{SpanContext, SpanKind, TraceState};
 pub use opentelemetry::{KeyValue, SpanId, TraceId};
 
 pub use headers::{parent, traceparent};
 pub use ids::{hex, new_span_id, new_trace_id};
-pub use settings::{InvalidVariable, Settings};
+pub use settings::Settings;
 pub use span::{Span, sampled};
 pub use tracer::{Service, StartError, Tracer, instance};
+pub use variable::InvalidVariable;

@@ -9,8 +9,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use crate::ids::{GroupId, NodeId};
 use crate::ring::{Ring, WEIGHT_DEFAULT};
-use crate::{GroupId, Node, NodeId, NodeState, Settings};
+use crate::topology::{Node, NodeState, Settings};
 
 /// The most groups a cluster is formed with: up to here the ring is balanced within its bound.
 pub const GROUPS_MAX: usize = 256;

@@ -12,7 +12,8 @@ use std::hash::{BuildHasher, Hash, Hasher};
 use hashring::HashRing;
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::{GroupId, Slot, SlotCount};
+use crate::ids::{GroupId, Slot};
+use crate::slot::SlotCount;
 
 /// The weight of a group that was not given another.
 pub const WEIGHT_DEFAULT: u32 = 100;

@@ -3,8 +3,9 @@
 //! The result is part of the data format: it is the same in every process and every version
 //! (golden test). `slot = xxh3_64(tag(key)) mod slot_count`.
 
-use crate::Slot;
 use xxhash_rust::xxh3::xxh3_64;
+
+use crate::ids::Slot;
 
 /// The number of slots of a cluster: a power of two from 1 to 32,768, fixed at creation.
 ///

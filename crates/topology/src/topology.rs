@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{ClusterId, Epoch, GroupId, NodeId, ReplicaId, Slot, SlotCount};
+use crate::ids::{ClusterId, Epoch, GroupId, NodeId, ReplicaId, Slot};
+use crate::slot::SlotCount;
 
 /// One version of the cluster's shape.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,39 +4,39 @@ use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 use ringkv_client::{GetOptions, Record};
 
+use super::Keys;
 use super::conditions::Conditions;
 use super::target::{self, Place, Target, Use};
 use super::{headers, record};
 use crate::problem::{Kind, Problem};
 use crate::reply::Reply;
-use crate::service::Service;
 use crate::trace::RequestTrace;
 
 pub(super) async fn get(
-    service: &Service,
+    keys: &Keys,
     place: Place,
     request: &Request<Incoming>,
     trace: &mut RequestTrace<'_>,
 ) -> Result<Reply, Problem> {
     let target = target::parse(request.uri(), place, Use::Read)?;
-    let found = find(service, &target, request.headers(), false, trace).await?;
+    let found = find(keys, &target, request.headers(), false, trace).await?;
     let record = match found {
         Found::Known(record) => return Ok(record::not_modified(&record)),
         Found::New(record) => record,
     };
-    service.metrics.value_out(record.value.len());
+    keys.metrics.value_out(record.value.len());
     let json = headers::wants_json(request.headers());
     Ok(if json { record::envelope(&target.key, &record) } else { record::raw(record) })
 }
 
 pub(super) async fn head(
-    service: &Service,
+    keys: &Keys,
     place: Place,
     request: &Request<Incoming>,
     trace: &mut RequestTrace<'_>,
 ) -> Result<Reply, Problem> {
     let target = target::parse(request.uri(), place, Use::Read)?;
-    Ok(match find(service, &target, request.headers(), true, trace).await? {
+    Ok(match find(keys, &target, request.headers(), true, trace).await? {
         Found::Known(record) => record::not_modified(&record),
         Found::New(record) => record::head(&record),
     })
@@ -49,16 +49,16 @@ enum Found {
 }
 
 async fn find(
-    service: &Service,
+    keys: &Keys,
     target: &Target,
     headers: &HeaderMap,
     without_value: bool,
     trace: &mut RequestTrace<'_>,
 ) -> Result<Found, Problem> {
     let conditions = Conditions::parse(headers)?;
-    let timeout = headers::timeout(headers, &service.limits)?;
+    let timeout = headers::timeout(headers, &keys.limits)?;
     let options = GetOptions { without_value, timeout, trace: trace.call() };
-    let found = service.client.get(target.key.clone(), options).await;
+    let found = keys.client.get(target.key.clone(), options).await;
     trace.timed(found.as_ref().map_or_else(|error| error.timing, |found| found.timing));
     let found = found.map_err(|error| Problem::from_client(error, false))?.record;
     if !conditions.match_holds(found.as_ref().map(|record| record.revision)) {

@@ -5,26 +5,26 @@ use http::{HeaderName, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
 use ringkv_client::{DeleteOptions, Error, PutOptions, Timing, Written};
 
+use super::Keys;
 use super::conditions::Conditions;
 use super::target::{self, Place, Use};
 use super::{body, headers, record};
 use crate::problem::Problem;
 use crate::reply::{self, Reply};
-use crate::service::Service;
 use crate::trace::RequestTrace;
 
 const KV_PREVIOUS_REVISION: HeaderName = HeaderName::from_static("kv-previous-revision");
 const KV_REPEATED: HeaderName = HeaderName::from_static("kv-repeated");
 
 pub(super) async fn put(
-    service: &Service,
+    keys: &Keys,
     place: Place,
     request: Request<Incoming>,
     trace: &mut RequestTrace<'_>,
 ) -> Result<Reply, Problem> {
     let (head, incoming) = request.into_parts();
     let target = target::parse(&head.uri, place, Use::Write)?;
-    let limits = &service.limits;
+    let limits = &keys.limits;
     let options = PutOptions {
         content_type: headers::content_type(&head.headers, limits)?,
         metadata: headers::metadata(&head.headers, limits)?,
@@ -35,26 +35,25 @@ pub(super) async fn put(
         trace: trace.call(),
     };
     let user_named_it = options.request_id.is_some();
-    let max = service.value_bytes_max();
-    let mut share = service.bodies.share();
-    let value =
-        body::read(incoming, max, limits.body_timeout, &mut share, &service.metrics).await?;
-    let written = service.client.put(target.key.clone(), value, options).await;
+    let max = keys.value_bytes_max();
+    let mut share = keys.bodies.share();
+    let value = body::read(incoming, max, limits.body_timeout, &mut share, &keys.metrics).await?;
+    let written = keys.client.put(target.key.clone(), value, options).await;
     trace.timed(timing(&written));
     let written = written.map_err(|error| Problem::from_client(error, user_named_it))?;
     let status = if written.existed { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
     let json = headers::wants_json(&head.headers);
-    Ok(answer(service, &target.key, written, status, json))
+    Ok(answer(keys, &target.key, written, status, json))
 }
 
 pub(super) async fn delete(
-    service: &Service,
+    keys: &Keys,
     place: Place,
     request: &Request<Incoming>,
     trace: &mut RequestTrace<'_>,
 ) -> Result<Reply, Problem> {
     let target = target::parse(request.uri(), place, Use::Write)?;
-    let (sent, limits) = (request.headers(), &service.limits);
+    let (sent, limits) = (request.headers(), &keys.limits);
     let options = DeleteOptions {
         condition: Conditions::parse(sent)?.into_condition(),
         return_previous: target.return_previous,
@@ -63,11 +62,11 @@ pub(super) async fn delete(
         trace: trace.call(),
     };
     let user_named_it = options.request_id.is_some();
-    let deleted = service.client.delete(target.key.clone(), options).await;
+    let deleted = keys.client.delete(target.key.clone(), options).await;
     trace.timed(timing(&deleted));
     let deleted = deleted.map_err(|error| Problem::from_client(error, user_named_it))?;
     let json = headers::wants_json(sent);
-    Ok(answer(service, &target.key, deleted, StatusCode::NO_CONTENT, json))
+    Ok(answer(keys, &target.key, deleted, StatusCode::NO_CONTENT, json))
 }
 
 fn timing(written: &Result<Written, Error>) -> Timing {
@@ -76,17 +75,11 @@ fn timing(written: &Result<Written, Error>) -> Timing {
 
 /// With the previous record (asked for and there): 200 and that record as the body, under the
 /// revision of this write. Else `status` without a body.
-fn answer(
-    service: &Service,
-    key: &[u8],
-    written: Written,
-    status: StatusCode,
-    json: bool,
-) -> Reply {
+fn answer(keys: &Keys, key: &[u8], written: Written, status: StatusCode, json: bool) -> Reply {
     let mut reply = match written.previous {
         None => reply::bytes(status, Bytes::new()),
         Some(previous) => {
-            service.metrics.value_out(previous.value.len());
+            keys.metrics.value_out(previous.value.len());
             let revision = HeaderValue::from(previous.revision);
             let mut reply =
                 if json { record::envelope(key, &previous) } else { record::raw(previous) };

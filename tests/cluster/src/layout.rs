@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::cluster::Shape;
 use crate::ports::free_port;
 use crate::service::Service;
+use crate::shape::Shape;
 
 /// Creates the services of one cluster.
 pub(crate) struct Layout<'a> {

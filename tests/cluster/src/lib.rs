@@ -20,13 +20,14 @@ mod http;
 mod layout;
 mod metrics;
 mod service;
+mod shape;
 
 mod load;
 mod tmpfs;
 
 pub use admin::{Leader, all_groups_led, group_of, group_status, leader_of, status};
 pub use cli::{Output, ringkv};
-pub use cluster::{Cluster, Shape, run};
+pub use cluster::{Cluster, run};
 pub use collector::{Collector, ReceivedSpan};
 pub use http::{Answer, Gateway, PathForm, send};
 pub use load::{Load, LoadReport, Shortfall};
@@ -34,5 +35,6 @@ pub use metrics::{metric, metrics_page};
 pub use ports::free_port;
 pub use process::Process;
 pub use service::{Service, set_flag};
+pub use shape::Shape;
 pub use tmpfs::Tmpfs;
 pub use wait::{until, until_ok};

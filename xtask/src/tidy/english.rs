@@ -8,7 +8,7 @@ mod prose;
 
 use std::path::Path;
 
-use super::Source;
+use super::source::Source;
 
 /// A word or phrase, and what says the same plainly.
 const WORDS: &[(&str, &str)] = &[
@@ -109,8 +109,8 @@ fn counts(line: &str, at: usize, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source;
     use super::check;
+    use crate::tidy::source::source;
 
     #[test]
     fn a_listed_word_is_named_with_its_line_and_what_to_write() {

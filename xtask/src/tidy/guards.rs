@@ -1,6 +1,6 @@
 //! Rule: each test that ARCHITECTURE.md names as the guard of an invariant exists.
 
-use super::Source;
+use super::source::Source;
 
 /// Complains about each named test that no Rust file defines.
 pub(crate) fn check(sources: &[Source]) -> Vec<String> {
@@ -30,8 +30,8 @@ fn is_defined(sources: &[Source], test: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source;
     use super::check;
+    use crate::tidy::source::source;
 
     #[test]
     fn a_named_test_that_is_gone_is_found() {

@@ -1,7 +1,7 @@
 //! Rule: every Rust file opens with a `//!` header that says what it owns. A `tests.rs` is exempt:
 //! its path says that it owns the tests of its module.
 
-use super::Source;
+use super::source::Source;
 
 /// Complains about each Rust file whose first line is not a `//!` sentence.
 pub(crate) fn check(sources: &[Source]) -> Vec<String> {
@@ -17,8 +17,8 @@ pub(crate) fn check(sources: &[Source]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source;
     use super::check;
+    use crate::tidy::source::source;
 
     #[test]
     fn a_file_without_a_header_is_named() {

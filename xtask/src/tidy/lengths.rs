@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 
-use super::Source;
+use super::source::Source;
 
 /// A longer file owns more than one idea.
 const LINES_MAX: usize = 500;
@@ -65,8 +65,8 @@ fn compare(ratchet: &BTreeMap<String, usize>, sources: &[Source]) -> Vec<String>
 
 #[cfg(test)]
 mod tests {
-    use super::super::source;
     use super::{compare, parse};
+    use crate::tidy::source::source;
 
     #[test]
     fn a_new_file_over_the_limit_is_named() {

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::Source;
+use super::source::Source;
 
 /// Complains about each named path that does not exist.
 pub(crate) fn check(root: &Path, sources: &[Source]) -> Vec<String> {

@@ -2,7 +2,7 @@
 //! sentence `Pure.`, names no clock, no randomness of the process, no file, socket, thread or
 //! async runtime: time comes to it as a tick and randomness as a seed.
 
-use super::Source;
+use super::source::Source;
 
 /// Folders and modules that are pure whole.
 const PURE: &[&str] = &[
@@ -52,8 +52,8 @@ fn is_pure(source: &Source) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source;
     use super::check;
+    use crate::tidy::source::source;
 
     #[test]
     fn a_clock_in_a_pure_folder_is_named_with_its_line() {

@@ -1,6 +1,6 @@
 //! Rule: the tree contains no path of one machine or user, and no mark of unfinished work.
 
-use super::Source;
+use super::source::Source;
 
 /// The words are split into parts, so that this file passes its own rule.
 const BANNED: &[(&[&str], &str)] = &[
@@ -42,8 +42,8 @@ fn holds(line: &str, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::source;
     use super::check;
+    use crate::tidy::source::source;
 
     #[test]
     fn a_path_of_one_machine_is_named() {

@@ -9,7 +9,7 @@ use ringkv_services::v1::kv_client::KvClient;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::{Channel, Endpoint};
 
-use super::Link;
+use super::queue::Link;
 use super::stream::Batches;
 use crate::backoff::Backoff;
 

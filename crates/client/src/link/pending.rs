@@ -4,9 +4,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use ringkv_proto::v1;
 use tokio::sync::oneshot;
 
-use super::{Answer, Fault, Link};
+use super::queue::Link;
+use super::{Answer, Fault};
 
 /// A request handed to a link: the future of its answer. Dropped before the answer, the link
 /// forgets the request; whether it was sent stays open.
@@ -17,11 +19,19 @@ pub(crate) struct Pending {
     answered: bool,
 }
 
-impl Pending {
-    pub(super) fn new(link: Arc<Link>, id: u64, receiver: oneshot::Receiver<Answer>) -> Self {
-        Self { link, id, receiver, answered: false }
+impl Link {
+    /// Queues a request; the result is the future of its answer.
+    ///
+    /// # Errors
+    /// [`Fault::NotSent`] at once while the node is known to be unreachable.
+    pub(crate) fn send(self: &Arc<Self>, request: v1::KvRequest) -> Result<Pending, Fault> {
+        let (answer, receiver) = oneshot::channel();
+        let id = self.enqueue(request, answer)?;
+        Ok(Pending { link: Arc::clone(self), id, receiver, answered: false })
     }
+}
 
+impl Pending {
     /// Gives up waiting, and tells whether the request left: one still queued never will.
     pub(crate) fn abandon(mut self) -> Fault {
         self.answered = true;

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use ringkv_proto::v1;
 use tokio::sync::oneshot;
 
-use super::{Answer, Fault, Pending, Reply};
+use super::{Answer, Fault, Reply};
 
 /// Requests in one message at most; a longer queue goes out as several.
 const BATCH_REQUESTS_MAX: usize = 512;
@@ -51,12 +51,15 @@ impl Link {
         Arc::new(link)
     }
 
-    /// Queues a request; its id is set here.
+    /// Queues a request; its id is set here and returned.
     ///
     /// # Errors
     /// [`Fault::NotSent`] at once while the node is known to be unreachable.
-    pub(crate) fn send(self: &Arc<Self>, mut request: v1::KvRequest) -> Result<Pending, Fault> {
-        let (answer, receiver) = oneshot::channel();
+    pub(super) fn enqueue(
+        &self,
+        mut request: v1::KvRequest,
+        answer: oneshot::Sender<Answer>,
+    ) -> Result<u64, Fault> {
         let mut state = self.state.lock();
         if !state.open {
             return Err(Fault::NotSent);
@@ -70,7 +73,7 @@ impl Link {
         if let Some(sender) = sender {
             sender.wake();
         }
-        Ok(Pending::new(Arc::clone(self), id, receiver))
+        Ok(id)
     }
 
     /// Nobody waits for this request any more; gives whether it was on a stream. One that is

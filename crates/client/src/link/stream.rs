@@ -10,8 +10,7 @@ use std::task::{Context, Poll, ready};
 use futures::Stream;
 use ringkv_proto::v1;
 
-use super::Link;
-use super::queue::Queueing;
+use super::queue::{Link, Queueing};
 
 /// The batches of one stream; ends when the link ends that stream.
 pub(super) struct Batches {

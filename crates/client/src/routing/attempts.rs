@@ -7,8 +7,8 @@ use ringkv_proto::Retry;
 use ringkv_proto::v1::{self, ErrorCode};
 use ringkv_topology::{Epoch, NodeId};
 
-use super::{Route, Router};
-use crate::Outcome;
+use super::router::{Route, Router};
+use crate::error::Outcome;
 
 /// The history of one request.
 #[derive(Clone, Debug)]

@@ -93,16 +93,17 @@ impl Router {
         self.learnt.get(&group).or_else(|| self.reported.get(&group)).copied()
     }
 
-    /// Where to send the next attempt of a request for `key`.
-    ///
-    /// # Errors
-    /// [`NotReady`]: wait for a topology, then ask again.
-    pub fn route(&self, key: &[u8], attempts: &super::Attempts) -> Result<Route, NotReady> {
+    /// The route of `key` to `aim`, or to the likeliest leader that is not in `tried`.
+    pub(super) fn route_to(
+        &self,
+        key: &[u8],
+        aim: Option<NodeId>,
+        tried: &[NodeId],
+    ) -> Result<Route, NotReady> {
         let topology = self.topology.as_ref().ok_or(NotReady::NoTopology)?;
         let (slot, group) = topology.locate(key).ok_or(NotReady::NotFormed)?;
-        let aimed = attempts.aim().filter(|node| self.addresses.contains_key(node));
-        let node =
-            aimed.or_else(|| self.pick(group, attempts.tried())).ok_or(NotReady::NotFormed)?;
+        let aimed = aim.filter(|node| self.addresses.contains_key(node));
+        let node = aimed.or_else(|| self.pick(group, tried)).ok_or(NotReady::NotFormed)?;
         let address = Arc::clone(self.addresses.get(&node).ok_or(NotReady::NotFormed)?);
         Ok(Route { slot, group: group.id, epoch: topology.epoch, node, address })
     }

@@ -7,7 +7,7 @@ use opentelemetry::trace::{Link, SpanContext};
 use opentelemetry::{KeyValue, Value};
 use opentelemetry_sdk::trace::SpanLinks;
 
-use super::settings::{InvalidVariable, invalid};
+use super::variable::{InvalidVariable, invalid};
 
 /// OpenTelemetry's default for attributes and for links.
 const COUNT_DEFAULT: usize = 128;

@@ -6,6 +6,7 @@
 use super::limits::Limits;
 use super::sampler::Sampler;
 use super::tls::Tls;
+use super::variable::{InvalidVariable, invalid};
 
 /// Spans that wait for the collector, by default and at most.
 const QUEUE_DEFAULT: usize = 2_048;
@@ -25,15 +26,6 @@ pub(super) struct On {
     pub(super) queue_max: usize,
     pub(super) limits: Limits,
     pub(super) service_name: Option<String>,
-}
-
-/// A variable whose value cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{variable}: `{value}` is not {allowed}")]
-pub struct InvalidVariable {
-    variable: &'static str,
-    value: String,
-    allowed: &'static str,
 }
 
 impl Settings {
@@ -111,15 +103,6 @@ fn queue_max(text: Option<String>) -> Result<usize, InvalidVariable> {
         Ok(spans) if (1..=QUEUE_MAX).contains(&spans) => Ok(spans),
         _ => invalid("OTEL_BSP_MAX_QUEUE_SIZE", text, "a number from 1 to 1048576"),
     }
-}
-
-/// The error that says what a variable may be.
-pub(super) fn invalid<T>(
-    variable: &'static str,
-    value: impl Into<String>,
-    allowed: &'static str,
-) -> Result<T, InvalidVariable> {
-    Err(InvalidVariable { variable, value: value.into(), allowed })
 }
 
 #[cfg(test)]

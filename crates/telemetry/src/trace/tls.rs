@@ -7,7 +7,7 @@ use std::{fmt, fs};
 
 use opentelemetry_otlp::tonic_types::transport::{Certificate, ClientTlsConfig, Identity};
 
-use super::settings::{InvalidVariable, invalid};
+use super::variable::{InvalidVariable, invalid};
 
 const CERTIFICATE: [&str; 2] =
     ["OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE", "OTEL_EXPORTER_OTLP_CERTIFICATE"];

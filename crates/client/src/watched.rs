@@ -1,0 +1,64 @@
+//! One attempt of a traced call, from its start until it is reported to the [`Observer`].
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use ringkv_proto::v1;
+
+use crate::observer::{Attempt, Observer, RetryReason};
+use crate::routing::Route;
+use crate::trace::CallTrace;
+
+/// An attempt under way; its end is told when it is dropped, whatever ends it.
+pub(crate) struct Watched<'a> {
+    observer: &'a dyn Observer,
+    began: Instant,
+    attempt: Attempt,
+}
+
+impl<'a> Watched<'a> {
+    pub(crate) fn begin(
+        observer: &'a dyn Observer,
+        call: &CallTrace,
+        operation: &'static str,
+        route: &Route,
+        retry: Option<RetryReason>,
+    ) -> Self {
+        let attempt = Attempt {
+            call: call.clone(),
+            span_id: rand::random::<u64>().max(1),
+            operation,
+            node: route.node,
+            address: Arc::clone(&route.address),
+            group: route.group,
+            retry,
+            began: SystemTime::now(),
+            took: Duration::ZERO,
+            error: Some("abandoned"),
+        };
+        Self { observer, began: Instant::now(), attempt }
+    }
+
+    /// What the node is told of it.
+    pub(crate) fn to_proto(&self) -> v1::TraceContext {
+        let CallTrace { trace_id, state, .. } = &self.attempt.call;
+        v1::TraceContext {
+            trace_high: (trace_id >> 64) as u64,
+            trace_low: *trace_id as u64,
+            span: self.attempt.span_id,
+            state: state.clone(),
+        }
+    }
+
+    /// It was not abandoned: it ended with a result or with this error.
+    pub(crate) fn end(mut self, error: Option<&'static str>) {
+        self.attempt.error = error;
+    }
+}
+
+impl Drop for Watched<'_> {
+    fn drop(&mut self) {
+        self.attempt.took = self.began.elapsed();
+        self.observer.attempt(&self.attempt);
+    }
+}

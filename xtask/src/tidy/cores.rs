@@ -1,0 +1,115 @@
+//! Rule: what decides is pure. Each core crate depends on no runtime, no storage engine and no
+//! lock, and its clippy.toml bans the clocks, files, sockets, threads and environment that the
+//! standard library offers: time comes to it as an argument and randomness as a seed.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
+
+use super::source::Source;
+
+/// The folders of the core crates with their packages.
+const CORES: &[(&str, &str)] = &[("crates/topology", "ringkv-topology")];
+
+/// Packages that none of them may bring in, however far down.
+const IMPURE: &[&str] = &["tokio", "tonic", "rocksdb", "crossbeam-channel", "parking_lot"];
+
+/// What the clippy.toml of each bans at least.
+const BANNED: &[&str] = &[
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "std::fs::File",
+    "std::fs::OpenOptions",
+    "std::fs::copy",
+    "std::fs::create_dir",
+    "std::fs::create_dir_all",
+    "std::fs::metadata",
+    "std::fs::read",
+    "std::fs::read_dir",
+    "std::fs::read_to_string",
+    "std::fs::remove_dir_all",
+    "std::fs::remove_file",
+    "std::fs::rename",
+    "std::fs::write",
+    "std::path::Path::exists",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "std::process::Command",
+    "std::thread::scope",
+    "std::thread::sleep",
+    "std::thread::spawn",
+    "std::env::args",
+    "std::env::args_os",
+    "std::env::var",
+    "std::env::var_os",
+    "rand::random",
+    "rand::rng",
+];
+
+/// Complains about each ban that a core crate lacks and each impure package that it brings in.
+pub(crate) fn check(root: &Path, sources: &[Source]) -> anyhow::Result<Vec<String>> {
+    let mut complaints = Vec::new();
+    for (folder, package) in CORES {
+        complaints.extend(lacking(folder, sources));
+        complaints.extend(impure(package, &dependencies(root, package)?));
+    }
+    Ok(complaints)
+}
+
+fn lacking(folder: &str, sources: &[Source]) -> Vec<String> {
+    let file = format!("{folder}/clippy.toml");
+    let text = sources.iter().find(|source| source.path == Path::new(&file));
+    let text = text.map_or("", |source| source.text.as_str());
+    let bans = |name: &&&str| !text.contains(&format!("path = \"{name}\""));
+    BANNED.iter().filter(bans).map(|name| format!("{file}: it does not ban {name}")).collect()
+}
+
+/// Every package that `package` is built from, one a line.
+fn dependencies(root: &Path, package: &str) -> anyhow::Result<String> {
+    let output = Command::new("cargo")
+        .args(["tree", "--offline", "--edges=normal", "--prefix=none", "--format={p}"])
+        .args(["--package", package])
+        .current_dir(root)
+        .output()
+        .context("run cargo tree")?;
+    ensure!(output.status.success(), "cargo tree: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).context("read cargo tree")
+}
+
+fn impure(package: &str, tree: &str) -> Vec<String> {
+    let mut found: Vec<String> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| IMPURE.contains(name))
+        .map(|name| format!("{package} is a core crate and may not bring in {name}"))
+        .collect();
+    found.dedup();
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{BANNED, impure, lacking};
+    use crate::tidy::source::source;
+
+    #[test]
+    fn a_core_without_a_ban_is_named() {
+        let all: String = BANNED
+            .iter()
+            .map(|name| format!("{{ path = \"{name}\", reason = \"x\" }},\n"))
+            .collect();
+        assert_eq!(lacking("a", &[source("a/clippy.toml", &all)]), Vec::<String>::new());
+        let most = all.replace("\"std::thread::spawn\"", "\"std::thread::park\"");
+        let expected = ["a/clippy.toml: it does not ban std::thread::spawn"];
+        assert_eq!(lacking("a", &[source("a/clippy.toml", &most)]), expected);
+        assert_eq!(lacking("a", &[source("b/clippy.toml", &all)]).len(), BANNED.len());
+    }
+
+    #[test]
+    fn a_runtime_far_down_is_named() {
+        let tree = "a v0.1.0 (/a)\nbytes v1.0.0\ntokio v1.0.0\ntokio-util v0.7.0\n";
+        assert_eq!(impure("a", tree), ["a is a core crate and may not bring in tokio"]);
+    }
+}
