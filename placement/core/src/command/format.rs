@@ -1,0 +1,66 @@
+//! The bytes of commands and outcomes: what both formats share.
+//!
+//! Layout (little endian): version u8, kind u8, then the fields of the kind in the order in which
+//! they are written. A string is its length u32 and UTF-8; a list is its length u32 and its items.
+//! No RPC message defines any of these bytes, so the schema of the services may change without a
+//! change of what is on disk. Every value encodes and decodes to itself. An unknown version or
+//! kind, a value out of range, or left-over bytes is an error, and never skipped: a replica that
+//! skipped a command would differ from the others. There is no checksum here: the log has one for
+//! each entry.
+
+mod commands;
+mod outcomes;
+
+use bytes::{Buf, BufMut};
+use ringkv_consensus::DecodeError;
+
+/// Version 1 embedded messages of the RPC schema.
+const VERSION: u8 = 2;
+
+/// The version and kind that every command and outcome begins with.
+fn begin(kind: u8) -> Vec<u8> {
+    vec![VERSION, kind]
+}
+
+/// Takes the version, which must be known, and the kind.
+fn take_kind(input: &mut &[u8]) -> Result<u8, DecodeError> {
+    let found = input.try_get_u8()?;
+    if found != VERSION {
+        return Err(DecodeError::Version { found, known: VERSION });
+    }
+    Ok(input.try_get_u8()?)
+}
+
+fn ended(input: &[u8]) -> Result<(), DecodeError> {
+    if input.is_empty() { Ok(()) } else { Err(DecodeError::TrailingBytes) }
+}
+
+fn put_length(out: &mut Vec<u8>, length: usize) {
+    out.put_u32_le(u32::try_from(length).expect("a command is far smaller than 4 GiB"));
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_length(out, text.len());
+    out.put_slice(text.as_bytes());
+}
+
+fn take_text(input: &mut &[u8]) -> Result<String, DecodeError> {
+    let length = input.try_get_u32_le()? as usize;
+    let (text, rest) = input.split_at_checked(length).ok_or(DecodeError::EndedEarly)?;
+    *input = rest;
+    let text = str::from_utf8(text).map_err(|_| DecodeError::Implausible("text"))?;
+    Ok(text.to_owned())
+}
+
+fn put_ids(out: &mut Vec<u8>, ids: impl ExactSizeIterator<Item = u64>) {
+    put_length(out, ids.len());
+    ids.for_each(|id| out.put_u64_le(id));
+}
+
+fn take_ids(input: &mut &[u8]) -> Result<Vec<u64>, DecodeError> {
+    let ids = input.try_get_u32_le()?;
+    (0..ids).map(|_| Ok(input.try_get_u64_le()?)).collect()
+}
+
+#[cfg(test)]
+mod tests;

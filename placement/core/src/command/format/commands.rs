@@ -1,0 +1,135 @@
+//! The bytes of commands, which rest in placement's log. Owns the numbers of their kinds, which are
+//! never reused.
+
+use bytes::{Buf, BufMut, Bytes};
+use ringkv_consensus::DecodeError;
+use ringkv_topology::{
+    ClusterId, Epoch, GroupId, NodeId, PlannedGroup, ReadMode, Settings, SlotCount,
+};
+
+use crate::command::format::{
+    begin, ended, put_ids, put_length, put_text, take_ids, take_kind, take_text,
+};
+use crate::command::{Command, Registration};
+
+const INIT: u8 = 1;
+const REGISTER: u8 = 2;
+const BOOTSTRAP: u8 = 3;
+
+const READ_INDEX: u8 = 0;
+const LEASE: u8 = 1;
+
+impl Command {
+    /// The bytes that go into the log.
+    pub fn encode(&self) -> Bytes {
+        match self {
+            Self::Init { cluster, settings } => {
+                let mut out = begin(INIT);
+                out.put_u64_le(cluster.0);
+                put_settings(&mut out, settings);
+                out.into()
+            }
+            Self::Register(registration) => {
+                let mut out = begin(REGISTER);
+                put_registration(&mut out, registration);
+                out.into()
+            }
+            Self::Bootstrap { planned_at, groups, owners } => {
+                let mut out = begin(BOOTSTRAP);
+                out.put_u64_le(planned_at.0);
+                put_length(&mut out, groups.len());
+                for group in groups {
+                    out.put_u64_le(group.id.0);
+                    put_ids(&mut out, group.nodes.iter().map(|node| node.0));
+                }
+                put_ids(&mut out, owners.iter().map(|owner| owner.0));
+                out.into()
+            }
+        }
+    }
+
+    /// The reverse of [`Self::encode`].
+    ///
+    /// # Errors
+    /// The bytes are not a command of this version: the replica must stop.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut cursor = bytes;
+        let input = &mut cursor;
+        let command = match take_kind(input)? {
+            INIT => Self::Init {
+                cluster: ClusterId(input.try_get_u64_le()?),
+                settings: take_settings(input)?,
+            },
+            REGISTER => Self::Register(take_registration(input)?),
+            BOOTSTRAP => Self::Bootstrap {
+                planned_at: Epoch(input.try_get_u64_le()?),
+                groups: take_groups(input)?,
+                owners: take_ids(input)?.into_iter().map(GroupId).collect(),
+            },
+            _ => return Err(DecodeError::Implausible("command kind")),
+        };
+        ended(input)?;
+        Ok(command)
+    }
+}
+
+fn put_settings(out: &mut Vec<u8>, settings: &Settings) {
+    out.put_u16_le(settings.slot_count.get());
+    out.put_u8(settings.replication_factor);
+    out.put_u32_le(settings.value_bytes_max);
+    out.put_u8(match settings.read_mode {
+        ReadMode::ReadIndex => READ_INDEX,
+        ReadMode::Lease => LEASE,
+    });
+}
+
+fn take_settings(input: &mut &[u8]) -> Result<Settings, DecodeError> {
+    let slot_count = SlotCount::new(input.try_get_u16_le()?.into());
+    Ok(Settings {
+        slot_count: slot_count.ok_or(DecodeError::Implausible("slot count"))?,
+        replication_factor: input.try_get_u8()?,
+        value_bytes_max: input.try_get_u32_le()?,
+        read_mode: match input.try_get_u8()? {
+            READ_INDEX => ReadMode::ReadIndex,
+            LEASE => ReadMode::Lease,
+            _ => return Err(DecodeError::Implausible("read mode")),
+        },
+    })
+}
+
+fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
+    out.put_u8(registration.identity.is_some().into());
+    if let Some((cluster, node)) = registration.identity {
+        out.put_u64_le(cluster.0);
+        out.put_u64_le(node.0);
+    }
+    put_text(out, &registration.address);
+    put_text(out, &registration.zone);
+    out.put_u32_le(registration.capacity);
+    out.put_u64_le(registration.incarnation);
+}
+
+fn take_registration(input: &mut &[u8]) -> Result<Registration, DecodeError> {
+    let identity = match input.try_get_u8()? {
+        0 => None,
+        1 => Some((ClusterId(input.try_get_u64_le()?), NodeId(input.try_get_u64_le()?))),
+        _ => return Err(DecodeError::Implausible("flag")),
+    };
+    Ok(Registration {
+        identity,
+        address: take_text(input)?,
+        zone: take_text(input)?,
+        capacity: input.try_get_u32_le()?,
+        incarnation: input.try_get_u64_le()?,
+    })
+}
+
+fn take_groups(input: &mut &[u8]) -> Result<Vec<PlannedGroup>, DecodeError> {
+    let groups = input.try_get_u32_le()?;
+    // Not allocated ahead: the length may be damaged, and each group takes bytes of the input.
+    let group = |_| {
+        let id = GroupId(input.try_get_u64_le()?);
+        Ok(PlannedGroup { id, nodes: take_ids(input)?.into_iter().map(NodeId).collect() })
+    };
+    (0..groups).map(group).collect()
+}

@@ -1,0 +1,106 @@
+//! The bytes of outcomes, which the engine returns to the proposer of a command. Owns the numbers
+//! of their kinds, which are never reused.
+
+use bytes::{Buf, BufMut, Bytes};
+use ringkv_consensus::DecodeError;
+use ringkv_topology::{ClusterId, Epoch, NodeId};
+
+use crate::command::format::{begin, ended, put_text, take_kind, take_text};
+use crate::command::{Outcome, Refusal};
+
+const INITIALIZED: u8 = 1;
+const REGISTERED: u8 = 2;
+const BOOTSTRAPPED: u8 = 3;
+const NOT_INITIALIZED: u8 = 4;
+const WRONG_CLUSTER: u8 = 5;
+const UNKNOWN_NODE: u8 = 6;
+const NODE_REPLACED: u8 = 7;
+const TOO_MANY_NODES: u8 = 8;
+const STALE: u8 = 9;
+const IMPOSSIBLE: u8 = 10;
+
+impl Outcome {
+    /// The bytes that the engine returns to the proposer of the command.
+    pub fn encode(&self) -> Bytes {
+        match self {
+            Self::Initialized => begin(INITIALIZED).into(),
+            Self::Registered { cluster, node, slot_count } => {
+                let mut out = begin(REGISTERED);
+                out.put_u64_le(cluster.0);
+                out.put_u64_le(node.0);
+                out.put_u32_le(*slot_count);
+                out.into()
+            }
+            Self::Bootstrapped { epoch } => with_number(BOOTSTRAPPED, epoch.0),
+            Self::Refused(refusal) => encode_refusal(refusal),
+        }
+    }
+
+    /// The reverse of [`Self::encode`].
+    ///
+    /// # Errors
+    /// The bytes are not an outcome of this version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut cursor = bytes;
+        let input = &mut cursor;
+        let outcome = match take_kind(input)? {
+            INITIALIZED => Self::Initialized,
+            REGISTERED => Self::Registered {
+                cluster: ClusterId(input.try_get_u64_le()?),
+                node: NodeId(input.try_get_u64_le()?),
+                slot_count: input.try_get_u32_le()?,
+            },
+            BOOTSTRAPPED => Self::Bootstrapped { epoch: Epoch(input.try_get_u64_le()?) },
+            other => Self::Refused(take_refusal(other, input)?),
+        };
+        ended(input)?;
+        Ok(outcome)
+    }
+}
+
+fn encode_refusal(refusal: &Refusal) -> Bytes {
+    match refusal {
+        Refusal::NotInitialized => begin(NOT_INITIALIZED).into(),
+        Refusal::WrongCluster { ours, theirs } => {
+            let mut out = begin(WRONG_CLUSTER);
+            out.put_u64_le(ours.0);
+            out.put_u64_le(theirs.0);
+            out.into()
+        }
+        Refusal::UnknownNode { node } => with_number(UNKNOWN_NODE, node.0),
+        Refusal::NodeReplaced { node } => with_number(NODE_REPLACED, node.0),
+        Refusal::TooManyNodes { max } => {
+            let mut out = begin(TOO_MANY_NODES);
+            out.put_u32_le(*max);
+            out.into()
+        }
+        Refusal::Stale => begin(STALE).into(),
+        Refusal::Impossible(problem) => {
+            let mut out = begin(IMPOSSIBLE);
+            put_text(&mut out, problem);
+            out.into()
+        }
+    }
+}
+
+fn with_number(kind: u8, number: u64) -> Bytes {
+    let mut out = begin(kind);
+    out.put_u64_le(number);
+    out.into()
+}
+
+fn take_refusal(kind: u8, input: &mut &[u8]) -> Result<Refusal, DecodeError> {
+    Ok(match kind {
+        NOT_INITIALIZED => Refusal::NotInitialized,
+        WRONG_CLUSTER => Refusal::WrongCluster {
+            ours: ClusterId(input.try_get_u64_le()?),
+            theirs: ClusterId(input.try_get_u64_le()?),
+        },
+        UNKNOWN_NODE => Refusal::UnknownNode { node: NodeId(input.try_get_u64_le()?) },
+        NODE_REPLACED => Refusal::NodeReplaced { node: NodeId(input.try_get_u64_le()?) },
+        TOO_MANY_NODES => Refusal::TooManyNodes { max: input.try_get_u32_le()? },
+        STALE => Refusal::Stale,
+        IMPOSSIBLE => Refusal::Impossible(take_text(input)?),
+        _ => return Err(DecodeError::Implausible("outcome kind")),
+    })
+}
