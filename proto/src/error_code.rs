@@ -1,26 +1,26 @@
-//! What an error code means to the one who asked: did it apply, and is a retry of use?
+//! What an error code means for the client: whether the write applied, and how to retry.
 //!
-//! The one place that decides it; servers fill `Error.outcome` from here and clients retry by it.
+//! The only place that decides this: servers set `Error.outcome` from it, and clients retry by it.
 
 use crate::v1::{Error, ErrorCode, Outcome};
 
-/// What a client does with an error, beside telling its user.
+/// How a client retries after an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// Ask the named leader, or any replica, at once: certainly not applied.
+    /// Retry at once, at the named leader or any replica: not applied.
     Elsewhere,
-    /// Refresh the topology, then ask again: certainly not applied.
+    /// Refresh the topology, then retry: not applied.
     AfterRefresh,
-    /// Ask the same node again after a pause: certainly not applied.
+    /// Retry at the same node after a pause: not applied.
     Later,
-    /// Ask again under the same request id only: may have applied.
+    /// Retry under the same request id only: may have applied.
     SameRequestId,
-    /// Give up: the answer will not change.
+    /// Do not retry: the reply will not change.
     Never,
 }
 
 impl ErrorCode {
-    /// Whether a write answered with this code took effect.
+    /// Whether a write that failed with this code has applied.
     pub fn outcome(self) -> Outcome {
         match self {
             Self::LeadershipLost | Self::Deadline | Self::Internal | Self::Unspecified => {
@@ -41,7 +41,7 @@ impl ErrorCode {
         }
     }
 
-    /// What to do next.
+    /// How to retry.
     pub fn retry(self) -> Retry {
         match self {
             Self::NotLeader | Self::ShuttingDown => Retry::Elsewhere,
@@ -60,7 +60,7 @@ impl ErrorCode {
         }
     }
 
-    /// The code as users see it in JSON and metrics: `not_leader`, `value_too_large`, …
+    /// The name of the code in metrics and traces: `not_leader`, `value_too_large`, …
     pub fn slug(self) -> &'static str {
         match self {
             Self::Unspecified => "unspecified",

@@ -1,7 +1,7 @@
-//! Conversions between the wire's topology and the map of `ringkv-topology`.
+//! Conversions between the topology on the wire and the map of `ringkv-topology`.
 //!
-//! Owns the check of what arrives: a topology that passed [`from_proto`] keeps the map's
-//! invariants, so that nobody behind it checks again. Never changes a value on its way.
+//! Owns the check of what arrives: a topology from [`from_proto`] has the invariants of the map, so
+//! that no other code checks them again. Never changes a value.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use ringkv_topology::{
 
 use crate::v1;
 
-/// A topology on the wire that cannot be one: which field, and what is wrong with it.
+/// An invalid topology on the wire: the field and the problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("topology field `{field}` {problem}")]
 pub struct InvalidTopology {
@@ -65,7 +65,7 @@ pub fn from_proto(wire: &v1::Topology) -> Result<Topology, InvalidTopology> {
 }
 
 /// The wire form of the cluster settings.
-pub fn settings_to_proto(settings: &Settings) -> v1::Settings {
+fn settings_to_proto(settings: &Settings) -> v1::Settings {
     v1::Settings {
         slot_count: u32::from(settings.slot_count.get()),
         replication_factor: u32::from(settings.replication_factor),
@@ -82,7 +82,7 @@ pub fn settings_to_proto(settings: &Settings) -> v1::Settings {
 /// # Errors
 /// [`InvalidTopology`] when they are missing, the slot count is no power of two from 1 to 32,768,
 /// the replication factor is not 1, 3 or 5, or the read mode is unknown.
-pub fn settings_from_proto(wire: Option<&v1::Settings>) -> Result<Settings, InvalidTopology> {
+fn settings_from_proto(wire: Option<&v1::Settings>) -> Result<Settings, InvalidTopology> {
     let Some(wire) = wire else {
         return invalid("settings", "is missing");
     };
