@@ -23,10 +23,10 @@ RUN command -v clang >/dev/null || { \
         rm -rf /var/lib/apt/lists/*; }
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --workspace --bins && \
+RUN cargo --config .cargo/optimized.toml build --locked --workspace --bins && \
     mkdir /out && \
-    cp target/release/ringkv target/release/ringkv-placement \
-        target/release/ringkv-storage-node target/release/ringkv-gateway /out/
+    cp target/debug/ringkv target/debug/ringkv-placement \
+        target/debug/ringkv-storage-node target/debug/ringkv-gateway /out/
 
 FROM base AS runtime
 COPY --from=build /out/ /usr/local/bin/

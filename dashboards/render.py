@@ -6,7 +6,7 @@ their titles, units, thresholds and legends, and is no Grafana: what it shows ar
 expressions over real data.
 
     python3 -m venv /tmp/render && /tmp/render/bin/pip install matplotlib
-    cargo build --release --workspace --bins
+    cargo --config .cargo/optimized.toml build --workspace --bins
     cargo xtask dashboards render --python /tmp/render/bin/python
 
 or, with a Prometheus that is there already:

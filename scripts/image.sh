@@ -2,7 +2,7 @@
 # Builds the container image.
 #
 # Usage: scripts/image.sh                from source
-#        scripts/image.sh --prebuilt     from the programs in the target directory
+#        scripts/image.sh --prebuilt     from the programs built before, in target/debug
 #
 # RINGKV_IMAGE names the image (ringkv:latest). The base images are pulled, or made locally where
 # no registry can be reached.
@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly IMAGE=${RINGKV_IMAGE:-ringkv:latest}
-readonly RELEASE=${CARGO_TARGET_DIR:-$HOME/.cache/ringkv/target}/release
+readonly BUILT=target/debug
 readonly PROGRAMS=(ringkv ringkv-placement ringkv-storage-node ringkv-gateway)
 
 fail() { printf 'image: %s\n' "$*" >&2; exit 1; }
@@ -41,7 +41,7 @@ case ${1:-} in
     context=$(mktemp -d)
     trap 'rm -rf "$context"' EXIT
     for program in "${PROGRAMS[@]}"; do
-        cp "$RELEASE/$program" "$context/" || fail "not built yet: run 'make containers'"
+        cp "$BUILT/$program" "$context/" || fail "not built yet: cargo --config .cargo/optimized.toml build --workspace --bins"
     done
     "$docker" build --quiet --target prebuilt --tag "$IMAGE" --file Dockerfile "$context"
     ;;

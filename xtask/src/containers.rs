@@ -3,8 +3,9 @@
 //! Builds the image from the programs built before and starts ringkv's services of the compose file
 //! (the observability services use public images, which may be unavailable). Runs the README's curl
 //! lines word for word, kills a container, cuts one off the network, stops and starts everything,
-//! and checks after each step that every acknowledged write is present. Touches its own containers
-//! only, and removes them, their network and their volumes on every exit.
+//! and checks after each step that every acknowledged write is present. Uses free host ports, except
+//! for the README's lines, which name theirs. Touches its own containers only, and removes them,
+//! their network and their volumes on every exit.
 
 mod cluster;
 mod data;
@@ -39,8 +40,12 @@ const CHECKS: &[Check] = &[
     }),
     ("the gateways pull in all they need and no more", |test| shape::check_services(&test.cluster)),
     ("containers run without root on a read-only file system", |test| shape::check(&test.cluster)),
-    ("the curl lines of the README print what it shows", |_| readme::check()),
-    ("the first node's metrics are on localhost", |_| data::check_metrics()),
+    ("the curl lines of the README print what it shows", |test| {
+        test.cluster.on_readme_ports(readme::check)
+    }),
+    ("the first node's metrics are on localhost", |test| {
+        data::check_metrics(test.cluster.ports().metrics)
+    }),
     ("values written through one gateway are read through the other", |test| {
         test.data.write(300)?;
         test.data.check()
@@ -51,7 +56,9 @@ const CHECKS: &[Check] = &[
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let mut test = Test { cluster: Cluster::prepare(arguments.keep)?, data: Data::new() };
+    let cluster = Cluster::prepare(arguments.keep)?;
+    let data = Data::new(cluster.ports().gateways);
+    let mut test = Test { cluster, data };
     let (mut passed, mut failed) = (0, 0);
     for (name, check) in CHECKS {
         match check(&mut test) {

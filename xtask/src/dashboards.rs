@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: Arguments) -> anyhow::Result<()> {
 fn write() -> anyhow::Result<()> {
     let all = boards::all();
     for board in &all {
-        let path = workspace::root().join(files::FOLDER).join(board.file());
+        let path = workspace::root()?.join(files::FOLDER).join(board.file());
         let text = grafana::text(board, &all);
         fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }

@@ -1,6 +1,6 @@
 //! The project's own tasks, run as `cargo xtask <task>`.
 //!
-//! Owns the checks of the source tree (`tidy`), the start of the simulation (`simulate`), the
+//! Owns the checks of the source tree (`tidy`) and of what is compiled (`features`), the start of the simulation (`simulate`), the
 //! container tests (`containers`), the boards and rules (`dashboards`), the runs of the k6 scripts
 //! (`loadtests`) and the comparison with etcd (`bench quick`). Depends on none of the project's
 //! crates, so that it runs while they do not compile.
@@ -10,8 +10,10 @@ mod bench;
 mod cluster;
 mod containers;
 mod dashboards;
+mod features;
 mod http;
 mod loadtests;
+mod ports;
 mod process;
 mod simulate;
 mod tidy;
@@ -33,6 +35,8 @@ enum Task {
     /// Check what the compiler does not: headers, file lengths, imports between crates, paths in
     /// ARCHITECTURE.md, plain English, banned words
     Tidy(tidy::Arguments),
+    /// Check that no dependency is compiled again for one package alone
+    Features,
     /// Run the whole system in one thread from seeds
     Simulate(simulate::Arguments),
     /// Test the compose cluster with the programs built before
@@ -48,6 +52,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Tidy(arguments) => tidy::run(&arguments),
+        Task::Features => features::run(),
         Task::Simulate(arguments) => simulate::run(&arguments),
         Task::Containers(arguments) => containers::run(&arguments),
         Task::Loadtests(arguments) => loadtests::run(&arguments),

@@ -1,21 +1,15 @@
 //! Child processes: started with their output in a file, killed, restarted, stopped when dropped.
 //! Reads their CPU time from `/proc`.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use rand::Rng as _;
 
 /// The unit of CPU times in `/proc`, the same on every Linux machine (USER_HZ).
 const TICKS_PER_SECOND: u64 = 100;
-const PORTS: std::ops::Range<u16> = 12_000..32_000;
-const ATTEMPTS_MAX: usize = 200;
 
 /// One running process.
 pub(crate) struct Server {
@@ -72,22 +66,6 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// A loopback address that is free at the time of the call and that this process returns only once.
-///
-/// Its port is below the kernel's ephemeral range (from 32,768 by default): while its listener is
-/// not running, the kernel could use an ephemeral port as the source of any connection.
-///
-/// # Errors
-/// No free port is found.
-pub(crate) fn free_address() -> anyhow::Result<SocketAddr> {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
-    let mut given = GIVEN.lock().expect("no holder of this lock can panic");
-    (0..ATTEMPTS_MAX)
-        .map(|_| SocketAddr::from((Ipv4Addr::LOCALHOST, rand::rng().random_range(PORTS))))
-        .find(|address| TcpListener::bind(address).is_ok() && given.insert(address.port()))
-        .context("find a free loopback port")
 }
 
 /// Calls `ready` until it returns a value, at most for this time.

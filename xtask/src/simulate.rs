@@ -1,10 +1,11 @@
-//! `cargo xtask simulate`: builds the simulation and runs it in a child process.
+//! `cargo xtask simulate`: builds the simulation and runs it in a child process, both with the
+//! settings that `cargo xtask` itself was called with.
 //!
 //! Owns nothing of the simulation itself. A planted bug is a cargo feature of the simulation crate;
 //! its run must find a broken invariant. A run that finds none fails here, because it shows that
 //! the checks do not detect the bug.
 
-use std::process::{Command, ExitStatus};
+use std::process::ExitStatus;
 
 use anyhow::{Context as _, bail, ensure};
 
@@ -79,10 +80,8 @@ fn planted(name: &str) -> anyhow::Result<()> {
 
 /// Builds and runs the simulation with these features; its output goes straight through.
 fn simulation(features: &[&str], arguments: &[String]) -> anyhow::Result<ExitStatus> {
-    let mut command = Command::new("cargo");
-    command
-        .args(["run", "--release", "--quiet", "--locked", "--package", "ringkv-simulation"])
-        .current_dir(workspace::root());
+    let mut command = workspace::cargo()?;
+    command.args(["run", "--quiet", "--locked", "--package", "ringkv-simulation"]);
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
     }

@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let root = workspace::root();
+    let root = workspace::root()?;
     let sources = read(&root)?;
     if arguments.ratchet {
         return lengths::write_ratchet(&root, &sources);

@@ -4,7 +4,7 @@
 //! test fails; in that case it prints the ends of all logs. Sends signals only to processes that
 //! it started. Waits for a condition with a deadline, never for a fixed time.
 //!
-//! The binaries are those next to the running test (`target/release`), or in `RINGKV_BIN_DIR`.
+//! The binaries are those in `target/debug` of this checkout, or in `RINGKV_BIN_DIR`.
 
 mod binaries;
 mod ports;

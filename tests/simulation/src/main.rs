@@ -1,4 +1,4 @@
-//! `cargo run --release -p ringkv-simulation -- --seeds 500`: seeds from the command line.
+//! `cargo run -p ringkv-simulation -- --seeds 500`: seeds from the command line.
 //!
 //! With `--expect-violation` the run succeeds only if a seed fails: for a build with one of the
 //! crate's `planted-…` features, whose bug must be found within these seeds.

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 
 use super::store::{Operation, Store};
 use crate::http::{call_once, find};
-use crate::process::{Server, free_address, wait_until};
+use crate::ports::free_address;
+use crate::process::{Server, wait_until};
 
 const MEMBERS: usize = 3;
 const START_LIMIT: Duration = Duration::from_secs(30);

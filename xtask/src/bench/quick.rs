@@ -14,6 +14,7 @@ use super::store::{Operation, Store};
 use super::syncs::SyncCount;
 use crate::cluster::Cluster;
 use crate::process::cpu_time;
+use crate::workspace;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -35,9 +36,9 @@ pub(crate) struct Arguments {
     /// Number of keys; all are written once before the first measurement
     #[arg(long, default_value_t = 10_000)]
     keys: usize,
-    /// Folder for the data directories; it should be on a real disk
-    #[arg(long, env = "CARGO_TARGET_DIR", default_value = ".")]
-    folder: PathBuf,
+    /// Folder for the data directories, on a real disk [default: cargo's target folder]
+    #[arg(long)]
+    folder: Option<PathBuf>,
     /// Measure only this store
     #[arg(long, value_enum)]
     only: Option<Which>,
@@ -61,7 +62,11 @@ impl Arguments {
     }
 
     fn start(&self, which: Which) -> anyhow::Result<Box<dyn Store>> {
-        let folder = TempDir::with_prefix_in("ringkv-bench-", &self.folder)
+        let parent = match &self.folder {
+            Some(folder) => folder.clone(),
+            None => workspace::target()?,
+        };
+        let folder = TempDir::with_prefix_in("ringkv-bench-", parent)
             .context("create a folder for the data")?;
         Ok(match which {
             Which::Ringkv => Box::new(Cluster::start(folder)?),

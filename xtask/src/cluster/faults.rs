@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{Cluster, START_LIMIT, gateway_program, is_ready};
 use crate::http::call_once;
-use crate::process::{Server, free_address, wait_until};
+use crate::ports::free_address;
+use crate::process::{Server, wait_until};
 
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 

@@ -1,4 +1,6 @@
 //! The compose cluster of the container tests: start, faults, removal.
+//!
+//! Owns its ports on this machine: free ones, except for one short run on those of the README.
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -7,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail, ensure};
 use serde_json::Value;
 
+use crate::ports::{ensure_free, free_port};
 use crate::workspace;
 
 /// Names every container, network and volume of the test, and nothing else on the machine.
@@ -29,10 +32,23 @@ pub(super) const SERVICES: &[&str] = &[
     "gateway-2",
 ];
 
+/// The services that are published on ports which the README names.
+const GATEWAYS: [&str; 2] = ["gateway", "gateway-2"];
+const README_PORTS: [u16; 2] = [8080, 8081];
+
 /// The running cluster. Dropping it removes all of it.
 pub(super) struct Cluster {
     compose: Vec<String>,
     keep: bool,
+    ports: Ports,
+}
+
+/// Where the cluster is published on this machine.
+#[derive(Clone, Copy)]
+pub(super) struct Ports {
+    pub(super) gateways: [u16; 2],
+    /// Of the first storage node.
+    pub(super) metrics: u16,
 }
 
 impl Cluster {
@@ -40,17 +56,45 @@ impl Cluster {
     /// interrupted run left.
     pub(super) fn prepare(keep: bool) -> anyhow::Result<Self> {
         let mut build = Command::new("scripts/image.sh");
-        build.arg("--prebuilt").env("RINGKV_IMAGE", IMAGE).current_dir(workspace::root());
-        build.env("CARGO_TARGET_DIR", workspace::programs()?.parent().context("find the target")?);
+        build.arg("--prebuilt").env("RINGKV_IMAGE", IMAGE).current_dir(workspace::root()?);
         finish(&mut build)?;
-        let cluster = Self { compose: compose_program()?, keep };
+        let ports = Ports { gateways: [free_port()?, free_port()?], metrics: free_port()? };
+        let cluster = Self { compose: compose_program()?, keep, ports };
         cluster.remove()?;
         Ok(cluster)
     }
 
+    pub(super) fn ports(&self) -> Ports {
+        self.ports
+    }
+
     /// Creates what is missing and starts the gateways, which must start all their dependencies.
     pub(super) fn up(&self) -> anyhow::Result<()> {
-        self.compose(&["up", "--detach", "--no-build", "gateway", "gateway-2"])
+        self.compose(&[&["up", "--detach", "--no-build"], &GATEWAYS[..]].concat())
+    }
+
+    /// Publishes the gateways on the ports of the README while `run` runs.
+    ///
+    /// # Errors
+    /// When `run` fails, or another program holds one of the ports: it is named.
+    pub(super) fn on_readme_ports(
+        &mut self,
+        run: impl FnOnce() -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        README_PORTS.into_iter().try_for_each(ensure_free)?;
+        let free = std::mem::replace(&mut self.ports.gateways, README_PORTS);
+        let result = self.publish_again().and_then(|()| run());
+        self.ports.gateways = free;
+        result?;
+        self.publish_again()
+    }
+
+    /// Makes the gateways' containers again, on the ports as they are now.
+    fn publish_again(&self) -> anyhow::Result<()> {
+        // To replace a container in place is beyond docker-compose 1.29 with a newer docker.
+        self.compose(&[&["rm", "--stop", "--force"], &GATEWAYS[..]].concat())?;
+        self.up()?;
+        self.wait_healthy()
     }
 
     /// Names of the services that have a container.
@@ -158,7 +202,10 @@ impl Cluster {
             .args(["--project-name", PROJECT])
             .args(arguments)
             .env("RINGKV_IMAGE", IMAGE)
-            .current_dir(workspace::root());
+            .env("RINGKV_PORT_1", self.ports.gateways[0].to_string())
+            .env("RINGKV_PORT_2", self.ports.gateways[1].to_string())
+            .env("RINGKV_METRICS_PORT", self.ports.metrics.to_string())
+            .current_dir(workspace::root()?);
         finish(&mut command)
     }
 }
@@ -166,7 +213,9 @@ impl Cluster {
 impl Drop for Cluster {
     fn drop(&mut self) {
         if self.keep {
-            println!("kept: docker-compose --project-name {PROJECT} down --volumes removes it");
+            let [first, second] = self.ports.gateways;
+            println!("kept, with gateways on ports {first} and {second}");
+            println!("docker-compose --project-name {PROJECT} down --volumes removes it");
         } else if let Err(error) = self.remove() {
             println!("cannot remove the test cluster: {error:#}");
         }

@@ -9,8 +9,6 @@ use anyhow::{Context as _, ensure};
 
 use crate::http;
 
-const GATEWAYS: [u16; 2] = [8080, 8081];
-const METRICS: u16 = 9090;
 /// The deadline that each request sets for the gateway. Each of ten containers on a busy machine
 /// may wait seconds for a CPU. The process tests, not these, measure how long a fault may take.
 const DEADLINE: &str = "KV-Timeout-Ms: 20000";
@@ -19,13 +17,15 @@ const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 
 /// The number of keys written so far; the value of key `i` contains its number and round.
 pub(super) struct Data {
+    /// Where the gateways are on this machine.
+    ports: [u16; 2],
     written: usize,
     round: usize,
 }
 
 impl Data {
-    pub(super) fn new() -> Self {
-        Self { written: 0, round: 0 }
+    pub(super) fn new(ports: [u16; 2]) -> Self {
+        Self { ports, written: 0, round: 0 }
     }
 
     /// Writes this many new keys and overwrites all old ones.
@@ -39,7 +39,8 @@ impl Data {
                  Content-Length: {}\r\n\r\n{value}",
                 value.len()
             );
-            let (status, body) = http::call_once(gateway(key), request.as_bytes(), REQUEST_LIMIT)?;
+            let (status, body) =
+                http::call_once(self.gateway(key), request.as_bytes(), REQUEST_LIMIT)?;
             let body = String::from_utf8_lossy(&body).into_owned();
             ensure!(
                 matches!(status, 200 | 201 | 204),
@@ -56,7 +57,7 @@ impl Data {
                 "GET /kv/container-{key} HTTP/1.1\r\nHost: localhost\r\n{DEADLINE}\r\n\r\n"
             );
             let (status, body) =
-                http::call_once(gateway(key + 1), request.as_bytes(), REQUEST_LIMIT)?;
+                http::call_once(self.gateway(key + 1), request.as_bytes(), REQUEST_LIMIT)?;
             let body = String::from_utf8_lossy(&body).into_owned();
             ensure!(status == 200, "GET of key {key} returned {status}: {body}");
             let expected = value(key, self.round);
@@ -64,21 +65,24 @@ impl Data {
         }
         Ok(())
     }
+
+    fn gateway(&self, turn: usize) -> SocketAddr {
+        localhost(self.ports[turn % self.ports.len()])
+    }
 }
 
 fn value(key: usize, round: usize) -> String {
     format!("value {key} of round {round}")
 }
 
-fn gateway(turn: usize) -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], GATEWAYS[turn % GATEWAYS.len()]))
+fn localhost(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
 }
 
 /// Checks that the metrics page has the names on which the boards rely.
-pub(super) fn check_metrics() -> anyhow::Result<()> {
-    let address = SocketAddr::from(([127, 0, 0, 1], METRICS));
+pub(super) fn check_metrics(port: u16) -> anyhow::Result<()> {
     let request = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
-    let (status, body) = http::call_once(address, request, REQUEST_LIMIT)?;
+    let (status, body) = http::call_once(localhost(port), request, REQUEST_LIMIT)?;
     ensure!(status == 200, "/metrics returned {status}");
     let body = String::from_utf8(body).context("read the metrics")?;
     for name in [

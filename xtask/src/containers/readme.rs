@@ -18,7 +18,7 @@ struct Example {
 /// Runs all of them in order.
 pub(super) fn check() -> anyhow::Result<()> {
     let text =
-        fs::read_to_string(workspace::root().join("README.md")).context("read the README")?;
+        fs::read_to_string(workspace::root()?.join("README.md")).context("read the README")?;
     let examples = examples(&text);
     ensure!(examples.len() >= 3, "the README shows {} curl lines", examples.len());
     for example in examples {

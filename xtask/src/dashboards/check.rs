@@ -21,7 +21,7 @@ use crate::workspace;
 
 /// Every check that needs only the tree.
 pub(super) fn all() -> anyhow::Result<Vec<Checked>> {
-    let root = workspace::root();
+    let root = workspace::root()?;
     let boards = files::boards(&root)?;
     let rules = Rules::read(&root)?;
     let listed = files::documented_metrics(&root)?;

@@ -26,7 +26,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// Every check that needs the running cluster.
 pub(super) fn all() -> anyhow::Result<Vec<Checked>> {
-    let root = workspace::root();
+    let root = workspace::root()?;
     let boards = files::boards(&root)?;
     let rules = Rules::read(&root)?;
     let listed = files::documented_metrics(&root)?;

@@ -13,7 +13,8 @@ use tempfile::TempDir;
 use super::rules;
 use crate::cluster::Metrics;
 use crate::http::{call_once, percent_encode};
-use crate::process::{Server, free_address, wait_until};
+use crate::ports::free_address;
+use crate::process::{Server, wait_until};
 use crate::workspace;
 
 const START_LIMIT: Duration = Duration::from_secs(30);
@@ -32,7 +33,7 @@ impl Prometheus {
         let folder = tempfile::tempdir().context("make a folder for Prometheus")?;
         let address = free_address()?;
         let config = folder.path().join("prometheus.yml");
-        fs::write(&config, configuration(&workspace::root(), targets)?)
+        fs::write(&config, configuration(&workspace::root()?, targets)?)
             .context("write the configuration of Prometheus")?;
         let mut command = Command::new("prometheus");
         command.arg(format!("--config.file={}", config.display()));

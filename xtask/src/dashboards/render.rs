@@ -29,7 +29,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .arg(SCRIPT)
         .arg(format!("http://{}", scene.prometheus.address))
         .args(["--seconds", &arguments.seconds.to_string()])
-        .current_dir(workspace::root())
+        .current_dir(workspace::root()?)
         .status()
         .context("run the script that draws")?;
     scene.end()?;

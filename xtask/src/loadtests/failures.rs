@@ -8,7 +8,7 @@ use super::Test;
 use super::failover::run_and_kill;
 use super::forgery::Forger;
 use super::k6::{check_failed, number};
-use crate::process::free_address;
+use crate::ports::free_address;
 
 /// The time limit of a script that cannot start.
 const AT_ONCE: Duration = Duration::from_secs(10);

@@ -58,7 +58,7 @@ impl K6 {
         base_url: &str,
         settings: &[Setting<'_>],
     ) -> anyhow::Result<Running> {
-        let path = workspace::root().join("loadtests").join(format!("{script}.js"));
+        let path = workspace::root()?.join("loadtests").join(format!("{script}.js"));
         let summary = self.folder.path().join(format!("{script}.json"));
         if summary.exists() {
             fs::remove_file(&summary).context("remove the summary of an earlier run")?;

@@ -70,7 +70,7 @@ pub(super) fn others(test: &mut Test) -> anyhow::Result<String> {
 
 /// Checks that the lists above contain every script.
 fn all_are_named() -> anyhow::Result<()> {
-    let folder = fs::read_dir(workspace::root().join("loadtests")).context("list the scripts")?;
+    let folder = fs::read_dir(workspace::root()?.join("loadtests")).context("list the scripts")?;
     let mut there = BTreeSet::new();
     for entry in folder {
         let name = entry.context("list the scripts")?.file_name();
