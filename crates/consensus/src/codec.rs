@@ -3,8 +3,6 @@
 //! Every format starts with a version byte; an unknown one is refused, never skipped. What rests
 //! on disk or crosses the network ends in a CRC-32 of all bytes before it.
 
-pub(crate) mod frame;
-
 /// Why bytes are not a value of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {

@@ -3,18 +3,16 @@
 //! Never touches a clock, random source, thread, file or socket; the simulator and the shell drive
 //! the very same [`Poller`].
 
-mod config;
-mod effects;
+pub(crate) mod config;
+pub(crate) mod counters;
+pub(crate) mod effects;
+pub(crate) mod poller;
+pub(crate) mod start_error;
+
+mod frame;
 mod group;
 mod lease;
 mod log_tail;
 mod out;
-mod poller;
 mod reads;
-pub(crate) mod wire;
-
-pub use config::PollerConfig;
-pub use effects::{
-    ApplyTask, Effects, Fetch, Input, OutgoingSnapshot, ReceivedSnapshot, SnapshotBuilt, SnapshotId,
-};
-pub use poller::{Counters, Poller, StartError};
+mod wire;

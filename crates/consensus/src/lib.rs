@@ -25,10 +25,13 @@ mod memory_log;
 pub mod testing;
 
 pub use codec::{DecodeError, take_version};
-pub use core::{
-    ApplyTask, Counters, Effects, Fetch, Input, OutgoingSnapshot, Poller, PollerConfig,
-    ReceivedSnapshot, SnapshotBuilt, SnapshotId, StartError,
+pub use core::config::PollerConfig;
+pub use core::counters::Counters;
+pub use core::effects::{
+    ApplyTask, Effects, Fetch, Input, OutgoingSnapshot, ReceivedSnapshot, SnapshotBuilt, SnapshotId,
 };
+pub use core::poller::Poller;
+pub use core::start_error::StartError;
 pub use log_store::{
     Entry, EntryKind, GroupWrite, HardState, InstallMarker, LogBatch, LogError, LogReader,
     LogStart, LogWriter, StoredGroup,

@@ -8,7 +8,9 @@
 use bytes::Bytes;
 use ringkv_topology::GroupId;
 
-use crate::{Genesis, LogIndex, Term};
+use crate::codec::DecodeError;
+use crate::machine::Genesis;
+use crate::types::{LogIndex, Term};
 
 /// One log entry as it rests on disk and travels between nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +18,7 @@ pub struct Entry {
     pub index: LogIndex,
     pub term: Term,
     pub kind: EntryKind,
-    /// A [`crate::Pack`] for `Commands`, an encoded change for `Members`, nothing for `Empty`.
+    /// A [`crate::pack::Pack`] for `Commands`, an encoded change for `Members`, nothing for `Empty`.
     pub data: Bytes,
 }
 
@@ -28,6 +30,30 @@ pub enum EntryKind {
     Commands,
     /// A membership change.
     Members,
+}
+
+impl EntryKind {
+    /// Its number in frames and on disk.
+    pub fn number(self) -> u8 {
+        match self {
+            Self::Empty => 0,
+            Self::Commands => 1,
+            Self::Members => 2,
+        }
+    }
+
+    /// The reverse of [`Self::number`].
+    ///
+    /// # Errors
+    /// `DecodeError` for a number that no kind has.
+    pub fn from_number(number: u8) -> Result<Self, DecodeError> {
+        match number {
+            0 => Ok(Self::Empty),
+            1 => Ok(Self::Commands),
+            2 => Ok(Self::Members),
+            _ => Err(DecodeError::Implausible("entry kind")),
+        }
+    }
 }
 
 /// The state a replica must never forget between two lives.

@@ -11,7 +11,11 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_topology::{GroupId, ReplicaId};
 
-use crate::{DecodeError, EntryTimes, LogIndex, Members, Pack, Term, Ticket};
+use crate::codec::DecodeError;
+use crate::members::Members;
+use crate::pack::Pack;
+use crate::times::EntryTimes;
+use crate::types::{LogIndex, Term, Ticket};
 
 /// How far a group's state machine is, and the membership as of there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

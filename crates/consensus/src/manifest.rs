@@ -8,7 +8,9 @@
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_topology::GroupId;
 
-use crate::{AppliedState, DecodeError, codec};
+use crate::codec;
+use crate::codec::DecodeError;
+use crate::machine::AppliedState;
 
 const VERSION: u8 = 1;
 /// More files than any machine cuts a group into; a larger count means damaged bytes.
@@ -124,7 +126,7 @@ mod tests {
     use ringkv_topology::{NodeId, ReplicaId};
 
     use super::*;
-    use crate::Members;
+    use crate::members::Members;
 
     fn manifest(names: &[&str]) -> Manifest {
         Manifest {

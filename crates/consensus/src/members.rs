@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use bytes::{Buf, BufMut};
 use ringkv_topology::{NodeId, ReplicaId};
 
-use crate::DecodeError;
+use crate::codec::DecodeError;
 
 /// A configuration, joint while `outgoing` is not empty (Raft §6, Ongaro's thesis §4.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

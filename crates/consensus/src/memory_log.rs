@@ -11,9 +11,10 @@ mod state;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ringkv_topology::GroupId;
-
-use crate::{Entry, LogBatch, LogError, LogIndex, LogReader, LogWriter, StoredGroup};
 use state::State;
+
+use crate::log_store::{Entry, LogBatch, LogError, LogReader, LogWriter, StoredGroup};
+use crate::types::LogIndex;
 
 /// A handle on one node's log; clones share it, as writer and reader of a store do.
 #[derive(Clone, Debug, Default)]
@@ -96,20 +97,12 @@ impl LogReader for MemoryLog {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use proptest::prelude::*;
     use ringkv_topology::ReplicaId;
 
     use super::*;
-    use crate::testing::{check_log_store, log_store_steps};
-    use crate::{EntryKind, Genesis, GroupWrite, Members};
-
-    proptest! {
-        #[test]
-        fn it_holds_what_was_written(steps in log_store_steps(), bytes_max in 0..1_000u64) {
-            let log = MemoryLog::new();
-            check_log_store(&steps, bytes_max, || log.clone())?;
-        }
-    }
+    use crate::log_store::{EntryKind, GroupWrite};
+    use crate::machine::Genesis;
+    use crate::members::Members;
 
     const GROUP: GroupId = GroupId(7);
 

@@ -6,7 +6,7 @@
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-use crate::DecodeError;
+use crate::codec::DecodeError;
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 8 + 4;

@@ -9,10 +9,14 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
-use crate::{
-    Entry, EntryKind, Genesis, GroupWrite, HardState, InstallMarker, LogBatch, LogIndex, LogReader,
-    LogStart, LogWriter, Members, MemoryLog, StoredGroup, Term,
+use crate::log_store::{
+    Entry, EntryKind, GroupWrite, HardState, InstallMarker, LogBatch, LogReader, LogStart,
+    LogWriter, StoredGroup,
 };
+use crate::machine::Genesis;
+use crate::members::Members;
+use crate::memory_log::MemoryLog;
+use crate::types::{LogIndex, Term};
 
 /// One random change; numbers are cut down to what is legal in the group's present state.
 #[derive(Clone, Debug)]
@@ -225,4 +229,20 @@ pub fn check_log_store<L: LogReader + LogWriter>(
         batch = LogBatch { number, groups, sync: step.sync };
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_memory_log_holds_what_was_written(
+            steps in log_store_steps(),
+            bytes_max in 0..1_000u64,
+        ) {
+            let log = MemoryLog::new();
+            check_log_store(&steps, bytes_max, || log.clone())?;
+        }
+    }
 }

@@ -5,7 +5,8 @@
 use bytes::Bytes;
 use ringkv_topology::{GroupId, NodeId};
 
-use crate::EntryTimes;
+use crate::members::MembersChange;
+use crate::times::EntryTimes;
 
 /// A position in a group's log; the first entry after genesis is 2 (see [`crate::Genesis`]).
 pub type LogIndex = u64;
@@ -13,7 +14,7 @@ pub type LogIndex = u64;
 /// A Raft term.
 pub type Term = u64;
 
-/// Names the receiver of completions; given by [`crate::Handle::register`].
+/// Names the receiver of completions; given by the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SinkId(pub u32);
 
@@ -90,7 +91,7 @@ pub enum Request {
     /// Find a point at which a local read is linearizable.
     Read { group: GroupId, ticket: Ticket },
     /// Add, promote or remove replicas, through joint consensus where more than one voter changes.
-    ChangeMembers { group: GroupId, change: crate::MembersChange, ticket: Ticket },
+    ChangeMembers { group: GroupId, change: MembersChange, ticket: Ticket },
 }
 
 /// What a replica is at the moment.

@@ -154,11 +154,7 @@ pub(crate) fn encode_entry(key: &EntryKey, entry: &Entry, out: &mut Vec<u8>) {
     out.clear();
     out.reserve(ENTRY_HEADER_BYTES + entry.data.len() + 4);
     out.put_u8(VERSION);
-    out.put_u8(match entry.kind {
-        EntryKind::Empty => 0,
-        EntryKind::Commands => 1,
-        EntryKind::Members => 2,
-    });
+    out.put_u8(entry.kind.number());
     out.put_u64_le(entry.term);
     out.put_slice(&entry.data);
     seal(key, out);
@@ -167,12 +163,7 @@ pub(crate) fn encode_entry(key: &EntryKey, entry: &Entry, out: &mut Vec<u8>) {
 pub(crate) fn decode_entry(key: &[u8], value: &[u8]) -> Result<Entry, DecodeError> {
     let index = index_of(key)?;
     let mut body = open(key, value)?;
-    let kind = match body.try_get_u8()? {
-        0 => EntryKind::Empty,
-        1 => EntryKind::Commands,
-        2 => EntryKind::Members,
-        _ => return Err(DecodeError::Implausible("entry kind")),
-    };
+    let kind = EntryKind::from_number(body.try_get_u8()?)?;
     let term = body.try_get_u64_le()?;
     Ok(Entry { index, term, kind, data: Bytes::copy_from_slice(body) })
 }

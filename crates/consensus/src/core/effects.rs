@@ -15,9 +15,9 @@
 use bytes::Bytes;
 use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
 
-use crate::{
-    AppliedState, Completion, Entry, Genesis, GroupBatch, LogBatch, LogIndex, Request, SinkId,
-};
+use crate::log_store::{Entry, LogBatch};
+use crate::machine::{AppliedState, Genesis, GroupBatch};
+use crate::types::{Completion, LogIndex, Request, SinkId};
 
 /// Names a snapshot on the node that built it; unique among the group's snapshots there.
 pub type SnapshotId = String;

@@ -17,21 +17,26 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use raft::eraftpb::{Message, MessageType};
-use raft::{Config, RawNode, ReadOnlyOption};
-use ringkv_topology::{GroupId, NodeId, ReplicaId};
-
-use super::lease::Lease;
-use super::log_tail::LogTail;
-use super::out::Out;
-use super::reads::Reads;
-use super::{PollerConfig, ReceivedSnapshot, StartError, wire};
-use crate::{AppliedState, LogIndex, LogReader, Members, Role, StoredGroup, Term, Ticket};
-
 use elections::{DRAW_MAX, SplitMix};
 use persist::Unpersisted;
+use raft::eraftpb::{Message, MessageType};
+use raft::{Config, RawNode, ReadOnlyOption};
 use requests::Proposed;
+use ringkv_topology::{GroupId, NodeId, ReplicaId};
 use snapshots::Installing;
+
+use crate::core::config::PollerConfig;
+use crate::core::effects::ReceivedSnapshot;
+use crate::core::lease::Lease;
+use crate::core::log_tail::LogTail;
+use crate::core::out::Out;
+use crate::core::reads::Reads;
+use crate::core::start_error::StartError;
+use crate::core::wire;
+use crate::log_store::{LogReader, StoredGroup};
+use crate::machine::AppliedState;
+use crate::members::Members;
+use crate::types::{LogIndex, Role, Term, Ticket};
 
 /// A replica and its surroundings.
 pub(crate) struct Group {

@@ -12,7 +12,7 @@
 //! for the rest of the term, since the message that starts it may arrive late), the end of the
 //! term. Knows no clock: the poller is told the time.
 
-use crate::LogIndex;
+use crate::types::LogIndex;
 
 /// The lease of one group's leader, of one term.
 #[derive(Debug, Default)]

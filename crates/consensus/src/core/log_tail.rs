@@ -13,9 +13,11 @@ use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 use ringkv_topology::GroupId;
 
-use super::effects::{Fetch, FetchContext};
-use super::wire;
-use crate::{LogIndex, LogReader, LogStart, SnapshotBuilt, StoredGroup, Term};
+use crate::core::effects::SnapshotBuilt;
+use crate::core::effects::{Fetch, FetchContext};
+use crate::core::wire;
+use crate::log_store::{LogReader, LogStart, StoredGroup};
+use crate::types::{LogIndex, Term};
 
 /// What raft-rs reads of a group.
 pub(crate) struct LogTail {

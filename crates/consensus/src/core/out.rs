@@ -9,12 +9,13 @@ use bytes::Bytes;
 use raft::eraftpb::Message;
 use ringkv_topology::{GroupId, NodeId, ReadMode};
 
-use super::{Counters, Effects, PollerConfig};
-use crate::codec::frame::FrameBuilder;
-use crate::{
-    Completion, Done, Entry, GroupWrite, HardState, LogBatch, LogIndex, Now, Refusal, SinkId,
-    Ticket,
-};
+use crate::core::config::PollerConfig;
+use crate::core::counters::Counters;
+use crate::core::effects::Effects;
+use crate::core::frame::FrameBuilder;
+use crate::log_store::{Entry, GroupWrite, HardState, LogBatch};
+use crate::times::Now;
+use crate::types::{Completion, Done, LogIndex, Refusal, SinkId, Ticket};
 
 /// Everything a group may write to while it is driven, and what it must know of its node.
 pub(crate) struct Out {

@@ -15,45 +15,17 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringkv_topology::{GroupId, NodeId, ReadMode};
 
-use super::group::Group;
-use super::out::Out;
-use super::{ApplyTask, Effects, Input, PollerConfig, SnapshotId};
-use crate::codec::frame;
-use crate::{
-    AppliedState, Genesis, GroupStatus, HardState, LogIndex, LogReader, LogStart, Now, Refusal,
-    Request, Role, StoredGroup,
-};
-
-/// Why a node cannot start on what is in its stores.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    #[error(
-        "group {group}: the state machine is at {applied}, outside its log ({}, {last}]: data \
-         and log do not belong together", start.index
-    )]
-    Position { group: GroupId, applied: LogIndex, start: LogStart, last: LogIndex },
-    #[error("group {group}: the log has it but the state machine does not")]
-    Missing { group: GroupId },
-    #[error("group {group}: raft refused its state")]
-    Raft { group: GroupId, source: Box<dyn std::error::Error + Send + Sync> },
-}
-
-/// What has happened since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counters {
-    pub elections: u64,
-    /// A replica here has learnt of another leader than before.
-    pub leader_changes: u64,
-    pub compactions: u64,
-    pub snapshots_installed: u64,
-    /// Replicas here whose state was found wrong ([`Input::Rebuild`]).
-    pub replicas_diverged: u64,
-    /// Messages for unknown groups, older replica ids or unknown nodes, and appends while too
-    /// much is not applied.
-    pub messages_dropped: u64,
-    /// Frames whose checksum, version or shape was wrong.
-    pub frames_damaged: u64,
-}
+use crate::core::config::PollerConfig;
+use crate::core::counters::Counters;
+use crate::core::effects::{ApplyTask, Effects, Input, SnapshotId};
+use crate::core::frame;
+use crate::core::group::Group;
+use crate::core::out::Out;
+use crate::core::start_error::StartError;
+use crate::log_store::{HardState, LogReader, LogStart, StoredGroup};
+use crate::machine::{AppliedState, Genesis};
+use crate::times::Now;
+use crate::types::{GroupStatus, LogIndex, Refusal, Request, Role};
 
 /// All groups of a node.
 pub struct Poller {

@@ -6,7 +6,7 @@
 //! an fsync). Each round has an id never used before, also not in an earlier life of the process,
 //! and every wait ends when the role or the term changes (pitfall 6, Raft §6.4).
 
-use crate::{LogIndex, Ticket};
+use crate::types::{LogIndex, Ticket};
 
 /// The reads of one group.
 #[derive(Default)]
@@ -76,7 +76,7 @@ impl Reads {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SinkId;
+    use crate::types::SinkId;
 
     fn ticket(id: u64) -> Ticket {
         Ticket { sink: SinkId(1), id }

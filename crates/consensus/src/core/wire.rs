@@ -10,7 +10,8 @@ use protobuf::Message as _;
 use raft::eraftpb::{self, ConfChangeType, ConfState, EntryType};
 use ringkv_topology::ReplicaId;
 
-use crate::{Entry, EntryKind, HardState, Members, MembersChange};
+use crate::log_store::{Entry, EntryKind, HardState};
+use crate::members::{Members, MembersChange};
 
 /// An entry as raft-rs holds it. A change of members travels in its context.
 pub(crate) fn to_raft(entry: &Entry) -> eraftpb::Entry {

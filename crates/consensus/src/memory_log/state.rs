@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use ringkv_topology::GroupId;
 
-use crate::{
-    Entry, Genesis, GroupWrite, HardState, InstallMarker, LogBatch, LogError, LogIndex, LogStart,
-    StoredGroup, Term,
+use crate::log_store::{
+    Entry, GroupWrite, HardState, InstallMarker, LogBatch, LogError, LogStart, StoredGroup,
 };
+use crate::machine::Genesis;
+use crate::types::{LogIndex, Term};
 
 /// All groups of one log.
 #[derive(Clone, Debug, Default)]

@@ -6,13 +6,15 @@
 
 use raft::eraftpb::{Entry, EntryType};
 
-use super::super::log_tail::entry_bytes;
-use super::super::out::Out;
-use super::super::{ApplyTask, wire};
-use super::Group;
-use crate::{
-    AppliedState, Committed, Done, GroupBatch, LogIndex, MembersChange, Pack, Refusal, Role, Ticket,
-};
+use crate::core::effects::ApplyTask;
+use crate::core::group::Group;
+use crate::core::log_tail::entry_bytes;
+use crate::core::out::Out;
+use crate::core::wire;
+use crate::machine::{AppliedState, Committed, GroupBatch};
+use crate::members::MembersChange;
+use crate::pack::Pack;
+use crate::types::{Done, LogIndex, Refusal, Role, Ticket};
 
 impl Group {
     pub(super) fn hand_out(&mut self, committed: Vec<Entry>, out: &mut Out) {

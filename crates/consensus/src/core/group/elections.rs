@@ -7,8 +7,9 @@
 use raft::eraftpb::{Message, MessageType};
 use ringkv_topology::NodeId;
 
-use super::Group;
-use crate::{PollerConfig, Role};
+use crate::core::config::PollerConfig;
+use crate::core::group::Group;
+use crate::types::Role;
 
 /// raft-rs draws its election timeout from the thread's random source. It is told to draw from a
 /// range so wide that a draw is always above every timeout of ours, noticed and replaced (pitfall

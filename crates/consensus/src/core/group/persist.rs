@@ -9,10 +9,10 @@ use raft::Ready;
 use raft::eraftpb::{Message, MessageType};
 use ringkv_topology::ReplicaId;
 
-use super::super::log_tail::entry_bytes;
-use super::super::out::Out;
-use super::super::wire;
-use super::Group;
+use crate::core::group::Group;
+use crate::core::log_tail::entry_bytes;
+use crate::core::out::Out;
+use crate::core::wire;
 
 /// A ready whose log batch is not durable yet.
 pub(super) struct Unpersisted {

@@ -9,10 +9,13 @@ use bytes::Bytes;
 use raft::eraftpb::{Entry, Message, MessageType};
 use ringkv_topology::ReadMode;
 
-use super::super::out::Out;
-use super::super::wire;
-use super::Group;
-use crate::{Done, EntryTimes, LogIndex, MembersChange, Now, Pack, Refusal, Role, Term, Ticket};
+use crate::core::group::Group;
+use crate::core::out::Out;
+use crate::core::wire;
+use crate::members::MembersChange;
+use crate::pack::Pack;
+use crate::times::{EntryTimes, Now};
+use crate::types::{Done, LogIndex, Refusal, Role, Term, Ticket};
 
 /// An entry proposed by this leader and not committed yet.
 pub(super) struct Proposed {

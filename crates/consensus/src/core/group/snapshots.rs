@@ -9,11 +9,13 @@ use raft::SnapshotStatus;
 use raft::eraftpb::{Message, Snapshot};
 use ringkv_topology::{NodeId, ReplicaId};
 
-use super::super::out::Out;
-use super::super::{ApplyTask, Fetch, OutgoingSnapshot, ReceivedSnapshot, SnapshotBuilt, wire};
-use super::Group;
-use crate::codec::frame::{self, FrameBuilder};
-use crate::{Entry, InstallMarker, LogIndex, LogStart, Role};
+use crate::core::effects::{ApplyTask, Fetch, OutgoingSnapshot, ReceivedSnapshot, SnapshotBuilt};
+use crate::core::frame::{self, FrameBuilder};
+use crate::core::group::Group;
+use crate::core::out::Out;
+use crate::core::wire;
+use crate::log_store::{Entry, InstallMarker, LogStart};
+use crate::types::{LogIndex, Role};
 
 /// A snapshot between its marker and the end of its install.
 pub(super) struct Installing {

@@ -3,8 +3,8 @@
 use raft::StateRole;
 use ringkv_topology::{NodeId, ReplicaId};
 
-use super::Group;
-use crate::{GroupStatus, PeerStatus, Role};
+use crate::core::group::Group;
+use crate::types::{GroupStatus, PeerStatus, Role};
 
 impl Group {
     pub(crate) fn role(&self) -> Role {

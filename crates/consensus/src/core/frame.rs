@@ -10,9 +10,9 @@ use bytes::{Buf, BufMut, Bytes};
 use raft::eraftpb::{self, MessageType};
 use ringkv_topology::GroupId;
 
-use super::{DecodeError, checked, take_version};
+use crate::codec::{DecodeError, checked, take_version};
 use crate::core::wire::{from_raft, to_raft};
-use crate::{Entry, EntryKind};
+use crate::log_store::{Entry, EntryKind};
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 4;
@@ -79,7 +79,7 @@ impl FrameBuilder {
             // Only the first index travels: entries that do not follow it would become others.
             assert_eq!(entry.index, index, "the entries of an append follow its index");
             let entry = from_raft(entry);
-            out.put_u8(kind_number(entry.kind));
+            out.put_u8(entry.kind.number());
             out.put_u64_le(entry.term);
             out.put_u32_le(u32::try_from(entry.data.len()).expect("entries are bounded"));
             out.put_slice(&entry.data);
@@ -144,7 +144,7 @@ fn message(input: &mut &[u8], frame: &Bytes) -> Result<(GroupId, eraftpb::Messag
     out.context = take(input, frame, context)?;
     let mut entries = Vec::new();
     for i in 1..=u64::from(input.try_get_u32_le()?) {
-        let kind = kind_of(input.try_get_u8()?)?;
+        let kind = EntryKind::from_number(input.try_get_u8()?)?;
         let term = input.try_get_u64_le()?;
         let len = input.try_get_u32_le()? as usize;
         let data = take(input, frame, len)?;
@@ -160,25 +160,6 @@ fn take(input: &mut &[u8], frame: &Bytes, len: usize) -> Result<Bytes, DecodeErr
     let (head, rest) = input.split_at_checked(len).ok_or(DecodeError::EndedEarly)?;
     *input = rest;
     Ok(if head.is_empty() { Bytes::new() } else { frame.slice_ref(head) })
-}
-
-/// The number of an entry kind in frames and in the log.
-pub(crate) fn kind_number(kind: EntryKind) -> u8 {
-    match kind {
-        EntryKind::Empty => 0,
-        EntryKind::Commands => 1,
-        EntryKind::Members => 2,
-    }
-}
-
-/// The reverse of [`kind_number`].
-pub(crate) fn kind_of(number: u8) -> Result<EntryKind, DecodeError> {
-    match number {
-        0 => Ok(EntryKind::Empty),
-        1 => Ok(EntryKind::Commands),
-        2 => Ok(EntryKind::Members),
-        _ => Err(DecodeError::Implausible("entry kind")),
-    }
 }
 
 #[cfg(test)]
@@ -217,7 +198,7 @@ mod tests {
             message.reject = reject;
             message.context = context.into();
             let entries: Vec<_> = (index + 1..).zip(entries).map(|(index, (kind, term, data))| {
-                let kind = kind_of(kind).expect("a known kind");
+                let kind = EntryKind::from_number(kind).expect("a known kind");
                 to_raft(&Entry { index, term, kind, data: data.into() })
             }).collect();
             message.set_entries(entries.into());
