@@ -141,7 +141,7 @@ impl Flusher for Store {
         let image = self.image.lock().clone();
         let Some(applied) = image.applied() else { return Ok(Vec::new()) };
         self.write(&image.encode())?;
-        Ok(vec![(GROUP, applied.index)])
+        Ok(vec![(GROUP, applied.position.index)])
     }
 }
 

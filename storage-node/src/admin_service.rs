@@ -67,11 +67,11 @@ fn group_to_proto(status: &GroupStatus) -> v1::GroupStatus {
         group: status.group.0,
         replica: status.replica.0,
         role: status.role.number().into(),
-        term: status.term,
+        term: status.term.0,
         leader_node: status.leader.map_or(0, |leader| leader.0),
-        commit_index: status.commit_index,
-        applied_index: status.applied_index,
-        first_index: status.first_index,
-        last_index: status.last_index,
+        commit_index: status.commit_index.0,
+        applied_index: status.applied_index.0,
+        first_index: status.first_index.0,
+        last_index: status.last_index.0,
     }
 }

@@ -10,6 +10,7 @@
 mod codec;
 mod members;
 mod pack;
+mod position;
 mod times;
 mod types;
 
@@ -34,7 +35,7 @@ pub use core::poller::Poller;
 pub use core::start_error::StartError;
 pub use log_store::{
     Entry, EntryKind, GroupWrite, HardState, InstallMarker, LogBatch, LogError, LogReader,
-    LogStart, LogWriter, StoredGroup,
+    LogWriter, StoredGroup,
 };
 pub use machine::{
     AppliedState, Committed, Flusher, Genesis, GroupBatch, MachineError, SnapshotBuilder,
@@ -44,8 +45,8 @@ pub use manifest::{Manifest, ManifestFile, is_plain};
 pub use members::{Members, MembersChange};
 pub use memory_log::MemoryLog;
 pub use pack::Pack;
+pub use position::{LogIndex, LogPosition, Term};
 pub use times::{EntryTimes, Now, Stage};
 pub use types::{
-    Completion, Done, GroupStatus, LogIndex, PeerStatus, Refusal, Request, Role, SinkId, Term,
-    Ticket,
+    Completion, Done, GroupStatus, PeerStatus, Refusal, Request, Role, SinkId, Ticket,
 };

@@ -10,13 +10,12 @@ use ringkv_topology::GroupId;
 
 use crate::codec::DecodeError;
 use crate::machine::Genesis;
-use crate::types::{LogIndex, Term};
+use crate::position::{LogIndex, LogPosition, Term};
 
 /// One log entry as it rests on disk and travels between nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    pub index: LogIndex,
-    pub term: Term,
+    pub position: LogPosition,
     pub kind: EntryKind,
     /// A [`crate::pack::Pack`] for `Commands`, an encoded change for `Members`, nothing for `Empty`.
     pub data: Bytes,
@@ -65,14 +64,6 @@ pub struct HardState {
     pub commit: LogIndex,
 }
 
-/// Where the log begins: everything up to here is in the state machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct LogStart {
-    /// The last index that was cut off; the first entry is the next one.
-    pub index: LogIndex,
-    pub term: Term,
-}
-
 /// A snapshot whose install has begun: until the marker is cleared, a restart begins it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstallMarker {
@@ -87,14 +78,14 @@ pub struct GroupWrite {
     /// The group is new here.
     pub create: Option<Genesis>,
     /// Remove every entry and start at this position (a snapshot replaces the log).
-    pub reset: Option<LogStart>,
+    pub reset: Option<LogPosition>,
     /// Remove every entry with an index of at least this (a conflict).
     pub truncate_from: Option<LogIndex>,
     /// Append; consecutive.
     pub append: Vec<Entry>,
     pub hard_state: Option<HardState>,
     /// Cut the front: remove entries up to and including this position.
-    pub compact_to: Option<LogStart>,
+    pub compact_to: Option<LogPosition>,
     /// `Some(None)` clears the marker.
     pub install: Option<Option<InstallMarker>>,
 }
@@ -114,12 +105,14 @@ pub struct LogBatch {
 pub struct StoredGroup {
     pub genesis: Genesis,
     pub hard_state: HardState,
-    pub start: LogStart,
+    /// Where the log begins: the last position that was cut off, up to which everything is in the
+    /// state machine. The first entry is the next one.
+    pub start: LogPosition,
     /// 0 entries: equal to `start.index`.
     pub last_index: LogIndex,
-    /// The term of each entry run: (first index of the run, term), ascending, covering
-    /// `start.index` to `last_index`.
-    pub terms: Vec<(LogIndex, Term)>,
+    /// The first position of each run of entries of one term, ascending, covering `start.index` to
+    /// `last_index`.
+    pub runs: Vec<LogPosition>,
     pub install: Option<InstallMarker>,
 }
 

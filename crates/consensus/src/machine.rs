@@ -14,14 +14,14 @@ use ringkv_topology::{GroupId, ReplicaId};
 use crate::codec::DecodeError;
 use crate::members::Members;
 use crate::pack::Pack;
+use crate::position::{LogIndex, LogPosition};
 use crate::times::EntryTimes;
-use crate::types::{LogIndex, Term, Ticket};
+use crate::types::Ticket;
 
 /// How far a group's state machine is, and the membership as of there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppliedState {
-    pub index: LogIndex,
-    pub term: Term,
+    pub position: LogPosition,
     pub members: Members,
 }
 
@@ -41,9 +41,8 @@ pub struct Genesis {
 }
 
 impl Genesis {
-    /// Index and term that genesis takes in the log.
-    pub const INDEX: LogIndex = 1;
-    pub const TERM: Term = 1;
+    /// The place of genesis in the log.
+    pub const POSITION: LogPosition = LogPosition::new(1, 1);
 
     /// Whether the replica waits to be brought up by a snapshot.
     pub fn is_joining(&self) -> bool {
@@ -55,7 +54,7 @@ impl Genesis {
         if self.is_joining() {
             return AppliedState::default();
         }
-        AppliedState { index: Self::INDEX, term: Self::TERM, members: self.members.clone() }
+        AppliedState { position: Self::POSITION, members: self.members.clone() }
     }
 }
 
@@ -154,8 +153,8 @@ impl AppliedState {
     /// The bytes a machine stores beside its data: version, index, term, members, checksum.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![APPLIED_STATE_VERSION];
-        out.put_u64_le(self.index);
-        out.put_u64_le(self.term);
+        out.put_u64_le(self.position.index.0);
+        out.put_u64_le(self.position.term.0);
         self.members.encode(&mut out);
         let sum = crc32fast::hash(&out);
         out.put_u32_le(sum);
@@ -170,9 +169,8 @@ impl AppliedState {
         let mut input = crate::codec::checked(bytes)?;
         let input = &mut input;
         crate::codec::take_version(input, APPLIED_STATE_VERSION)?;
-        let index = input.try_get_u64_le()?;
-        let term = input.try_get_u64_le()?;
+        let (index, term) = (input.try_get_u64_le()?, input.try_get_u64_le()?);
         let members = Members::decode(input)?;
-        Ok(Self { index, term, members })
+        Ok(Self { position: LogPosition::new(term, index), members })
     }
 }

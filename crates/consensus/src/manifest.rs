@@ -127,13 +127,13 @@ mod tests {
 
     use super::*;
     use crate::members::Members;
+    use crate::position::LogPosition;
 
     fn manifest(names: &[&str]) -> Manifest {
         Manifest {
             group: GroupId(4),
             applied: AppliedState {
-                index: 20,
-                term: 3,
+                position: LogPosition::new(3, 20),
                 members: Members::of_voters([(ReplicaId(1), NodeId(1))]),
             },
             files: names

@@ -14,7 +14,7 @@ use ringkv_topology::GroupId;
 use state::State;
 
 use crate::log_store::{Entry, LogBatch, LogError, LogReader, LogWriter, StoredGroup};
-use crate::types::LogIndex;
+use crate::position::LogIndex;
 
 /// A handle on one node's log; clones share it, as writer and reader of a store do.
 #[derive(Clone, Debug, Default)]
@@ -103,6 +103,7 @@ mod tests {
     use crate::log_store::{EntryKind, GroupWrite};
     use crate::machine::Genesis;
     use crate::members::Members;
+    use crate::position::LogPosition;
 
     const GROUP: GroupId = GroupId(7);
 
@@ -116,8 +117,12 @@ mod tests {
         GroupWrite { create: Some(genesis), ..GroupWrite::default() }
     }
 
-    fn append(index: LogIndex) -> GroupWrite {
-        let entry = Entry { index, term: 1, kind: EntryKind::Empty, data: Bytes::new() };
+    fn append(index: u64) -> GroupWrite {
+        let entry = Entry {
+            position: LogPosition::new(1, index),
+            kind: EntryKind::Empty,
+            data: Bytes::new(),
+        };
         GroupWrite { append: vec![entry], ..GroupWrite::default() }
     }
 
@@ -126,8 +131,8 @@ mod tests {
         log.write(&batch).expect("a valid batch");
     }
 
-    fn last_index(log: &MemoryLog) -> LogIndex {
-        log.load().expect("readable")[0].last_index
+    fn last_index(log: &MemoryLog) -> u64 {
+        log.load().expect("readable")[0].last_index.0
     }
 
     #[test]

@@ -10,13 +10,14 @@ use proptest::test_runner::TestCaseError;
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
 use crate::log_store::{
-    Entry, EntryKind, GroupWrite, HardState, InstallMarker, LogBatch, LogReader, LogStart,
-    LogWriter, StoredGroup,
+    Entry, EntryKind, GroupWrite, HardState, InstallMarker, LogBatch, LogReader, LogWriter,
+    StoredGroup,
 };
 use crate::machine::Genesis;
 use crate::members::Members;
 use crate::memory_log::MemoryLog;
-use crate::types::{LogIndex, Term};
+use crate::position::LogPosition;
+use crate::position::{LogIndex, Term};
 
 /// One random change; numbers are cut down to what is legal in the group's present state.
 #[derive(Clone, Debug)]
@@ -55,7 +56,7 @@ fn change() -> impl Strategy<Value = Change> {
 /// Turns changes into legal writes of one group.
 pub struct Writer {
     group: GroupId,
-    start: LogStart,
+    start: LogPosition,
     /// The term of each entry after `start`.
     terms: Vec<Term>,
     hard_state: HardState,
@@ -64,8 +65,8 @@ pub struct Writer {
 impl Writer {
     /// A writer of a new group, and the write that creates it.
     pub fn new(group: GroupId) -> (Self, GroupWrite) {
-        let start = LogStart { index: Genesis::INDEX, term: Genesis::TERM };
-        let hard_state = HardState { term: 1, vote: 3, commit: 1 };
+        let start = Genesis::POSITION;
+        let hard_state = HardState { term: start.term, vote: 3, commit: start.index };
         let write = GroupWrite {
             create: Some(genesis(group)),
             reset: Some(start),
@@ -76,11 +77,11 @@ impl Writer {
     }
 
     fn last_index(&self) -> LogIndex {
-        self.start.index + self.terms.len() as u64
+        LogIndex(self.start.index.0 + self.terms.len() as u64)
     }
 
     fn term_at(&self, index: LogIndex) -> Term {
-        match (index - self.start.index) as usize {
+        match index.entries_after(self.start.index) as usize {
             0 => self.start.term,
             at => self.terms[at - 1],
         }
@@ -91,26 +92,26 @@ impl Writer {
         let mut write = GroupWrite::default();
         match change {
             Change::Append { dropped, sizes, new_term } => {
-                let uncommitted = self.last_index() - self.hard_state.commit;
-                let from = self.last_index() + 1 - dropped.min(&uncommitted);
+                let uncommitted = self.last_index().entries_after(self.hard_state.commit);
+                let from = self.last_index().saturating_sub(*dropped.min(&uncommitted)).next();
                 write.truncate_from = (*dropped > 0).then_some(from);
-                self.terms.truncate((from - 1 - self.start.index) as usize);
-                self.hard_state.term += u64::from(*new_term);
+                self.terms.truncate(from.entries_after(self.start.index) as usize - 1);
+                self.hard_state.term.0 += u64::from(*new_term);
                 write.append = sizes.iter().map(|&size| self.next_entry(size)).collect();
             }
             Change::Commit => self.hard_state.commit = self.last_index(),
             Change::Compact { kept } => {
                 let index = self.hard_state.commit.saturating_sub(*kept).max(self.start.index);
-                let start = LogStart { index, term: self.term_at(index) };
-                self.terms.drain(..(index - self.start.index) as usize);
+                let start = LogPosition { term: self.term_at(index), index };
+                self.terms.drain(..index.entries_after(self.start.index) as usize);
                 self.start = start;
                 write.compact_to = Some(start);
             }
             Change::Reset { ahead } => {
-                let index = self.last_index() + ahead;
-                self.hard_state.term += 1;
+                let index = LogIndex(self.last_index().0 + ahead);
+                self.hard_state.term.0 += 1;
                 self.hard_state.commit = index;
-                self.start = LogStart { index, term: self.hard_state.term };
+                self.start = LogPosition { term: self.hard_state.term, index };
                 self.terms.clear();
                 write.reset = Some(self.start);
                 write.install = Some(Some(InstallMarker {
@@ -128,19 +129,19 @@ impl Writer {
     fn check(&self, stored: &StoredGroup) -> Result<(), TestCaseError> {
         prop_assert_eq!((stored.start, stored.last_index), (self.start, self.last_index()));
         prop_assert_eq!(stored.hard_state, self.hard_state);
-        for index in stored.start.index..=stored.last_index {
-            let run = stored.terms.partition_point(|(first, _)| *first <= index) - 1;
-            prop_assert_eq!(stored.terms[run].1, self.term_at(index), "at {}", index);
+        for index in stored.start.index.through(stored.last_index) {
+            let run = stored.runs.partition_point(|first| first.index <= index) - 1;
+            prop_assert_eq!(stored.runs[run].term, self.term_at(index), "at {}", index);
         }
         Ok(())
     }
 
     fn next_entry(&mut self, size: usize) -> Entry {
-        let index = self.last_index() + 1;
-        let term = self.hard_state.term;
-        self.terms.push(term);
+        let position = LogPosition { term: self.hard_state.term, index: self.last_index().next() };
+        let index = position.index.0;
+        self.terms.push(position.term);
         let kind = [EntryKind::Empty, EntryKind::Commands, EntryKind::Members][index as usize % 3];
-        Entry { index, term, kind, data: vec![index as u8; size].into() }
+        Entry { position, kind, data: vec![index as u8; size].into() }
     }
 }
 
@@ -156,12 +157,12 @@ fn genesis(group: GroupId) -> Genesis {
 /// Everything a reader can see of a group's entries, read in pieces of `bytes_max`.
 fn all_entries(log: &impl LogReader, stored: &StoredGroup, bytes_max: u64) -> Vec<Vec<Entry>> {
     let mut pieces = Vec::new();
-    let mut from = stored.start.index + 1;
+    let mut from = stored.start.index.next();
     while from <= stored.last_index {
         let piece = log
-            .entries(stored.genesis.group, from, stored.last_index + 1, bytes_max)
+            .entries(stored.genesis.group, from, stored.last_index.next(), bytes_max)
             .expect("the entry is there");
-        from += piece.len() as u64;
+        from.0 += piece.len() as u64;
         pieces.push(piece);
     }
     pieces

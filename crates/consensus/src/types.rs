@@ -1,4 +1,4 @@
-//! The words of the engine: log positions, tickets and their completions, refusals.
+//! The words of the engine: tickets and their completions, refusals.
 //!
 //! Plain data. No raft-rs type appears here or in any other public item of the crate.
 
@@ -6,13 +6,8 @@ use bytes::Bytes;
 use ringkv_topology::{GroupId, NodeId};
 
 use crate::members::MembersChange;
+use crate::position::{LogIndex, Term};
 use crate::times::EntryTimes;
-
-/// A position in a group's log; the first entry after genesis is 2 (see [`crate::Genesis`]).
-pub type LogIndex = u64;
-
-/// A Raft term.
-pub type Term = u64;
 
 /// Names the receiver of completions; given by the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -40,7 +35,7 @@ pub struct Completion {
 impl Completion {
     /// The end of a request that was in no entry.
     pub fn new(id: u64, result: Result<Done, Refusal>) -> Self {
-        Self { id, result, index: 0, commands: 0, times: EntryTimes::default() }
+        Self { id, result, index: LogIndex::ZERO, commands: 0, times: EntryTimes::default() }
     }
 
     /// The end of a request that was not done.
@@ -132,7 +127,7 @@ pub struct GroupStatus {
 impl GroupStatus {
     /// How many entries the log holds.
     pub fn log_entries(&self) -> u64 {
-        (self.last_index + 1).saturating_sub(self.first_index)
+        self.last_index.next().entries_after(self.first_index)
     }
 }
 

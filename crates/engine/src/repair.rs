@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::io;
 
 use ringkv_consensus::{
-    AppliedState, DecodeError, Genesis, LogError, LogIndex, MachineError, Manifest, SnapshotId,
-    StartError, StateMachine, StoredGroup,
+    AppliedState, DecodeError, Genesis, LogError, LogIndex, LogPosition, MachineError, Manifest,
+    SnapshotId, StartError, StateMachine, StoredGroup,
 };
 use ringkv_topology::GroupId;
 
@@ -72,8 +72,8 @@ pub(crate) fn repair<M: StateMachine>(
         applied.push((id, state));
     }
     // A group whose creation the log lost in a crash is created again by who wanted it.
-    match found.into_iter().find(|(_, state)| state.index > Genesis::INDEX) {
-        Some((group, state)) => Err(EngineError::LogLost { group, applied: state.index }),
+    match found.into_iter().find(|(_, state)| state.position.index > Genesis::POSITION.index) {
+        Some((group, state)) => Err(EngineError::LogLost { group, applied: state.position.index }),
         None => Ok(applied),
     }
 }
@@ -91,7 +91,7 @@ fn install<M: StateMachine>(
     if !dir.is_dir() {
         return Err(EngineError::InstallFiles { group, id: marker.snapshot_id.clone() });
     }
-    tracing::info!(%group, index = manifest.applied.index, "finishing an install");
+    tracing::info!(%group, index = manifest.applied.position.index.0, "finishing an install");
     machine.install(group, &dir, &manifest.applied).map_err(EngineError::Machine)?;
     Ok(manifest.applied)
 }
@@ -101,14 +101,14 @@ fn create<M: StateMachine>(
     stored: &StoredGroup,
 ) -> Result<AppliedState, EngineError> {
     let group = stored.genesis.group;
-    match stored.start.index {
+    match stored.start {
         // A replica that waits for its first snapshot: there is nothing in it to lose.
-        0 => Ok(stored.genesis.applied()),
-        Genesis::INDEX => {
+        LogPosition::ZERO => Ok(stored.genesis.applied()),
+        Genesis::POSITION => {
             tracing::info!(%group, "setting a group up again, whose state had not been flushed");
             machine.create(&stored.genesis).map_err(EngineError::Machine)?;
             Ok(stored.genesis.applied())
         }
-        start => Err(EngineError::StateLost { group, start }),
+        start => Err(EngineError::StateLost { group, start: start.index }),
     }
 }

@@ -6,8 +6,8 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::{
-    DecodeError, Entry, EntryKind, Genesis, HardState, InstallMarker, LogIndex, LogStart, Members,
-    Term, take_version,
+    DecodeError, Entry, EntryKind, Genesis, HardState, InstallMarker, LogIndex, LogPosition,
+    Members, Term, take_version,
 };
 use ringkv_topology::{GroupId, ReplicaId};
 
@@ -46,7 +46,7 @@ pub(crate) fn key(group: GroupId, kind: Kind) -> Key {
 pub(crate) fn entry_key(group: GroupId, index: LogIndex) -> EntryKey {
     let mut out = [0; ENTRY_KEY_BYTES];
     out[..KEY_BYTES].copy_from_slice(&key(group, Kind::Entry));
-    out[KEY_BYTES..].copy_from_slice(&index.to_be_bytes());
+    out[KEY_BYTES..].copy_from_slice(&index.0.to_be_bytes());
     out
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn group_of(mut key: &[u8]) -> Result<GroupId, DecodeError> {
 pub(crate) fn index_of(key: &[u8]) -> Result<LogIndex, DecodeError> {
     let (head, index) = key.split_last_chunk::<8>().ok_or(DecodeError::EndedEarly)?;
     if head.len() == KEY_BYTES && head[KEY_BYTES - 1] == Kind::Entry as u8 {
-        Ok(LogIndex::from_be_bytes(*index))
+        Ok(LogIndex(u64::from_be_bytes(*index)))
     } else {
         Err(DecodeError::Implausible("key of an entry"))
     }
@@ -103,32 +103,32 @@ pub(crate) fn decode_genesis(
 
 pub(crate) fn encode_hard_state(key: &Key, state: HardState) -> Vec<u8> {
     record(key, |out| {
-        out.put_u64_le(state.term);
+        out.put_u64_le(state.term.0);
         out.put_u64_le(state.vote);
-        out.put_u64_le(state.commit);
+        out.put_u64_le(state.commit.0);
     })
 }
 
 pub(crate) fn decode_hard_state(key: &[u8], value: &[u8]) -> Result<HardState, DecodeError> {
     let mut body = open(key, value)?;
-    let (term, vote) = (body.try_get_u64_le()?, body.try_get_u64_le()?);
-    let commit = body.try_get_u64_le()?;
+    let (term, vote) = (Term(body.try_get_u64_le()?), body.try_get_u64_le()?);
+    let commit = LogIndex(body.try_get_u64_le()?);
     ended(body)?;
     Ok(HardState { term, vote, commit })
 }
 
-pub(crate) fn encode_start(key: &Key, start: LogStart) -> Vec<u8> {
+pub(crate) fn encode_start(key: &Key, start: LogPosition) -> Vec<u8> {
     record(key, |out| {
-        out.put_u64_le(start.index);
-        out.put_u64_le(start.term);
+        out.put_u64_le(start.index.0);
+        out.put_u64_le(start.term.0);
     })
 }
 
-pub(crate) fn decode_start(key: &[u8], value: &[u8]) -> Result<LogStart, DecodeError> {
+pub(crate) fn decode_start(key: &[u8], value: &[u8]) -> Result<LogPosition, DecodeError> {
     let mut body = open(key, value)?;
     let (index, term) = (body.try_get_u64_le()?, body.try_get_u64_le()?);
     ended(body)?;
-    Ok(LogStart { index, term })
+    Ok(LogPosition::new(term, index))
 }
 
 pub(crate) fn encode_install(key: &Key, marker: &InstallMarker) -> Vec<u8> {
@@ -155,7 +155,7 @@ pub(crate) fn encode_entry(key: &EntryKey, entry: &Entry, out: &mut Vec<u8>) {
     out.reserve(ENTRY_HEADER_BYTES + entry.data.len() + 4);
     out.put_u8(VERSION);
     out.put_u8(entry.kind.number());
-    out.put_u64_le(entry.term);
+    out.put_u64_le(entry.position.term.0);
     out.put_slice(&entry.data);
     seal(key, out);
 }
@@ -164,8 +164,8 @@ pub(crate) fn decode_entry(key: &[u8], value: &[u8]) -> Result<Entry, DecodeErro
     let index = index_of(key)?;
     let mut body = open(key, value)?;
     let kind = EntryKind::from_number(body.try_get_u8()?)?;
-    let term = body.try_get_u64_le()?;
-    Ok(Entry { index, term, kind, data: Bytes::copy_from_slice(body) })
+    let position = LogPosition { term: Term(body.try_get_u64_le()?), index };
+    Ok(Entry { position, kind, data: Bytes::copy_from_slice(body) })
 }
 
 /// The term of an entry from its header alone; the checksum is left to [`decode_entry`].
@@ -173,7 +173,7 @@ pub(crate) fn entry_term(value: &[u8]) -> Result<Term, DecodeError> {
     let mut input = value;
     take_version(&mut input, VERSION)?;
     input.try_get_u8()?;
-    Ok(input.try_get_u64_le()?)
+    Ok(Term(input.try_get_u64_le()?))
 }
 
 /// A whole value around a body.

@@ -5,7 +5,7 @@
 //! gap; terms never fall along the log and never pass the hard state's term.
 
 use ringkv_consensus::{
-    DecodeError, Entry, HardState, LogError, LogIndex, LogStart, StoredGroup, Term,
+    DecodeError, Entry, HardState, LogError, LogIndex, LogPosition, StoredGroup, Term,
 };
 use ringkv_topology::GroupId;
 use rocksdb::{DB, DBRawIterator, ReadOptions};
@@ -44,11 +44,11 @@ pub(crate) fn entries(
     let mut found = Vec::new();
     let mut bytes = 0;
     let mut iterator = entries_from(db, group, from, to);
-    for index in from..to {
+    for index in from.0..to.0 {
         let Some((found_key, value)) = iterator.item() else {
             break;
         };
-        if found_key != entry_key(group, index) {
+        if found_key != entry_key(group, LogIndex(index)) {
             break;
         }
         let context = || format!("read entry {index} of group {group}");
@@ -89,9 +89,9 @@ fn load_group(db: &DB, group: GroupId) -> Result<StoredGroup, LogError> {
     let hard_state = record(db, group, Kind::HardState, layout::decode_hard_state)?;
     let start = record(db, group, Kind::Start, layout::decode_start)?.unwrap_or_default();
     let install = record(db, group, Kind::Install, layout::decode_install)?;
-    let (last_index, terms) = scan(db, group, start)?;
+    let (last_index, runs) = scan(db, group, start)?;
     let hard_state = hard_state.unwrap_or_default();
-    Ok(StoredGroup { genesis, hard_state, start, last_index, terms, install })
+    Ok(StoredGroup { genesis, hard_state, start, last_index, runs, install })
 }
 
 fn record<T>(
@@ -110,32 +110,33 @@ fn record<T>(
 fn scan(
     db: &DB,
     group: GroupId,
-    start: LogStart,
-) -> Result<(LogIndex, Vec<(LogIndex, Term)>), LogError> {
+    start: LogPosition,
+) -> Result<(LogIndex, Vec<LogPosition>), LogError> {
     let mut last = start;
-    let mut terms = vec![(start.index, start.term)];
+    let mut runs = vec![start];
     let context = || format!("load group {group}: read its entries");
-    let mut iterator = entries_from(db, group, start.index + 1, LogIndex::MAX);
+    let mut iterator = entries_from(db, group, start.index.next(), LogIndex::MAX);
     while let Some((key, value)) = iterator.item() {
         let index = layout::index_of(key).map_err(|e| failure(context(), e))?;
         let term = layout::entry_term(value).map_err(|e| failure(context(), e))?;
-        if index != last.index + 1 {
+        if index != last.index.next() {
             return Err(refusal(
                 group,
-                format!("entries {} to {index} are missing", last.index + 1),
+                format!("entries {} to {index} are missing", last.index.next()),
             ));
         }
+        let position = LogPosition { term, index };
         if term != last.term {
             if term < last.term {
                 return Err(refusal(group, format!("the term falls at entry {index}")));
             }
-            terms.push((index, term));
+            runs.push(position);
         }
-        last = LogStart { index, term };
+        last = position;
         iterator.next();
     }
     iterator.status().map_err(|e| failure(context(), e))?;
-    Ok((last.index, terms))
+    Ok((last.index, runs))
 }
 
 fn check(stored: &StoredGroup) -> Result<(), LogError> {
@@ -150,7 +151,7 @@ fn check(stored: &StoredGroup) -> Result<(), LogError> {
         let what = format!("it ends at entry {last}, before its commit index {commit}");
         return Err(refusal(group, what));
     }
-    let last_term = stored.terms.last().map_or(0, |&(_, term)| term);
+    let last_term = stored.runs.last().map_or(Term::ZERO, |run| run.term);
     if last_term > term {
         let what = format!("it holds entries of term {last_term}, past its own term {term}");
         return Err(refusal(group, what));

@@ -106,7 +106,7 @@ fn put_group(out: &mut WriteBatch, group: GroupId, write: &GroupWrite) {
         out.put(key, layout::encode_genesis(&key, genesis));
     }
     if let Some(start) = write.reset {
-        out.delete_range(entry_key(group, 0), entry_key(group, LogIndex::MAX));
+        out.delete_range(entry_key(group, LogIndex::ZERO), entry_key(group, LogIndex::MAX));
         let key = key(group, Kind::Start);
         out.put(key, layout::encode_start(&key, start));
     }
@@ -115,7 +115,7 @@ fn put_group(out: &mut WriteBatch, group: GroupId, write: &GroupWrite) {
     }
     let mut value = Vec::new();
     for entry in &write.append {
-        let key = entry_key(group, entry.index);
+        let key = entry_key(group, entry.position.index);
         layout::encode_entry(&key, entry, &mut value);
         out.put(key, &value);
     }
@@ -124,7 +124,7 @@ fn put_group(out: &mut WriteBatch, group: GroupId, write: &GroupWrite) {
         out.put(key, layout::encode_hard_state(&key, hard_state));
     }
     if let Some(start) = write.compact_to {
-        out.delete_range(entry_key(group, 0), entry_key(group, start.index + 1));
+        out.delete_range(entry_key(group, LogIndex::ZERO), entry_key(group, start.index.next()));
         let key = key(group, Kind::Start);
         out.put(key, layout::encode_start(&key, start));
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use ringkv_consensus::testing::{Change, Writer, check_log_store, log_store_steps};
 use ringkv_consensus::{
-    GroupWrite, HardState, LogBatch, LogError, LogReader, LogWriter, StoredGroup,
+    GroupWrite, HardState, LogBatch, LogError, LogIndex, LogReader, LogWriter, StoredGroup, Term,
 };
 use ringkv_topology::GroupId;
 use rocksdb::DB;
@@ -56,31 +56,31 @@ fn refusal(result: Result<Vec<StoredGroup>, LogError>) -> String {
 fn a_flipped_bit_in_an_entry_is_found_when_it_is_read() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let log = damage(log_with_entries(dir.path()), dir.path(), |db| {
-        let key = entry_key(GroupId(1), 4);
+        let key = entry_key(GroupId(1), LogIndex(4));
         let mut value = db.get(key).expect("readable").expect("there");
         value[20] ^= 1;
         db.put(key, value).expect("written");
     });
-    let error = log.entries(GroupId(1), 4, 5, 1_000).expect_err("damaged");
+    let error = log.entries(GroupId(1), LogIndex(4), LogIndex(5), 1_000).expect_err("damaged");
     assert_eq!(error.to_string(), "read entry 4 of group 1");
-    log.entries(GroupId(1), 2, 4, 1_000).expect("the others are whole");
+    log.entries(GroupId(1), LogIndex(2), LogIndex(4), 1_000).expect("the others are whole");
 }
 
 #[test]
 fn an_entry_under_the_wrong_key_is_found_when_it_is_read() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let log = damage(log_with_entries(dir.path()), dir.path(), |db| {
-        let value = db.get(entry_key(GroupId(1), 3)).expect("readable").expect("there");
-        db.put(entry_key(GroupId(1), 4), value).expect("written");
+        let value = db.get(entry_key(GroupId(1), LogIndex(3))).expect("readable").expect("there");
+        db.put(entry_key(GroupId(1), LogIndex(4)), value).expect("written");
     });
-    log.entries(GroupId(1), 4, 5, 1_000).expect_err("misdirected");
+    log.entries(GroupId(1), LogIndex(4), LogIndex(5), 1_000).expect_err("misdirected");
 }
 
 #[test]
 fn a_gap_in_the_log_is_refused_at_start() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let log = damage(log_with_entries(dir.path()), dir.path(), |db| {
-        db.delete(entry_key(GroupId(1), 3)).expect("written");
+        db.delete(entry_key(GroupId(1), LogIndex(3))).expect("written");
     });
     let message = refusal(log.load());
     assert!(message.ends_with("entries 3 to 4 are missing"), "{message}");
@@ -90,7 +90,7 @@ fn a_gap_in_the_log_is_refused_at_start() {
 fn a_log_that_ends_before_its_commit_index_is_refused_at_start() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let log = damage(log_with_entries(dir.path()), dir.path(), |db| {
-        db.delete(entry_key(GroupId(1), 6)).expect("written");
+        db.delete(entry_key(GroupId(1), LogIndex(6))).expect("written");
     });
     let message = refusal(log.load());
     assert!(message.ends_with("it ends at entry 5, before its commit index 6"), "{message}");
@@ -144,7 +144,7 @@ fn a_torn_tail_costs_only_the_batches_in_it() {
     let mut log = log_with_entries(dir.path());
     let before = log.load().expect("readable");
     let write = GroupWrite {
-        hard_state: Some(HardState { term: 9, vote: 9, commit: 6 }),
+        hard_state: Some(HardState { term: Term(9), vote: 9, commit: LogIndex(6) }),
         ..GroupWrite::default()
     };
     let batch = LogBatch { number: 4, groups: vec![(GroupId(1), write)], sync: true };

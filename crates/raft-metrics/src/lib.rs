@@ -61,10 +61,10 @@ impl RaftSeries {
     fn show_one(&self, status: &GroupStatus) {
         let id = status.group.to_string();
         let group = [id.as_str()];
-        self.term.with_label_values(&group).set(gauge(status.term));
+        self.term.with_label_values(&group).set(gauge(status.term.0));
         self.state.with_label_values(&group).set(status.role.number().into());
         self.log_size.with_label_values(&group).set(gauge(status.log_entries()));
-        self.committed.with_label_values(&group).set(gauge(status.commit_index));
+        self.committed.with_label_values(&group).set(gauge(status.commit_index.0));
         for peer in &status.peers {
             let labels = [id.as_str(), &peer.node.to_string()];
             self.lag.with_label_values(&labels).set(gauge(peer.lag_entries));
@@ -92,7 +92,7 @@ fn gauge(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use ringkv_consensus::{PeerStatus, Role};
+    use ringkv_consensus::{LogIndex, PeerStatus, Role, Term};
     use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
     use super::*;
@@ -101,7 +101,7 @@ mod tests {
         let peer = |node| PeerStatus {
             node: NodeId(node),
             replica: ReplicaId(10 * group + node),
-            matched: 7,
+            matched: LogIndex(7),
             lag_entries: 3,
             recently_active: true,
             voter: true,
@@ -110,12 +110,12 @@ mod tests {
             group: GroupId(group),
             replica: ReplicaId(10 * group),
             role: Role::Leader,
-            term: 4,
+            term: Term(4),
             leader: Some(NodeId(1)),
-            commit_index: 10,
-            applied_index: 9,
-            first_index: 2,
-            last_index: 10,
+            commit_index: LogIndex(10),
+            applied_index: LogIndex(9),
+            first_index: LogIndex(2),
+            last_index: LogIndex(10),
             peers: vec![peer(2), peer(3)],
         }
     }

@@ -58,8 +58,8 @@ impl Image {
                 )));
             };
             for entry in &batch.entries {
-                if entry.index <= applied.index {
-                    let (index, at) = (entry.index, applied.index);
+                if entry.index <= applied.position.index {
+                    let (index, at) = (entry.index, applied.position.index);
                     let context = format!("apply entry {index}: already applied up to {at}");
                     return Err(MachineError::corrupt(context));
                 }
@@ -71,7 +71,7 @@ impl Image {
                     Ok(self.state.apply(command).encode())
                 };
                 outcomes.push(commands.map(apply).collect::<Result<_, MachineError>>()?);
-                applied.index = entry.index;
+                applied.position.index = entry.index;
             }
             *applied = batch.after.clone();
         }

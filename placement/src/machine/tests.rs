@@ -1,4 +1,4 @@
-use ringkv_consensus::{Committed, EntryTimes, Members, Pack};
+use ringkv_consensus::{Committed, EntryTimes, LogPosition, Members, Pack, Term};
 use ringkv_placement_core::command::Command;
 use ringkv_topology::{ClusterId, NodeId, ReadMode, ReplicaId, Settings, SlotCount};
 
@@ -22,8 +22,10 @@ fn init_at(index: u64) -> GroupBatch {
     };
     let command = Command::Init { cluster: ClusterId(index), settings }.encode();
     let pack = Some(Pack::new(0, [command].iter()));
+    let index = LogIndex(index);
     let entry = Committed { index, pack, tickets: Vec::new(), times: EntryTimes::default() };
-    let after = AppliedState { index, term: 2, members: genesis().members };
+    let after =
+        AppliedState { position: LogPosition { term: Term(2), index }, members: genesis().members };
     GroupBatch { group: GROUP, entries: vec![entry], after }
 }
 
@@ -35,7 +37,7 @@ fn applied_in(dir: &Path) -> Machine {
 }
 
 fn index(machine: &Machine) -> Option<u64> {
-    machine.groups().unwrap().first().map(|(_, applied)| applied.index)
+    machine.groups().unwrap().first().map(|(_, applied)| applied.position.index.0)
 }
 
 fn cluster(machine: &Machine) -> Option<u64> {
@@ -47,7 +49,7 @@ fn what_was_flushed_is_there_after_a_restart_and_nothing_later() {
     let dir = tempfile::tempdir().unwrap();
     let mut machine = applied_in(dir.path());
     assert_eq!(index(&Machine::open(dir.path()).unwrap()), None, "nothing was flushed");
-    assert_eq!(machine.flusher().flush().unwrap(), [(GROUP, 2)]);
+    assert_eq!(machine.flusher().flush().unwrap(), [(GROUP, LogIndex(2))]);
     machine.apply(&[init_at(3)]).unwrap();
     let reopened = Machine::open(dir.path()).unwrap();
     assert_eq!((index(&reopened), cluster(&reopened)), (Some(2), Some(2)));
@@ -84,7 +86,7 @@ fn a_snapshot_of_another_moment_is_refused() {
     let (from, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut machine = applied_in(from.path());
     let applied = machine.snapshot_builder().build(GROUP, files.path()).unwrap();
-    let other = AppliedState { index: 3, ..applied };
+    let other = AppliedState { position: LogPosition::new(2, 3), ..applied };
     assert!(machine.install(GROUP, files.path(), &other).is_err());
 }
 

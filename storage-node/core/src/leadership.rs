@@ -79,7 +79,7 @@ fn fit_owner(
 
 #[cfg(test)]
 mod tests {
-    use ringkv_consensus::PeerStatus;
+    use ringkv_consensus::{LogIndex, PeerStatus};
     use ringkv_topology::ReplicaId;
 
     use super::*;
@@ -90,7 +90,7 @@ mod tests {
         let peer = PeerStatus {
             node: NodeId(group),
             replica: ReplicaId(10 * group + group),
-            matched: 1,
+            matched: LogIndex(1),
             lag_entries: lag,
             recently_active: true,
             voter: true,

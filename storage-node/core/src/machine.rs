@@ -37,13 +37,13 @@ pub use retention::{Keep, Retention};
 
 /// Log indexes between two checkpoints. A part of what every replica must agree on, too: replicas
 /// are compared at indexes that they all note.
-const CHECKPOINT_INTERVAL: LogIndex = 1_024;
+const CHECKPOINT_INTERVAL: u64 = 1_024;
 
 /// The state machine of all groups in one store.
 pub struct KvMachine<S: Store> {
     store: S,
     retention: Retention,
-    checkpoint_interval: LogIndex,
+    checkpoint_interval: u64,
     groups: BTreeMap<GroupId, Group>,
     views: Views,
 }
@@ -77,7 +77,7 @@ impl<S: Store> KvMachine<S> {
 
     /// Notes checkpoints at other indexes than the usual: at every multiple of `interval`, over 0.
     #[must_use]
-    pub fn with_checkpoints_every(self, interval: LogIndex) -> Self {
+    pub fn with_checkpoints_every(self, interval: u64) -> Self {
         Self { checkpoint_interval: interval, ..self }
     }
 
@@ -129,7 +129,7 @@ impl<S: Store> KvMachine<S> {
                     Some(pack) => application.pack(pack)?,
                     None => Vec::new(),
                 });
-                if entry.index.is_multiple_of(self.checkpoint_interval) {
+                if entry.index.0.is_multiple_of(self.checkpoint_interval) {
                     application.checkpoint(entry.index);
                 }
             }
@@ -139,7 +139,7 @@ impl<S: Store> KvMachine<S> {
         self.store.write(writes.into_writes())?;
         for batch in batches {
             if let Some(group) = self.groups.get(&batch.group) {
-                group.view.publish(group.state.clock_ms, group.state.applied.index);
+                group.view.publish(group.state.clock_ms, group.state.applied.position.index);
             }
         }
         Ok(outcomes)
@@ -154,7 +154,7 @@ impl<S: Store> KvMachine<S> {
     /// indexes, else one of them has diverged.
     pub fn checksum(&self, group: GroupId) -> Option<(LogIndex, u64)> {
         let state = &self.groups.get(&group)?.state;
-        Some((state.applied.index, state.checksum))
+        Some((state.applied.position.index, state.checksum))
     }
 
     /// All rows of a group: a snapshot in memory.

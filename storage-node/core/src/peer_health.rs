@@ -57,7 +57,7 @@ impl PeerHealth {
 
 #[cfg(test)]
 mod tests {
-    use ringkv_consensus::PeerStatus;
+    use ringkv_consensus::{LogIndex, PeerStatus};
     use ringkv_topology::ReplicaId;
 
     use super::*;
@@ -67,7 +67,7 @@ mod tests {
         let peer = PeerStatus {
             node: NodeId(3),
             replica: ReplicaId(13),
-            matched: 1,
+            matched: LogIndex(1),
             lag_entries: 0,
             recently_active: active,
             voter: true,

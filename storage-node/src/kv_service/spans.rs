@@ -107,7 +107,7 @@ impl Spans {
         traced: &Traced,
         completion: &Completion,
     ) -> Option<SpanContext> {
-        if completion.index == 0 {
+        if completion.index == LogIndex::ZERO {
             return None;
         }
         let (group, index) = (traced.group, completion.index);
@@ -133,7 +133,7 @@ impl Spans {
         let times = wall.times(entry.times.queued_us, entry.times.applied_us);
         let attributes = vec![
             KeyValue::new("ringkv.group", signed(entry.group)),
-            KeyValue::new("ringkv.index", signed(entry.index)),
+            KeyValue::new("ringkv.index", signed(entry.index.0)),
             KeyValue::new("ringkv.commands", i64::from(entry.commands)),
         ];
         self.tracer.record(Span {
@@ -149,7 +149,7 @@ impl Spans {
         let mut name = [0; 24];
         name[..8].copy_from_slice(&self.cluster.0.to_be_bytes());
         name[8..16].copy_from_slice(&group.to_be_bytes());
-        name[16..].copy_from_slice(&index.to_be_bytes());
+        name[16..].copy_from_slice(&index.0.to_be_bytes());
         sampled(TraceId::from(xxh3_128(&name).max(1)), new_span_id(), TraceState::NONE)
     }
 }

@@ -107,7 +107,7 @@ impl GroupSeries {
         }
         let without = status.iter().filter(|group| group.leader.is_none()).count();
         self.without_leader.set(gauge(without as u64));
-        let behind = |group: &GroupStatus| group.commit_index.saturating_sub(group.applied_index);
+        let behind = |group: &GroupStatus| group.commit_index.entries_after(group.applied_index);
         self.apply_lag.set(gauge(status.iter().map(behind).max().unwrap_or(0)));
         let leaders = status.iter().filter(|group| group.role == Role::Leader).count();
         self.leaders.set(gauge(leaders as u64));
@@ -154,7 +154,7 @@ fn gauge(value: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use ringkv_consensus::PeerStatus;
+    use ringkv_consensus::{LogIndex, PeerStatus};
     use ringkv_topology::{NodeId, ReplicaId};
 
     use super::*;
@@ -164,7 +164,7 @@ mod tests {
         let peer = |node, voter| PeerStatus {
             node: NodeId(node),
             replica: ReplicaId(10 * group + node),
-            matched: 1,
+            matched: LogIndex(1),
             lag_entries: 0,
             recently_active,
             voter,

@@ -74,7 +74,7 @@ pub(crate) async fn beat(
 
 fn request(identity: Identity, report: Report) -> HeartbeatRequest {
     let checkpoint = |checkpoint: &Checkpoint| v1::Checkpoint {
-        index: checkpoint.index,
+        index: checkpoint.index.0,
         checksum: checkpoint.checksum,
     };
     let checkpoints = |group: GroupId| {
@@ -84,8 +84,8 @@ fn request(identity: Identity, report: Report) -> HeartbeatRequest {
     let group = |status: &GroupStatus| GroupReport {
         group: status.group.0,
         leader: status.role == Role::Leader,
-        term: status.term,
-        applied_index: status.applied_index,
+        term: status.term.0,
+        applied_index: status.applied_index.0,
         checkpoints: checkpoints(status.group),
     };
     HeartbeatRequest {

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ringkv_consensus::{
-    Genesis, GroupBatch, GroupStatus, HardState, LogBatch, LogIndex, Role, StoredGroup, Term,
+    Genesis, GroupBatch, GroupStatus, HardState, LogBatch, LogIndex, LogPosition, Role,
+    StoredGroup, Term,
 };
 use ringkv_topology::{GroupId, NodeId};
 use xxhash_rust::xxh3::xxh3_64;
@@ -34,7 +35,7 @@ pub(crate) struct Invariants {
 struct GroupSeen {
     voters: Vec<NodeId>,
     leaders: BTreeMap<Term, NodeId>,
-    entries: BTreeMap<(LogIndex, Term), EntrySeen>,
+    entries: BTreeMap<LogPosition, EntrySeen>,
     /// The terms of committed entries, from the first one to the last.
     committed: BTreeMap<LogIndex, Term>,
     committed_to: LogIndex,
@@ -73,9 +74,9 @@ impl Invariants {
             if let Some(genesis) = &write.create {
                 let voters = &genesis.members.voters;
                 group.voters = voters.iter().filter_map(|v| genesis.members.node_of(*v)).collect();
-                replica.handed_over = Genesis::INDEX;
+                replica.handed_over = Genesis::POSITION.index;
             }
-            let removed = write.truncate_from.map(|from| from..=group.committed_to);
+            let removed = write.truncate_from.map(|from| from.through(group.committed_to));
             let mut removed = removed.into_iter().flatten();
             let lost = |index: &LogIndex| {
                 let term = replica.log.term(*index);
@@ -93,17 +94,17 @@ impl Invariants {
             for entry in &write.append {
                 let kind = [entry.kind as u8];
                 let print = xxh3_64(&[&kind[..], &entry.data].concat());
-                let at = (entry.index, entry.term);
+                let at = entry.position;
                 let known = group.entries.entry(at).or_insert(EntrySeen { print, before: None });
                 // Unknown if the log was cut between the two.
-                let before = replica.log.term(entry.index - 1);
+                let before = at.index.previous().and_then(|before| replica.log.term(before));
                 let agrees = known.print == print
                     && (known.before.is_none() || before.is_none() || known.before == before);
                 if !agrees {
                     return Err(format!(
                         "group {id}: logs do not match: node {node} has at index {} term {} \
                          {print:x} after term {before:?}, a node before it {known:x?}",
-                        entry.index, entry.term
+                        at.index, at.term
                     ));
                 }
                 known.before = known.before.or(before);
@@ -122,7 +123,7 @@ impl Invariants {
             self.no_fall(node, status)?;
             self.one_leader(node, status)?;
             let known = self.groups.entry(status.group).or_default().committed_to;
-            for index in known + 1..=status.commit_index {
+            for index in known.next().through(status.commit_index) {
                 self.commit(node, status.group, index, status.term)?;
             }
         }
@@ -132,9 +133,9 @@ impl Invariants {
     fn no_fall(&mut self, node: NodeId, status: &GroupStatus) -> Result<(), Broken> {
         let seen = self.replicas.entry((status.group, node)).or_default();
         let pairs = [
-            ("term", seen.term, status.term),
-            ("commit index", seen.commit, status.commit_index),
-            ("applied index", seen.applied, status.applied_index),
+            ("term", seen.term.0, status.term.0),
+            ("commit index", seen.commit.0, status.commit_index.0),
+            ("applied index", seen.applied.0, status.applied_index.0),
         ];
         if let Some((what, before, now)) = pairs.into_iter().find(|(_, before, now)| now < before) {
             let group = status.group;
@@ -166,7 +167,7 @@ impl Invariants {
                 self.elections += 1;
                 group.leaders.insert(status.term, node);
                 let earlier = group.committed_in.range(..status.term);
-                let committed_to = earlier.map(|(_, index)| *index).max().unwrap_or(0);
+                let committed_to = earlier.map(|(_, index)| *index).max().unwrap_or_default();
                 if status.last_index >= committed_to {
                     return Ok(());
                 }
@@ -191,7 +192,7 @@ impl Invariants {
         group.committed_to = index;
         group.committed_in.insert(term, index);
         self.commits += 1;
-        if index <= Genesis::INDEX {
+        if index <= Genesis::POSITION.index {
             return Ok(());
         }
         let mut holders: BTreeMap<Term, usize> = BTreeMap::new();
@@ -222,7 +223,7 @@ impl Invariants {
         let replica = self.replicas.entry((id, node)).or_default();
         for entry in &batch.entries {
             let index = entry.index;
-            if index != replica.handed_over + 1 {
+            if index != replica.handed_over.next() {
                 return Err(format!(
                     "node {node} group {id}: index {index} is applied after {}",
                     replica.handed_over
@@ -284,7 +285,7 @@ impl Invariants {
             let (before, now) = (seen.durable, found.hard_state);
             hard_state_rises(before, now)
                 .map_err(|what| format!("node {node} group {id} after a restart: {what}"))?;
-            let applied = applied.get(&id).copied().unwrap_or(0);
+            let applied = applied.get(&id).copied().unwrap_or_default();
             *seen = ReplicaSeen {
                 log: ReplicaLog::found(found),
                 durable: now,
@@ -299,7 +300,7 @@ impl Invariants {
 
     /// The highest index known to be committed in a group.
     pub(crate) fn committed_to(&self, group: GroupId) -> LogIndex {
-        self.groups.get(&group).map_or(0, |group| group.committed_to)
+        self.groups.get(&group).map_or(LogIndex::ZERO, |group| group.committed_to)
     }
 }
 

@@ -13,7 +13,7 @@ use ringkv_storage_core::store::memory::MemoryStore;
 use ringkv_topology::{GroupId, Slot};
 
 /// Far fewer entries than on real nodes, so that a run compares replicas several times.
-const CHECKPOINT_INTERVAL: LogIndex = 8;
+const CHECKPOINT_INTERVAL: u64 = 8;
 
 /// All of a group's state, in order of keys.
 pub(crate) type Rows = Vec<(Bytes, Bytes)>;
@@ -167,5 +167,5 @@ impl Machine {
 
 /// A state hash in the form of a heartbeat.
 fn as_reported(noted: &machine::Checkpoint) -> StateHash {
-    StateHash { index: noted.index, hash: noted.checksum }
+    StateHash { index: noted.index.0, hash: noted.checksum }
 }

@@ -70,7 +70,8 @@ struct Flushed {
 
 impl Flushed {
     fn of(machine: &Machine) -> Self {
-        let positions = machine.positions().into_iter().map(|(group, at)| (group, at.index));
+        let positions =
+            machine.positions().into_iter().map(|(group, at)| (group, at.position.index));
         Self { state: machine.flush(), positions: positions.collect() }
     }
 }
@@ -127,7 +128,8 @@ impl Process {
         // If the log lost the creation of a group in a crash, its creator creates it again.
         let mut positions = self.machine.positions();
         positions.retain(|(id, _)| stored.iter().any(|group| group.genesis.group == *id));
-        let applied = positions.iter().map(|(group, state)| (*group, state.index)).collect();
+        let applied =
+            positions.iter().map(|(group, state)| (*group, state.position.index)).collect();
         let config = PollerConfig {
             log_entries_max: LOG_ENTRIES_MAX,
             log_entries_kept: LOG_ENTRIES_KEPT,
@@ -150,7 +152,7 @@ impl Process {
             })?;
             self.install(id, &files);
         } else if !self.machine.positions().iter().any(|(known, _)| *known == id) {
-            if group.start.index > Genesis::INDEX {
+            if group.start.index > Genesis::POSITION.index {
                 return Err(format!(
                     "node {} group {id}: the log begins after {}, the state is gone",
                     self.node, group.start.index

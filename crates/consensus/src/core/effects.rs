@@ -17,7 +17,8 @@ use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
 
 use crate::log_store::{Entry, LogBatch};
 use crate::machine::{AppliedState, Genesis, GroupBatch};
-use crate::types::{Completion, LogIndex, Request, SinkId};
+use crate::position::LogIndex;
+use crate::types::{Completion, Request, SinkId};
 
 /// Names a snapshot on the node that built it; unique among the group's snapshots there.
 pub type SnapshotId = String;

@@ -13,6 +13,7 @@ use ringkv_topology::GroupId;
 use crate::codec::{DecodeError, checked, take_version};
 use crate::core::wire::{from_raft, to_raft};
 use crate::log_store::{Entry, EntryKind};
+use crate::position::LogPosition;
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 4;
@@ -80,7 +81,7 @@ impl FrameBuilder {
             assert_eq!(entry.index, index, "the entries of an append follow its index");
             let entry = from_raft(entry);
             out.put_u8(entry.kind.number());
-            out.put_u64_le(entry.term);
+            out.put_u64_le(entry.position.term.0);
             out.put_u32_le(u32::try_from(entry.data.len()).expect("entries are bounded"));
             out.put_slice(&entry.data);
         }
@@ -149,7 +150,7 @@ fn message(input: &mut &[u8], frame: &Bytes) -> Result<(GroupId, eraftpb::Messag
         let len = input.try_get_u32_le()? as usize;
         let data = take(input, frame, len)?;
         let index = out.index.checked_add(i).ok_or(DecodeError::Implausible("index"))?;
-        entries.push(to_raft(&Entry { index, term, kind, data }));
+        entries.push(to_raft(&Entry { position: LogPosition::new(term, index), kind, data }));
     }
     out.set_entries(entries.into());
     Ok((group, out))
@@ -199,7 +200,7 @@ mod tests {
             message.context = context.into();
             let entries: Vec<_> = (index + 1..).zip(entries).map(|(index, (kind, term, data))| {
                 let kind = EntryKind::from_number(kind).expect("a known kind");
-                to_raft(&Entry { index, term, kind, data: data.into() })
+                to_raft(&Entry { position: LogPosition::new(term, index), kind, data: data.into() })
             }).collect();
             message.set_entries(entries.into());
 

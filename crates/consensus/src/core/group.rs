@@ -36,7 +36,8 @@ use crate::core::wire;
 use crate::log_store::{LogReader, StoredGroup};
 use crate::machine::AppliedState;
 use crate::members::Members;
-use crate::types::{LogIndex, Role, Term, Ticket};
+use crate::position::{LogIndex, LogPosition, Term};
+use crate::types::{Role, Ticket};
 
 /// A replica and its surroundings.
 pub(crate) struct Group {
@@ -52,7 +53,7 @@ pub(crate) struct Group {
 
     /// As of the last entry handed out.
     members: Members,
-    handed: (LogIndex, Term),
+    handed: LogPosition,
     /// As reported by the apply worker.
     applied: LogIndex,
     /// Handed out and not reported applied: index and bytes of each batch.
@@ -101,16 +102,22 @@ impl Group {
     ) -> Result<Self, StartError> {
         let (id, replica) = (stored.genesis.group, stored.genesis.replica);
         let (start, last) = (stored.start, stored.last_index);
-        if applied.index < start.index || applied.index > last {
-            return Err(StartError::Position { group: id, applied: applied.index, start, last });
+        if applied.position.index < start.index || applied.position.index > last {
+            return Err(StartError::Position {
+                group: id,
+                applied: applied.position.index,
+                start,
+                last,
+            });
         }
         // A hard state may be older than what was applied by it (pitfall 5).
-        let commit = stored.hard_state.commit.max(applied.index);
+        let commit = stored.hard_state.commit.max(applied.position.index);
         let conf = wire::conf_state(&applied.members);
         let tail = LogTail::new(stored, commit, conf, reader);
         let logger = slog::Logger::root(slog::Discard, slog::o!());
-        let raw = RawNode::new(&raft_config(config, replica, applied.index), tail, &logger)
-            .map_err(|source| StartError::Raft { group: id, source: Box::new(source) })?;
+        let raw =
+            RawNode::new(&raft_config(config, replica, applied.position.index), tail, &logger)
+                .map_err(|source| StartError::Raft { group: id, source: Box::new(source) })?;
         let mut group = Self {
             id,
             replica,
@@ -120,10 +127,10 @@ impl Group {
             read_seed: config.seed,
             read_rounds: 0,
             members: applied.members.clone(),
-            handed: (applied.index, applied.term),
-            applied: applied.index,
+            handed: applied.position,
+            applied: applied.position.index,
             applying: VecDeque::new(),
-            durable: applied.index,
+            durable: applied.position.index,
             log_bytes: 0,
             unpersisted: VecDeque::new(),
             queue: Vec::new(),
@@ -213,7 +220,7 @@ impl Group {
         self.serve_reads(out);
         self.tell_lease(out);
         self.ask_storage(out);
-        let settled = self.applied.min(self.raw.raft.raft_log.persisted);
+        let settled = self.applied.min(LogIndex(self.raw.raft.raft_log.persisted));
         self.raw.mut_store().trim(settled, out.config.tail_bytes_max);
     }
 
@@ -246,7 +253,7 @@ impl Group {
             self.seen_leader = leader;
             out.counters.leader_changes += 1;
         }
-        let now = (self.role(), self.raw.raft.term);
+        let now = (self.role(), Term(self.raw.raft.term));
         if now == self.seen {
             return;
         }
@@ -268,7 +275,7 @@ fn raft_config(config: &PollerConfig, replica: ReplicaId, applied: LogIndex) -> 
         heartbeat_tick: config.heartbeat_ticks,
         min_election_tick: config.election_ticks,
         max_election_tick: DRAW_MAX,
-        applied,
+        applied: applied.0,
         max_size_per_msg: config.append_bytes_max,
         max_inflight_msgs: config.inflight_max,
         check_quorum: true,

@@ -12,7 +12,7 @@
 //! for the rest of the term, since the message that starts it may arrive late), the end of the
 //! term. Knows no clock: the poller is told the time.
 
-use crate::types::LogIndex;
+use crate::position::LogIndex;
 
 /// The lease of one group's leader, of one term.
 #[derive(Debug, Default)]
@@ -69,33 +69,37 @@ mod tests {
     #[test]
     fn it_counts_from_the_beginning_of_a_round_and_waits_for_the_state_machine() {
         let mut lease = Lease::default();
-        assert_eq!(lease.until_us(9), 0);
-        lease.extend(1_000, LEASE, 7);
-        assert_eq!(lease.until_us(6), 0);
-        assert_eq!(lease.until_us(7), 1_400);
-        lease.extend(1_200, LEASE, 9);
-        assert_eq!(lease.until_us(7), 1_600, "what was acknowledged since is applied here");
+        assert_eq!(lease.until_us(LogIndex(9)), 0);
+        lease.extend(1_000, LEASE, LogIndex(7));
+        assert_eq!(lease.until_us(LogIndex(6)), 0);
+        assert_eq!(lease.until_us(LogIndex(7)), 1_400);
+        lease.extend(1_200, LEASE, LogIndex(9));
+        assert_eq!(
+            lease.until_us(LogIndex(7)),
+            1_600,
+            "what was acknowledged since is applied here"
+        );
     }
 
     #[test]
     fn a_change_of_members_voids_it_and_every_round_under_way() {
         let mut lease = Lease::default();
-        lease.extend(1_000, LEASE, 7);
+        lease.extend(1_000, LEASE, LogIndex(7));
         lease.members_changed(1_100);
-        assert_eq!(lease.until_us(9), 0);
-        lease.extend(1_100, LEASE, 7);
-        assert_eq!(lease.until_us(9), 0);
-        lease.extend(1_101, LEASE, 7);
-        assert_eq!(lease.until_us(9), 1_501);
+        assert_eq!(lease.until_us(LogIndex(9)), 0);
+        lease.extend(1_100, LEASE, LogIndex(7));
+        assert_eq!(lease.until_us(LogIndex(9)), 0);
+        lease.extend(1_101, LEASE, LogIndex(7));
+        assert_eq!(lease.until_us(LogIndex(9)), 1_501);
     }
 
     #[test]
     fn an_offer_of_leadership_ends_it_for_the_term() {
         let mut lease = Lease::default();
-        lease.extend(1_000, LEASE, 7);
+        lease.extend(1_000, LEASE, LogIndex(7));
         lease.offer_leadership();
-        assert_eq!(lease.until_us(9), 0);
-        lease.extend(5_000, LEASE, 7);
-        assert_eq!(lease.until_us(9), 0);
+        assert_eq!(lease.until_us(LogIndex(9)), 0);
+        lease.extend(5_000, LEASE, LogIndex(7));
+        assert_eq!(lease.until_us(LogIndex(9)), 0);
     }
 }

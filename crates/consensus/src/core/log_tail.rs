@@ -16,17 +16,18 @@ use ringkv_topology::GroupId;
 use crate::core::effects::SnapshotBuilt;
 use crate::core::effects::{Fetch, FetchContext};
 use crate::core::wire;
-use crate::log_store::{LogReader, LogStart, StoredGroup};
-use crate::types::{LogIndex, Term};
+use crate::log_store::{LogReader, StoredGroup};
+use crate::position::LogPosition;
+use crate::position::{LogIndex, Term};
 
 /// What raft-rs reads of a group.
 pub(crate) struct LogTail {
     group: GroupId,
-    start: LogStart,
+    start: LogPosition,
     last: LogIndex,
-    /// (first index, term) of each run of entries of one term, ascending; the first run starts at
-    /// or before `start.index`.
-    runs: Vec<(LogIndex, Term)>,
+    /// The first position of each run of entries of one term, ascending; the first run starts at or
+    /// before `start.index`.
+    runs: Vec<LogPosition>,
     /// The newest entries, ending at `last`.
     entries: VecDeque<Entry>,
     bytes: usize,
@@ -56,12 +57,12 @@ impl LogTail {
         reader: Arc<dyn LogReader>,
     ) -> Self {
         let mut hard_state: HardState = wire::hard_state_to_raft(&stored.hard_state);
-        hard_state.commit = commit;
+        hard_state.commit = commit.0;
         Self {
             group: stored.genesis.group,
             start: stored.start,
             last: stored.last_index,
-            runs: stored.terms.clone(),
+            runs: stored.runs.clone(),
             entries: VecDeque::new(),
             bytes: 0,
             initial: RaftState::new(hard_state, conf),
@@ -70,7 +71,7 @@ impl LogTail {
         }
     }
 
-    pub(crate) fn start(&self) -> LogStart {
+    pub(crate) fn start(&self) -> LogPosition {
         self.start
     }
 
@@ -80,9 +81,9 @@ impl LogTail {
 
     /// Takes over entries raft-rs has appended; gives the index from which old ones were replaced.
     pub(crate) fn append(&mut self, entries: &[Entry]) -> Option<LogIndex> {
-        let first = entries.first()?.index;
+        let first = LogIndex(entries.first()?.index);
         assert!(
-            first > self.start.index && first <= self.last + 1,
+            first > self.start.index && first <= self.last.next(),
             "group {}: entry {first} does not follow log [{}, {}]",
             self.group,
             self.start.index,
@@ -93,48 +94,49 @@ impl LogTail {
             self.truncate_from(first);
         }
         for entry in entries {
-            if self.runs.last().is_none_or(|(_, term)| *term != entry.term) {
-                self.runs.push((entry.index, entry.term));
+            let position = LogPosition::new(entry.term, entry.index);
+            if self.runs.last().is_none_or(|run| run.term != position.term) {
+                self.runs.push(position);
             }
             self.bytes += entry_bytes(entry);
             self.entries.push_back(entry.clone());
-            self.last = entry.index;
+            self.last = position.index;
         }
         replaced
     }
 
     fn truncate_from(&mut self, first: LogIndex) {
-        while self.entries.back().is_some_and(|e| e.index >= first) {
+        while self.entries.back().is_some_and(|e| e.index >= first.0) {
             let dropped = self.entries.pop_back().expect("just seen");
             self.bytes -= entry_bytes(&dropped);
         }
-        self.runs.retain(|(index, _)| *index < first);
-        self.last = first - 1;
+        self.runs.retain(|run| run.index < first);
+        self.last = first.previous().expect("the start of the log is not cut off its end");
     }
 
     /// A snapshot replaces everything.
-    pub(crate) fn reset(&mut self, start: LogStart) {
+    pub(crate) fn reset(&mut self, start: LogPosition) {
         self.entries.clear();
         self.bytes = 0;
         self.start = start;
         self.last = start.index;
-        self.runs = vec![(start.index, start.term)];
+        self.runs = vec![start];
         self.asked.get_mut().built = None;
     }
 
     /// Cuts the front up to and including `index`, which stays known by its term.
-    pub(crate) fn compact(&mut self, index: LogIndex) -> LogStart {
+    pub(crate) fn compact(&mut self, index: LogIndex) -> LogPosition {
         assert!(index > self.start.index && index <= self.last, "a cut lies inside the log");
         let term = self.run_term(index).expect("inside the log");
-        while self.entries.front().is_some_and(|e| e.index <= index) {
+        while self.entries.front().is_some_and(|e| e.index <= index.0) {
             let dropped = self.entries.pop_front().expect("just seen");
             self.bytes -= entry_bytes(&dropped);
         }
-        let run = self.runs.partition_point(|(first, _)| *first <= index) - 1;
+        let run = self.runs.partition_point(|run| run.index <= index) - 1;
         self.runs.drain(..run);
-        self.start = LogStart { index, term };
+        self.start = LogPosition { term, index };
         let built = &mut self.asked.get_mut().built;
-        if built.as_ref().is_some_and(|b| b.applied.index < index) {
+        if built.as_ref().is_some_and(|b| b.applied.position.index < index) {
             *built = None;
         }
         self.start
@@ -142,7 +144,7 @@ impl LogTail {
 
     /// Lets go of entries up to `settled` (durable and applied) while the tail is over `bytes_max`.
     pub(crate) fn trim(&mut self, settled: LogIndex, bytes_max: usize) {
-        while self.bytes > bytes_max && self.entries.front().is_some_and(|e| e.index <= settled) {
+        while self.bytes > bytes_max && self.entries.front().is_some_and(|e| e.index <= settled.0) {
             let dropped = self.entries.pop_front().expect("just seen");
             self.bytes -= entry_bytes(&dropped);
         }
@@ -181,8 +183,8 @@ impl LogTail {
     }
 
     fn run_term(&self, index: LogIndex) -> Option<Term> {
-        let run = self.runs.partition_point(|(first, _)| *first <= index);
-        run.checked_sub(1).map(|run| self.runs[run].1)
+        let run = self.runs.partition_point(|run| run.index <= index);
+        run.checked_sub(1).map(|run| self.runs[run].term)
     }
 
     /// Entries `[low, high)` from memory, or from the fetch that was made for them.
@@ -193,13 +195,13 @@ impl LogTail {
         bytes_max: Option<u64>,
     ) -> Option<Vec<Entry>> {
         let asked = self.asked.borrow();
-        if asked.fetched.first().is_some_and(|e| e.index == low) {
-            let fetched = asked.fetched.iter().take_while(|e| e.index < high);
+        if asked.fetched.first().is_some_and(|e| e.index == low.0) {
+            let fetched = asked.fetched.iter().take_while(|e| e.index < high.0);
             return Some(limited(fetched, bytes_max));
         }
         let first = self.entries.front()?.index;
-        let skip = usize::try_from(low.checked_sub(first)?).ok()?;
-        Some(limited(self.entries.iter().skip(skip).take_while(|e| e.index < high), bytes_max))
+        let skip = usize::try_from(low.0.checked_sub(first)?).ok()?;
+        Some(limited(self.entries.iter().skip(skip).take_while(|e| e.index < high.0), bytes_max))
     }
 }
 
@@ -215,11 +217,12 @@ impl Storage for LogTail {
         max_size: impl Into<Option<u64>>,
         context: GetEntriesContext,
     ) -> raft::Result<Vec<Entry>> {
+        let (low, high) = (LogIndex(low), LogIndex(high));
         let bytes_max = max_size.into();
         if low <= self.start.index {
             return Err(Error::Store(StorageError::Compacted));
         }
-        assert!(high <= self.last + 1, "raft-rs asks only for what it was told");
+        assert!(high <= self.last.next(), "raft-rs asks only for what it was told");
         if let Some(entries) = self.in_memory(low, high, bytes_max) {
             return Ok(entries);
         }
@@ -245,6 +248,7 @@ impl Storage for LogTail {
     }
 
     fn term(&self, index: u64) -> raft::Result<u64> {
+        let index = LogIndex(index);
         if index < self.start.index {
             return Err(Error::Store(StorageError::Compacted));
         }
@@ -252,30 +256,25 @@ impl Storage for LogTail {
             return Err(Error::Store(StorageError::Unavailable));
         }
         if index == self.start.index {
-            return Ok(self.start.term);
+            return Ok(self.start.term.0);
         }
-        Ok(self.run_term(index).expect("runs cover the log"))
+        Ok(self.run_term(index).expect("runs cover the log").0)
     }
 
     fn first_index(&self) -> raft::Result<u64> {
-        Ok(self.start.index + 1)
+        Ok(self.start.index.next().0)
     }
 
     fn last_index(&self) -> raft::Result<u64> {
-        Ok(self.last)
+        Ok(self.last.0)
     }
 
     fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
         let mut asked = self.asked.borrow_mut();
-        let needed = request_index.max(self.start.index);
+        let needed = LogIndex(request_index).max(self.start.index);
         match &asked.built {
-            Some(built) if built.applied.index >= needed => {
-                let mut snapshot = Snapshot::default();
-                let metadata = snapshot.mut_metadata();
-                metadata.index = built.applied.index;
-                metadata.term = built.applied.term;
-                metadata.set_conf_state(wire::conf_state(&built.applied.members));
-                Ok(snapshot)
+            Some(built) if built.applied.position.index >= needed => {
+                Ok(wire::snapshot(&built.applied))
             }
             _ => {
                 asked.snapshot = true;

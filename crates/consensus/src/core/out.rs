@@ -14,8 +14,9 @@ use crate::core::counters::Counters;
 use crate::core::effects::Effects;
 use crate::core::frame::FrameBuilder;
 use crate::log_store::{Entry, GroupWrite, HardState, LogBatch};
+use crate::position::LogIndex;
 use crate::times::Now;
-use crate::types::{Completion, Done, LogIndex, Refusal, SinkId, Ticket};
+use crate::types::{Completion, Done, Refusal, SinkId, Ticket};
 
 /// Everything a group may write to while it is driven, and what it must know of its node.
 pub(crate) struct Out {
@@ -84,7 +85,7 @@ impl OpenBatch {
     ) {
         let write = self.groups.entry(group).or_default();
         if let Some(first) = replaced {
-            write.append.retain(|entry| entry.index < first);
+            write.append.retain(|entry| entry.position.index < first);
             let from = write.truncate_from.map_or(first, |from| from.min(first));
             write.truncate_from = Some(from);
         }

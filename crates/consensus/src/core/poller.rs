@@ -22,10 +22,11 @@ use crate::core::frame;
 use crate::core::group::Group;
 use crate::core::out::Out;
 use crate::core::start_error::StartError;
-use crate::log_store::{HardState, LogReader, LogStart, StoredGroup};
+use crate::log_store::{HardState, LogReader, StoredGroup};
 use crate::machine::{AppliedState, Genesis};
+use crate::position::LogIndex;
 use crate::times::Now;
-use crate::types::{GroupStatus, LogIndex, Refusal, Request, Role};
+use crate::types::{GroupStatus, Refusal, Request, Role};
 
 /// All groups of a node.
 pub struct Poller {
@@ -74,7 +75,7 @@ impl Poller {
         };
         for stored in stored {
             let id = stored.genesis.group;
-            let joining = stored.genesis.is_joining() && stored.start.index == 0;
+            let joining = stored.genesis.is_joining() && stored.start.index == LogIndex::ZERO;
             let empty = joining.then(AppliedState::default);
             let applied = applied.get(&id).or(empty.as_ref());
             poller.add(&stored, applied.ok_or(StartError::Missing { group: id })?)?;
@@ -234,7 +235,7 @@ impl Poller {
         let mut long = false;
         for (id, state) in groups {
             let wants = self.touch(id, |group, out| {
-                group.applied(state.index, out);
+                group.applied(state.position.index, out);
                 group.wants_flush(entries_max)
             });
             long |= wants.unwrap_or(false);
@@ -275,15 +276,14 @@ impl Poller {
         if self.groups.contains_key(&id) {
             return;
         }
-        let AppliedState { index, term, .. } = genesis.applied();
-        let start = LogStart { index, term };
-        let hard_state = HardState { term, vote: 0, commit: index };
+        let start = genesis.applied().position;
+        let hard_state = HardState { term: start.term, vote: 0, commit: start.index };
         let stored = StoredGroup {
             genesis: genesis.clone(),
             hard_state,
             start,
             last_index: start.index,
-            terms: vec![(start.index, start.term)],
+            runs: vec![start],
             install: None,
         };
         self.add(&stored, &genesis.applied()).expect("genesis is a whole state");

@@ -6,7 +6,8 @@
 //! an fsync). Each round has an id never used before, also not in an earlier life of the process,
 //! and every wait ends when the role or the term changes (pitfall 6, Raft §6.4).
 
-use crate::types::{LogIndex, Ticket};
+use crate::position::LogIndex;
+use crate::types::Ticket;
 
 /// The reads of one group.
 #[derive(Default)]
@@ -87,11 +88,11 @@ mod tests {
         let mut reads = Reads::default();
         reads.push(ticket(1));
         reads.begin([1; 16], 5);
-        assert_eq!(reads.ready(100), []);
-        assert_eq!(reads.confirm(&[1; 16], 7), Some(5));
-        assert_eq!(reads.ready(6), []);
-        assert_eq!(reads.ready(7), [ticket(1)]);
-        assert_eq!(reads.ready(8), []);
+        assert_eq!(reads.ready(LogIndex(100)), []);
+        assert_eq!(reads.confirm(&[1; 16], LogIndex(7)), Some(5));
+        assert_eq!(reads.ready(LogIndex(6)), []);
+        assert_eq!(reads.ready(LogIndex(7)), [ticket(1)]);
+        assert_eq!(reads.ready(LogIndex(8)), []);
     }
 
     #[test]
@@ -101,8 +102,8 @@ mod tests {
         reads.begin([1; 16], 5);
         reads.push(ticket(2));
         assert!(!reads.wants_round());
-        assert_eq!(reads.confirm(&[1; 16], 5), Some(5));
-        assert_eq!(reads.ready(9), [ticket(1)]);
+        assert_eq!(reads.confirm(&[1; 16], LogIndex(5)), Some(5));
+        assert_eq!(reads.ready(LogIndex(9)), [ticket(1)]);
         assert!(reads.wants_round());
     }
 
@@ -114,7 +115,7 @@ mod tests {
         assert_eq!(reads.take_all(), [ticket(1)]);
         reads.push(ticket(2));
         reads.begin([2; 16], 5);
-        assert_eq!(reads.confirm(&[1; 16], 5), None);
-        assert_eq!(reads.ready(9), []);
+        assert_eq!(reads.confirm(&[1; 16], LogIndex(5)), None);
+        assert_eq!(reads.ready(LogIndex(9)), []);
     }
 }

@@ -2,8 +2,8 @@
 
 use ringkv_topology::GroupId;
 
-use crate::log_store::LogStart;
-use crate::types::LogIndex;
+use crate::position::LogIndex;
+use crate::position::LogPosition;
 
 /// Why a node cannot start on what is in its stores.
 #[derive(Debug, thiserror::Error)]
@@ -12,7 +12,7 @@ pub enum StartError {
         "group {group}: the state machine is at {applied}, outside its log ({}, {last}]: data \
          and log do not belong together", start.index
     )]
-    Position { group: GroupId, applied: LogIndex, start: LogStart, last: LogIndex },
+    Position { group: GroupId, applied: LogIndex, start: LogPosition, last: LogIndex },
     #[error("group {group}: the log has it but the state machine does not")]
     Missing { group: GroupId },
     #[error("group {group}: raft refused its state")]

@@ -11,12 +11,17 @@ use raft::eraftpb::{self, ConfChangeType, ConfState, EntryType};
 use ringkv_topology::ReplicaId;
 
 use crate::log_store::{Entry, EntryKind, HardState};
+use crate::machine::AppliedState;
 use crate::members::{Members, MembersChange};
+use crate::position::{LogIndex, LogPosition, Term};
 
 /// An entry as raft-rs holds it. A change of members travels in its context.
 pub(crate) fn to_raft(entry: &Entry) -> eraftpb::Entry {
-    let mut out =
-        eraftpb::Entry { index: entry.index, term: entry.term, ..eraftpb::Entry::default() };
+    let mut out = eraftpb::Entry {
+        index: entry.position.index.0,
+        term: entry.position.term.0,
+        ..Default::default()
+    };
     match entry.kind {
         EntryKind::Empty => {}
         EntryKind::Commands => out.data = entry.data.clone(),
@@ -37,20 +42,20 @@ pub(crate) fn from_raft(entry: &eraftpb::Entry) -> Entry {
             (EntryKind::Members, entry.context.clone())
         }
     };
-    Entry { index: entry.index, term: entry.term, kind, data }
+    Entry { position: LogPosition::new(entry.term, entry.index), kind, data }
 }
 
 pub(crate) fn hard_state_to_raft(state: &HardState) -> eraftpb::HardState {
     eraftpb::HardState {
-        term: state.term,
+        term: state.term.0,
         vote: state.vote,
-        commit: state.commit,
+        commit: state.commit.0,
         ..eraftpb::HardState::default()
     }
 }
 
 pub(crate) fn hard_state_from_raft(state: &eraftpb::HardState) -> HardState {
-    HardState { term: state.term, vote: state.vote, commit: state.commit }
+    HardState { term: Term(state.term), vote: state.vote, commit: LogIndex(state.commit) }
 }
 
 pub(crate) fn conf_state(members: &Members) -> ConfState {
@@ -62,6 +67,16 @@ pub(crate) fn conf_state(members: &Members) -> ConfState {
     out.set_learners_next(ids(&members.learners_next));
     out.auto_leave = members.auto_leave;
     out
+}
+
+/// The description of a snapshot that raft-rs sees; its files travel apart.
+pub(crate) fn snapshot(applied: &AppliedState) -> eraftpb::Snapshot {
+    let mut snapshot = eraftpb::Snapshot::default();
+    let metadata = snapshot.mut_metadata();
+    metadata.index = applied.position.index.0;
+    metadata.term = applied.position.term.0;
+    metadata.set_conf_state(conf_state(&applied.members));
+    snapshot
 }
 
 /// What raft-rs is told to change; the empty change leaves a joint configuration.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use ringkv_topology::GroupId;
 
 use crate::log_store::{
-    Entry, GroupWrite, HardState, InstallMarker, LogBatch, LogError, LogStart, StoredGroup,
+    Entry, GroupWrite, HardState, InstallMarker, LogBatch, LogError, StoredGroup,
 };
 use crate::machine::Genesis;
-use crate::types::{LogIndex, Term};
+use crate::position::LogIndex;
+use crate::position::LogPosition;
 
 /// All groups of one log.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +21,7 @@ pub(super) struct State {
 struct Group {
     genesis: Genesis,
     hard_state: HardState,
-    start: LogStart,
+    start: LogPosition,
     entries: BTreeMap<LogIndex, Entry>,
     install: Option<InstallMarker>,
 }
@@ -67,10 +68,10 @@ impl State {
         let mut found = Vec::new();
         let mut bytes = 0;
         for (expected, (&index, entry)) in
-            (from..to).zip(group.iter().flat_map(|group| group.entries.range(from..to)))
+            (from.0..).zip(group.iter().flat_map(|group| group.entries.range(from..to)))
         {
             bytes += entry.data.len() as u64;
-            if index != expected || (!found.is_empty() && bytes > bytes_max) {
+            if index.0 != expected || (!found.is_empty() && bytes > bytes_max) {
                 break;
             }
             found.push(entry.clone());
@@ -87,7 +88,7 @@ impl Group {
         Self {
             genesis,
             hard_state: HardState::default(),
-            start: LogStart::default(),
+            start: LogPosition::default(),
             entries: BTreeMap::new(),
             install: None,
         }
@@ -103,14 +104,15 @@ impl Group {
             self.entries.split_off(&from);
         }
         for entry in &write.append {
-            assert_eq!(entry.index, self.last_index() + 1, "an append leaves no gap");
-            self.entries.insert(entry.index, entry.clone());
+            let index = entry.position.index;
+            assert_eq!(index, self.last_index().next(), "an append leaves no gap");
+            self.entries.insert(index, entry.clone());
         }
         if let Some(hard_state) = write.hard_state {
             self.hard_state = hard_state;
         }
         if let Some(start) = write.compact_to {
-            self.entries = self.entries.split_off(&(start.index + 1));
+            self.entries = self.entries.split_off(&start.index.next());
             self.start = start;
         }
         if let Some(install) = &write.install {
@@ -128,21 +130,18 @@ impl Group {
             hard_state: self.hard_state,
             start: self.start,
             last_index: self.last_index(),
-            terms: term_runs(self.start, self.entries.values().map(|e| (e.index, e.term))),
+            runs: term_runs(self.start, self.entries.values().map(|e| e.position)),
             install: self.install.clone(),
         }
     }
 }
 
-/// The runs of equal terms from `start` on, each by its first index.
-fn term_runs(
-    start: LogStart,
-    entries: impl Iterator<Item = (LogIndex, Term)>,
-) -> Vec<(LogIndex, Term)> {
-    let mut runs = vec![(start.index, start.term)];
-    for (index, term) in entries {
-        if runs.last().is_none_or(|&(_, last)| last != term) {
-            runs.push((index, term));
+/// The runs of equal terms from `start` on, each by its first position.
+fn term_runs(start: LogPosition, entries: impl Iterator<Item = LogPosition>) -> Vec<LogPosition> {
+    let mut runs = vec![start];
+    for position in entries {
+        if runs.last().is_none_or(|last| last.term != position.term) {
+            runs.push(position);
         }
     }
     runs

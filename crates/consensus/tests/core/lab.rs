@@ -306,7 +306,7 @@ impl Node {
         }
         self.discards.extend(effects.discard.into_iter().map(|(_, id)| id));
         if effects.flush {
-            let durable = self.machine.iter().map(|(g, (a, _))| (*g, a.index)).collect();
+            let durable = self.machine.iter().map(|(g, (a, _))| (*g, a.position.index)).collect();
             inputs.push_back(Input::Flushed(durable));
         }
         (effects.frames, effects.send)
@@ -321,7 +321,7 @@ impl Node {
             ApplyTask::Batch(batch) => {
                 let (applied, commands) = self.machine.get_mut(&batch.group).expect("created");
                 for entry in batch.entries {
-                    assert!(entry.index > applied.index, "applied twice");
+                    assert!(entry.index > applied.position.index, "applied twice");
                     let packed: Vec<Bytes> =
                         entry.pack.iter().flat_map(|p| p.commands().collect::<Vec<_>>()).collect();
                     for (ticket, command) in entry.tickets.iter().zip(&packed) {

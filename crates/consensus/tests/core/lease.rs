@@ -169,7 +169,7 @@ fn a_promise_outlives_what_makes_a_follower_forget_its_leader() {
     }
     lab.wire.clear();
     let term = |lab: &Lab, node| lab.status(node, GROUP).expect("has the group").term;
-    assert_eq!(term(&lab, challenger), term(&lab, leader) + 1);
+    assert_eq!(term(&lab, challenger).0, term(&lab, leader).0 + 1);
     // The follower hears its leader again, and a lease counts on it.
     lab.cut.remove(&(leader, follower));
     lab.cut.remove(&(follower, leader));

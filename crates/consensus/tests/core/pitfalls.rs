@@ -111,7 +111,7 @@ fn a_node_starts_when_more_was_applied_than_its_hard_state_says() {
     // No tick since: the risen commit index has not been written, and a crash loses it.
     let stopped = lab.crash(leader);
     let stored = stopped.log.load().expect("readable");
-    let applied = stopped.machine[&GROUP].0.index;
+    let applied = stopped.machine[&GROUP].0.position.index;
     assert!(stored[0].hard_state.commit < applied, "the case this test is about");
     lab.restart(leader, stopped);
     lab.run(40);
@@ -125,7 +125,7 @@ fn a_state_machine_outside_its_log_is_refused() {
     lab.elect(GROUP);
     let stopped = lab.crash(1);
     let mut applied: AppliedState = stopped.machine[&GROUP].0.clone();
-    applied.index += 100;
+    applied.position.index.0 += 100;
     let stored = stopped.log.load().expect("readable");
     let reader = Arc::new(MemoryLog::new());
     let config = PollerConfig::new(NodeId(1), 5);

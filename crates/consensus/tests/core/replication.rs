@@ -45,7 +45,7 @@ fn commands_that_arrive_during_a_log_write_share_one_entry() {
     lab.release_log(leader);
     lab.run(2);
     let after = lab.status(leader, GROUP).expect("there").last_index;
-    assert_eq!(after, before + 1);
+    assert_eq!(after, before.next());
     assert_eq!(lab.commands(leader, GROUP).len(), 51);
 }
 

@@ -175,7 +175,7 @@ mod tests {
     use parking_lot::Mutex;
 
     use super::*;
-    use ringkv_consensus::{AppliedState, ManifestFile};
+    use ringkv_consensus::{AppliedState, LogPosition, ManifestFile};
 
     #[derive(Clone, Default)]
     struct Received(Arc<Mutex<Vec<ReceivedSnapshot>>>);
@@ -204,7 +204,10 @@ mod tests {
             let files = [("1", "abc"), ("2", ""), ("3", "defg")];
             let manifest = Manifest {
                 group: GroupId(1),
-                applied: AppliedState { index: 9, ..AppliedState::default() },
+                applied: AppliedState {
+                    position: LogPosition::new(1, 9),
+                    ..AppliedState::default()
+                },
                 files: files
                     .map(|(name, content)| ManifestFile {
                         name: name.into(),
@@ -239,7 +242,7 @@ mod tests {
         receiver.finish().expect("whole");
         let received = fixture.received.0.lock();
         assert_eq!(received.len(), 1);
-        assert_eq!(received[0].applied.index, 9);
+        assert_eq!(received[0].applied.position.index.0, 9);
         let dir = fixture.dirs.received(GroupId(1), "x");
         for (name, content) in [("1", "abc"), ("2", ""), ("3", "defg")] {
             assert_eq!(std::fs::read_to_string(dir.join(name)).expect("there"), content);

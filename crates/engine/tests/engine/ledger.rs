@@ -58,7 +58,7 @@ impl Ledger {
     }
 
     pub(crate) fn applied_index(&self, group: GroupId) -> LogIndex {
-        self.state.lock().groups.get(&group).map_or(0, |g| g.applied.index)
+        self.state.lock().groups.get(&group).map_or(LogIndex::ZERO, |g| g.applied.position.index)
     }
 
     /// How often a snapshot was installed in this life.
@@ -113,7 +113,10 @@ impl StateMachine for Ledger {
         for batch in batches {
             let group = state.groups.get_mut(&batch.group).expect("created before");
             for entry in &batch.entries {
-                assert!(entry.index > group.applied.index, "an entry is never applied twice");
+                assert!(
+                    entry.index > group.applied.position.index,
+                    "an entry is never applied twice"
+                );
                 let mut of_entry = Vec::new();
                 for command in entry.pack.iter().flat_map(ringkv_consensus::Pack::commands) {
                     assert!(command != PANIC, "told to panic");
@@ -179,6 +182,6 @@ impl Flusher for Ledger {
         let new = self.file.with_extension("new");
         std::fs::write(&new, out).map_err(io)?;
         std::fs::rename(&new, &self.file).map_err(io)?;
-        Ok(state.groups.iter().map(|(id, group)| (*id, group.applied.index)).collect())
+        Ok(state.groups.iter().map(|(id, group)| (*id, group.applied.position.index)).collect())
     }
 }

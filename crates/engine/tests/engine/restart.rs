@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringkv_consensus::{
     AppliedState, Flusher, Genesis, GroupBatch, GroupWrite, HardState, InstallMarker, LogBatch,
-    LogReader, LogStart, LogWriter, Manifest, ManifestFile, Members, MemoryLog, SnapshotBuilder,
-    StateMachine,
+    LogIndex, LogPosition, LogReader, LogWriter, Manifest, ManifestFile, Members, MemoryLog,
+    SnapshotBuilder, StateMachine,
 };
 use ringkv_engine::{Engine, EngineConfig, EngineError, NoObserver, Transport};
 use ringkv_topology::{NodeId, ReplicaId};
@@ -50,7 +50,7 @@ fn genesis() -> Genesis {
 }
 
 /// A log that holds the group, cut at `start`.
-fn log_with_group(start: LogStart, install: Option<InstallMarker>) -> MemoryLog {
+fn log_with_group(start: LogPosition, install: Option<InstallMarker>) -> MemoryLog {
     let mut log = MemoryLog::new();
     let write = GroupWrite {
         create: Some(genesis()),
@@ -76,17 +76,17 @@ fn start(dir: &Path, log: MemoryLog) -> Result<(Engine, Ledger), EngineError> {
 #[test]
 fn a_new_group_that_was_never_flushed_is_set_up_again() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let log = log_with_group(LogStart { index: 1, term: 1 }, None);
+    let log = log_with_group(LogPosition::new(1, 1), None);
     let (_engine, ledger) = start(dir.path(), log).expect("repaired");
-    assert!(ledger.applied_index(GROUP) >= Genesis::INDEX);
+    assert!(ledger.applied_index(GROUP) >= Genesis::POSITION.index);
 }
 
 #[test]
 fn a_cut_log_without_its_state_is_refused() {
     let dir = tempfile::tempdir().expect("a temporary directory");
-    let log = log_with_group(LogStart { index: 9, term: 2 }, None);
+    let log = log_with_group(LogPosition::new(2, 9), None);
     let error = start(dir.path(), log).err().expect("nine entries are gone");
-    assert!(matches!(error, EngineError::StateLost { start: 9, .. }), "{error}");
+    assert!(matches!(error, EngineError::StateLost { start: LogIndex(9), .. }), "{error}");
 }
 
 #[test]
@@ -99,12 +99,12 @@ fn a_state_without_its_log_is_refused() {
     let (engine, _) = start(dir.path(), log.clone()).expect("a creation the log lost is no loss");
     drop(engine);
 
-    let after = AppliedState { index: 7, ..genesis().applied() };
+    let after = AppliedState { position: LogPosition::new(1, 7), ..genesis().applied() };
     let batch = GroupBatch { group: GROUP, entries: Vec::new(), after };
     ledger.apply(&[batch]).expect("applied");
     ledger.flush().expect("flushed");
     let error = start(dir.path(), log).err().expect("the log is gone");
-    assert!(matches!(error, EngineError::LogLost { applied: 7, .. }), "{error}");
+    assert!(matches!(error, EngineError::LogLost { applied: LogIndex(7), .. }), "{error}");
 }
 
 /// Files of a snapshot at entry 20 as they lie in `in/` when a marker is durable.
@@ -113,7 +113,7 @@ fn received_snapshot(dir: &Path) -> InstallMarker {
     std::fs::create_dir_all(&files).expect("made");
     let mut source = Ledger::open(dir.join("source"));
     source.create(&genesis()).expect("created");
-    let after = AppliedState { index: 20, term: 3, ..genesis().applied() };
+    let after = AppliedState { position: LogPosition::new(3, 20), ..genesis().applied() };
     let batch = GroupBatch { group: GROUP, entries: Vec::new(), after };
     source.apply(&[batch]).expect("applied");
     let applied = source.build(GROUP, &files).expect("built");
@@ -133,11 +133,11 @@ fn received_snapshot(dir: &Path) -> InstallMarker {
 fn an_install_cut_short_by_a_crash_is_finished_at_start() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let marker = received_snapshot(dir.path());
-    let log = log_with_group(LogStart { index: 20, term: 3 }, Some(marker));
+    let log = log_with_group(LogPosition::new(3, 20), Some(marker));
     let reader = log.clone();
     let (engine, ledger) = start(dir.path(), log).expect("finished");
     assert_eq!(ledger.installs(), 1);
-    assert!(ledger.applied_index(GROUP) >= 20);
+    assert!(ledger.applied_index(GROUP) >= LogIndex(20));
     let files = dir.path().join("snapshots").join("in").join(format!("{GROUP}-x"));
     eventually("the marker and the files are gone", || {
         let marked = reader.load().expect("readable")[0].install.is_some();
@@ -151,7 +151,7 @@ fn an_install_whose_files_are_gone_is_refused() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let marker = received_snapshot(dir.path());
     std::fs::remove_dir_all(dir.path().join("snapshots")).expect("removed");
-    let log = log_with_group(LogStart { index: 20, term: 3 }, Some(marker));
+    let log = log_with_group(LogPosition::new(3, 20), Some(marker));
     let error = start(dir.path(), log).err().expect("nothing to install");
     assert!(matches!(error, EngineError::InstallFiles { .. }), "{error}");
 }

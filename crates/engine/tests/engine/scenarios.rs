@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ringkv_consensus::{Done, Request, Ticket};
+use ringkv_consensus::{Done, LogIndex, Request, Ticket};
 use ringkv_engine::EngineConfig;
 use ringkv_topology::NodeId;
 
@@ -84,7 +84,7 @@ pub(crate) fn a_node_that_was_away_catches_up_by_a_snapshot(wiring: impl Wiring,
     }
     let first_index = |running: &Running| running.handle.status()[0].first_index;
     eventually("the log is cut", || {
-        cluster.nodes.values().all(|running| first_index(running) > 100).then_some(())
+        cluster.nodes.values().all(|running| first_index(running) > LogIndex(100)).then_some(())
     });
     cluster.start_node(away);
     cluster.settle();

@@ -1,4 +1,4 @@
-use ringkv_consensus::{Committed, EntryTimes, Members, Pack};
+use ringkv_consensus::{Committed, EntryTimes, LogIndex, LogPosition, Members, Pack};
 use ringkv_topology::{ClusterId, ReadMode, ReplicaId, Settings, SlotCount};
 
 use super::*;
@@ -35,7 +35,7 @@ fn register(address: &str) -> Command {
 
 fn batch(first: u64, packs: &[Option<&[Command]>]) -> GroupBatch {
     let entry = |(index, commands): (u64, &Option<&[Command]>)| Committed {
-        index,
+        index: LogIndex(index),
         pack: commands.map(|commands| {
             let encoded: Vec<Bytes> = commands.iter().map(Command::encode).collect();
             Pack::new(0, encoded.iter())
@@ -45,7 +45,7 @@ fn batch(first: u64, packs: &[Option<&[Command]>]) -> GroupBatch {
     };
     let entries: Vec<Committed> = (first..).zip(packs).map(entry).collect();
     let index = first + packs.len() as u64 - 1;
-    let after = AppliedState { index, term: 2, members: genesis().members };
+    let after = AppliedState { position: LogPosition::new(2, index), members: genesis().members };
     GroupBatch { group: GROUP, entries, after }
 }
 
@@ -70,7 +70,7 @@ fn outcomes_come_by_entry_and_command_and_the_position_moves_on() {
     let registered =
         |node| Outcome::Registered { cluster: ClusterId(9), node: NodeId(node), slot_count: 4096 };
     assert_eq!(outcomes, [vec![], vec![Outcome::Initialized, registered(1)], vec![registered(2)]]);
-    assert_eq!(image.applied().map(|applied| applied.index), Some(4));
+    assert_eq!(image.applied().map(|applied| applied.position.index.0), Some(4));
 }
 
 #[test]

@@ -46,9 +46,9 @@ mod tests {
     #[test]
     fn the_latest_are_kept() {
         let checkpoints = Checkpoints::default();
-        (1..=10).for_each(|index| checkpoints.note(index, index + 1));
+        (1..=10).for_each(|index| checkpoints.note(LogIndex(index), index + 1));
         let kept = checkpoints.kept();
-        let last = Checkpoint { index: 10, checksum: 11 };
-        assert_eq!((kept.len(), kept[0].index, kept[7]), (8, 3, last));
+        let last = Checkpoint { index: LogIndex(10), checksum: 11 };
+        assert_eq!((kept.len(), kept[0].index, kept[7]), (8, LogIndex(3), last));
     }
 }

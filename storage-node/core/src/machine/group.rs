@@ -68,7 +68,7 @@ pub(super) struct Group {
 
 impl Group {
     pub(super) fn new(state: GroupState, owned: OwnedSlots, retention: &Retention) -> Self {
-        let view = Arc::new(View::new(owned, state.clock_ms, state.applied.index));
+        let view = Arc::new(View::new(owned, state.clock_ms, state.applied.position.index));
         Self { state, view, windows: Windows::new(retention) }
     }
 

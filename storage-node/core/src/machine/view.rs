@@ -28,14 +28,14 @@ impl View {
             owned,
             checkpoints: Checkpoints::default(),
             clock_ms: AtomicU64::new(clock_ms),
-            applied: AtomicU64::new(applied),
+            applied: AtomicU64::new(applied.0),
         }
     }
 
     /// Publishes that the store now holds everything up to here.
     pub(super) fn publish(&self, clock_ms: u64, applied: LogIndex) {
         self.clock_ms.store(clock_ms, Ordering::Release);
-        self.applied.store(applied, Ordering::Release);
+        self.applied.store(applied.0, Ordering::Release);
     }
 
     pub(super) fn clock_ms(&self) -> u64 {
@@ -43,7 +43,7 @@ impl View {
     }
 
     pub(super) fn applied(&self) -> LogIndex {
-        self.applied.load(Ordering::Acquire)
+        LogIndex(self.applied.load(Ordering::Acquire))
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use ringkv_consensus::{
-    AppliedState, Committed, EntryTimes, Genesis, GroupBatch, LogIndex, Members, Pack,
+    AppliedState, Committed, EntryTimes, Genesis, GroupBatch, LogIndex, LogPosition, Members, Pack,
 };
 use ringkv_topology::{GroupId, NodeId, ReplicaId, Slot, SlotCount};
 
@@ -73,18 +73,21 @@ pub fn pack(clock_ms: u64, commands: &[Command]) -> Pack {
 }
 
 /// Entries of one group as one batch, the first at `first`.
-pub fn batch(group: GroupId, first: LogIndex, packs: impl IntoIterator<Item = Pack>) -> GroupBatch {
+pub fn batch(group: GroupId, first: u64, packs: impl IntoIterator<Item = Pack>) -> GroupBatch {
     let entries: Vec<Committed> = (first..)
         .zip(packs)
         .map(|(index, pack)| Committed {
-            index,
+            index: LogIndex(index),
             pack: Some(pack),
             tickets: Vec::new(),
             times: EntryTimes::default(),
         })
         .collect();
-    let index = entries.last().map_or(first, |entry| entry.index);
-    let after = AppliedState { index, term: 1, members: genesis(group).members };
+    let index = entries.last().map_or(LogIndex(first), |entry| entry.index);
+    let after = AppliedState {
+        position: LogPosition { term: Genesis::POSITION.term, index },
+        members: genesis(group).members,
+    };
     GroupBatch { group, entries, after }
 }
 
@@ -111,13 +114,13 @@ impl<S: Store> Harness<S> {
         let mut machine =
             KvMachine::with_retention(store.clone(), retention).expect("an empty store");
         machine.create(&genesis(GROUP)).expect("a new group");
-        Self { store, machine, index: Genesis::INDEX, clock_ms: 1_000 }
+        Self { store, machine, index: Genesis::POSITION.index, clock_ms: 1_000 }
     }
 
     /// Applies the commands as one entry.
     pub fn apply(&mut self, commands: &[Command]) -> Vec<Outcome> {
-        self.index += 1;
-        let batch = batch(GROUP, self.index, [pack(self.clock_ms, commands)]);
+        self.index = self.index.next();
+        let batch = batch(GROUP, self.index.0, [pack(self.clock_ms, commands)]);
         let outcomes = self.machine.apply(&[batch]).expect("apply");
         assert_eq!(outcomes.len(), 1, "one list per entry");
         outcomes[0].iter().map(|bytes| Outcome::decode(bytes).expect("an outcome")).collect()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ringkv_consensus::{self as consensus, GroupStatus};
+use ringkv_consensus::{self as consensus, GroupStatus, LogIndex, Term};
 use ringkv_topology::{
     ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
     Settings, SlotCount, Topology,
@@ -51,12 +51,12 @@ pub fn status(group: u64, node: u64, leader: Option<u64>) -> GroupStatus {
         group: GroupId(group),
         replica: ReplicaId(10 * group + node),
         role: if leads { consensus::Role::Leader } else { consensus::Role::Follower },
-        term: 1,
+        term: Term(1),
         leader: leader.map(NodeId),
-        commit_index: 1,
-        applied_index: 1,
-        first_index: 2,
-        last_index: 1,
+        commit_index: LogIndex(1),
+        applied_index: LogIndex(1),
+        first_index: LogIndex(2),
+        last_index: LogIndex(1),
         peers: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ringkv_consensus::StateMachine as _;
+use ringkv_consensus::{LogIndex, StateMachine as _};
 use ringkv_storage_core::keys;
 use ringkv_storage_core::machine::{KvMachine, Retention};
 use ringkv_storage_core::outcome::Written;
@@ -27,7 +27,7 @@ fn a_flush_names_what_is_durable_and_a_restart_finds_it() {
     let mut harness = harness(dir.path());
     harness.write(&put("k", "v"));
     let flusher = harness.machine.flusher();
-    assert_eq!(flusher.flush().expect("flush"), [(GROUP, 2)]);
+    assert_eq!(flusher.flush().expect("flush"), [(GROUP, LogIndex(2))]);
     let (applied, checksum) = (harness.machine.groups(), harness.machine.checksum(GROUP));
     harness.write(&put("k", "lost in the crash: the log gives it again"));
     let crashed = crash(dir.path());
@@ -35,7 +35,7 @@ fn a_flush_names_what_is_durable_and_a_restart_finds_it() {
     assert_eq!((machine.groups(), machine.checksum(GROUP)), (applied, checksum));
     let record = machine.reader().get(GROUP, SLOT, b"k", false).expect("read");
     assert_eq!(record.expect("present").value, &b"v"[..]);
-    assert_eq!(flusher.flush().expect("flush"), [(GROUP, 3)]);
+    assert_eq!(flusher.flush().expect("flush"), [(GROUP, LogIndex(3))]);
     let machine = KvMachine::new(open(crash(dir.path()).path())).expect("reload");
     assert_eq!(machine.groups(), harness.machine.groups());
 }
@@ -64,7 +64,7 @@ fn a_snapshot_brings_another_replica_to_the_same_rows_and_replaces_all_it_had() 
     }
     assert_eq!(target.value("stale"), None);
     assert_eq!(target.value("k0").as_deref(), Some(&b"0"[..]));
-    target.index = applied.index;
+    target.index = applied.position.index;
     assert_eq!(target.write(&command), Written { repeated: true, ..first });
 }
 

@@ -2,23 +2,23 @@
 
 use std::collections::VecDeque;
 
-use ringkv_consensus::{GroupWrite, LogIndex, LogStart, StoredGroup, Term};
+use ringkv_consensus::{GroupWrite, LogIndex, LogPosition, StoredGroup, Term};
 
 /// Start and terms; entry `i` of `terms` has the index `start.index + 1 + i`.
 #[derive(Default)]
 pub(crate) struct ReplicaLog {
-    start: LogStart,
+    start: LogPosition,
     terms: VecDeque<Term>,
 }
 
 impl ReplicaLog {
     /// The log that a store returns after a crash.
     pub(crate) fn found(stored: &StoredGroup) -> Self {
-        let mut runs = stored.terms.iter().peekable();
+        let mut runs = stored.runs.iter().peekable();
         let mut term = stored.start.term;
-        let terms = (stored.start.index + 1..=stored.last_index).map(|index| {
-            while let Some((_, next)) = runs.next_if(|(first, _)| *first <= index) {
-                term = *next;
+        let terms = stored.start.index.next().through(stored.last_index).map(|index| {
+            while let Some(run) = runs.next_if(|run| run.index <= index) {
+                term = run.term;
             }
             term
         });
@@ -37,18 +37,18 @@ impl ReplicaLog {
             self.truncate(from);
         }
         for entry in &write.append {
-            self.truncate(entry.index);
-            self.terms.push_back(entry.term);
+            self.truncate(entry.position.index);
+            self.terms.push_back(entry.position.term);
         }
         if let Some(start) = write.compact_to.filter(|start| start.index > self.start.index) {
-            let cut = usize::try_from(start.index - self.start.index).expect("fits");
+            let cut = usize::try_from(start.index.entries_after(self.start.index)).expect("fits");
             self.terms.drain(..cut.min(self.terms.len()));
             self.start = start;
         }
     }
 
     fn truncate(&mut self, from: LogIndex) {
-        let kept = from.saturating_sub(self.start.index + 1);
+        let kept = from.entries_after(self.start.index.next());
         self.terms.truncate(usize::try_from(kept).expect("fits"));
     }
 
@@ -57,7 +57,7 @@ impl ReplicaLog {
         if index == self.start.index {
             return Some(self.start.term);
         }
-        let at = usize::try_from(index.checked_sub(self.start.index + 1)?).ok()?;
+        let at = usize::try_from(index.0.checked_sub(self.start.index.0 + 1)?).ok()?;
         self.terms.get(at).copied()
     }
 }

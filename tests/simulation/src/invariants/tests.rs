@@ -16,7 +16,7 @@ fn three() -> Invariants {
             members: Members::of_voters(voters),
             context: Bytes::new(),
         };
-        let start = ringkv_consensus::LogStart { index: 1, term: 1 };
+        let start = Genesis::POSITION;
         let write =
             GroupWrite { create: Some(genesis), reset: Some(start), ..GroupWrite::default() };
         durable(&mut seen, node, write).expect("a new group");
@@ -31,27 +31,27 @@ fn durable(seen: &mut Invariants, node: u64, write: GroupWrite) -> Result<(), Br
 
 fn entry(index: u64, term: u64, data: &'static [u8]) -> GroupWrite {
     let data = Bytes::from_static(data);
-    let entry = Entry { index, term, kind: EntryKind::Commands, data };
+    let entry = Entry { position: LogPosition::new(term, index), kind: EntryKind::Commands, data };
     GroupWrite { append: vec![entry], ..GroupWrite::default() }
 }
 
-fn state(term: Term, vote: u64, commit: LogIndex) -> GroupWrite {
-    let hard_state = Some(HardState { term, vote, commit });
+fn state(term: u64, vote: u64, commit: u64) -> GroupWrite {
+    let hard_state = Some(HardState { term: Term(term), vote, commit: LogIndex(commit) });
     GroupWrite { hard_state, ..GroupWrite::default() }
 }
 
 /// Node `node` reports this term, and the ends of its log and its commit index.
-fn says(node: u64, role: Role, term: Term, last: LogIndex, commit: LogIndex) -> GroupStatus {
+fn says(node: u64, role: Role, term: u64, last: u64, commit: u64) -> GroupStatus {
     GroupStatus {
         group: GROUP,
         replica: ReplicaId(node),
         role,
-        term,
+        term: Term(term),
         leader: None,
-        commit_index: commit,
-        applied_index: commit.min(1),
-        first_index: 2,
-        last_index: last,
+        commit_index: LogIndex(commit),
+        applied_index: LogIndex(commit.min(1)),
+        first_index: LogIndex(2),
+        last_index: LogIndex(last),
         peers: Vec::new(),
     }
 }
@@ -60,10 +60,14 @@ fn status(seen: &mut Invariants, status: &GroupStatus) -> Result<(), Broken> {
     seen.on_status(NodeId(status.replica.0), std::slice::from_ref(status))
 }
 
-fn batch(index: LogIndex, command: &'static [u8]) -> GroupBatch {
+fn batch(index: u64, command: &'static [u8]) -> GroupBatch {
     let pack = Some(Pack::new(0, [Bytes::from_static(command)].iter()));
-    let entries =
-        vec![Committed { index, pack, tickets: Vec::new(), times: EntryTimes::default() }];
+    let entries = vec![Committed {
+        index: LogIndex(index),
+        pack,
+        tickets: Vec::new(),
+        times: EntryTimes::default(),
+    }];
     GroupBatch { group: GROUP, entries, after: Default::default() }
 }
 
@@ -105,7 +109,7 @@ fn a_leader_without_a_committed_entry_and_its_removal_are_found() {
     status(&mut seen, &says(1, Role::Leader, 2, 2, 2)).expect("committed");
     status(&mut seen, &says(3, Role::Leader, 1, 1, 1)).expect("of an older term");
     broken(status(&mut seen, &says(3, Role::Leader, 3, 1, 1)), "2 is committed");
-    let cut = GroupWrite { truncate_from: Some(2), ..GroupWrite::default() };
+    let cut = GroupWrite { truncate_from: Some(LogIndex(2)), ..GroupWrite::default() };
     durable(&mut seen, 3, cut.clone()).expect("node 3 never had it");
     broken(durable(&mut seen, 2, cut), "removes committed entry 2");
 }
@@ -143,11 +147,11 @@ fn replicas_apply_the_same_entries_in_order_with_the_same_outcomes() {
     }
     broken(seen.on_apply(NodeId(1), &batch(2, b"x")), "committed with term None");
     status(&mut seen, &says(1, Role::Leader, 2, 2, 2)).expect("committed");
-    seen.replicas.get_mut(&(GROUP, NodeId(1))).expect("set up").handed_over = 1;
+    seen.replicas.get_mut(&(GROUP, NodeId(1))).expect("set up").handed_over = LogIndex(1);
     broken(seen.on_apply(NodeId(3), &batch(3, b"x")), "index 3 is applied after 1");
     seen.on_apply(NodeId(1), &batch(2, b"x")).expect("the first");
     broken(seen.on_apply(NodeId(2), &batch(2, b"y")), "applies another entry at 2");
     let outcome = |bytes| [Bytes::from_static(bytes)];
-    seen.on_outcomes(NodeId(1), GROUP, 2, &outcome(b"1")).expect("the first");
-    broken(seen.on_outcomes(NodeId(2), GROUP, 2, &outcome(b"2")), "another outcome");
+    seen.on_outcomes(NodeId(1), GROUP, LogIndex(2), &outcome(b"1")).expect("the first");
+    broken(seen.on_outcomes(NodeId(2), GROUP, LogIndex(2), &outcome(b"2")), "another outcome");
 }

@@ -161,7 +161,7 @@ impl World {
             self.check(process, |seen, node| match &task {
                 ApplyTask::Batch(batch) => seen.on_apply(node, batch),
                 ApplyTask::Install(snapshot) => {
-                    seen.on_install(node, snapshot.group, snapshot.applied.index);
+                    seen.on_install(node, snapshot.group, snapshot.applied.position.index);
                     Ok(())
                 }
                 ApplyTask::Create(_) => Ok(()),
@@ -309,7 +309,10 @@ fn in_short(batch: &LogBatch) -> String {
             line += &format!(" cut from {from}");
         }
         if let (Some(first), Some(last)) = (write.append.first(), write.append.last()) {
-            line += &format!(" entries {}..={} of term {}", first.index, last.index, last.term);
+            line += &format!(
+                " entries {}..={} of term {}",
+                first.position.index, last.position.index, last.position.term
+            );
             for entry in &write.append {
                 line += &format!(" {:04x}", xxhash_rust::xxh3::xxh3_64(&entry.data) & 0xffff);
             }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ringkv_consensus::{GroupStatus, Role};
+use ringkv_consensus::{GroupStatus, LogIndex, Role};
 use ringkv_topology::GroupId;
 
 use super::{Cluster, World};
@@ -139,7 +139,7 @@ impl World {
 }
 
 /// One leader that all replicas know, and every committed entry applied on each.
-fn converged(committed: u64, replicas: &[(Endpoint, GroupStatus)]) -> Result<(), String> {
+fn converged(committed: LogIndex, replicas: &[(Endpoint, GroupStatus)]) -> Result<(), String> {
     let leaders: Vec<_> = replicas.iter().filter(|(_, s)| s.role == Role::Leader).collect();
     let [(_, leader)] = leaders[..] else {
         return Err(format!("{} leaders", leaders.len()));

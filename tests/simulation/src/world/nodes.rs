@@ -52,7 +52,7 @@ impl World {
             let reports = self.processes[process].status().into_iter().map(|status| GroupReport {
                 group: status.group,
                 leader: status.role == Role::Leader,
-                term: status.term,
+                term: status.term.0,
                 state_hashes: noted.remove(&status.group).unwrap_or_default(),
             });
             let report = ControlMessage::Report { node, reports: reports.collect() };

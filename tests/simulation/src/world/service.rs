@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ringkv_consensus::{Committed, Completion, Done, Input, Refusal, Request, SinkId, Ticket};
+use ringkv_consensus::{
+    Committed, Completion, Done, Input, LogIndex, Refusal, Request, SinkId, Ticket,
+};
 use ringkv_proto::v1::{self, ErrorCode};
 use ringkv_topology::{GroupId, Slot};
 
@@ -74,7 +76,7 @@ pub(super) struct OpenRequests {
 /// Where each request id took effect.
 #[derive(Default)]
 pub(super) struct Applied {
-    effects: BTreeMap<[u8; 16], (GroupId, u64, usize)>,
+    effects: BTreeMap<[u8; 16], (GroupId, LogIndex, usize)>,
 }
 
 impl KvRequest {

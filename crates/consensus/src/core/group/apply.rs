@@ -14,7 +14,8 @@ use crate::core::wire;
 use crate::machine::{AppliedState, Committed, GroupBatch};
 use crate::members::MembersChange;
 use crate::pack::Pack;
-use crate::types::{Done, LogIndex, Refusal, Role, Ticket};
+use crate::position::{LogIndex, LogPosition};
+use crate::types::{Done, Refusal, Role, Ticket};
 
 impl Group {
     pub(super) fn hand_out(&mut self, committed: Vec<Entry>, out: &mut Out) {
@@ -24,18 +25,22 @@ impl Group {
         let bytes = committed.iter().map(|e| entry_bytes(e) as u64).sum();
         let entries: Vec<Committed> =
             committed.into_iter().map(|entry| self.committed(entry, out)).collect();
-        self.applying.push_back((self.handed.0, bytes));
+        self.applying.push_back((self.handed.index, bytes));
         out.unapplied_bytes += bytes;
-        let (index, term) = self.handed;
-        let after = AppliedState { index, term, members: self.members.clone() };
+        let after = AppliedState { position: self.handed, members: self.members.clone() };
         out.effects.apply.push(ApplyTask::Batch(GroupBatch { group: self.id, entries, after }));
     }
 
     fn committed(&mut self, entry: Entry, out: &mut Out) -> Committed {
-        let (index, term) = (entry.index, entry.term);
-        assert_eq!(index, self.handed.0 + 1, "group {}: entries are handed out in order", self.id);
-        self.handed = (index, term);
-        let (proposed, times) = self.proposed_at(index, term, out.now);
+        let position = LogPosition::new(entry.term, entry.index);
+        assert!(
+            self.handed.is_followed_by(position),
+            "group {}: {position} was handed out after {}",
+            self.id,
+            self.handed
+        );
+        self.handed = position;
+        let (proposed, times) = self.proposed_at(position, out.now);
         let mut tickets = Vec::new();
         let mut pack = None;
         match entry.get_entry_type() {
@@ -54,7 +59,7 @@ impl Group {
                 self.change_members(&entry, proposed, out);
             }
         }
-        Committed { index, pack, tickets, times }
+        Committed { index: position.index, pack, tickets, times }
     }
 
     fn change_members(&mut self, entry: &Entry, tickets: Vec<Ticket>, out: &mut Out) {
@@ -85,19 +90,19 @@ impl Group {
         }
         assert!(index >= self.applied, "the state machine never goes back");
         self.applied = index;
-        self.raw.advance_apply_to(index);
+        self.raw.advance_apply_to(index.0);
     }
 
     /// Whether the log has grown past its limit since the last flush.
     pub(crate) fn wants_flush(&self, entries_max: u64) -> bool {
-        self.applied.saturating_sub(self.durable) > entries_max
+        self.applied.entries_after(self.durable) > entries_max
     }
 
     /// The state machine is durable up to `index`: cuts the log if it is long, or `forced`.
     pub(crate) fn flushed(&mut self, index: LogIndex, forced: bool, out: &mut Out) {
         self.durable = self.durable.max(index.min(self.applied));
         let (start, last) = (self.raw.store().start().index, self.raw.store().last());
-        let len = last - start;
+        let len = last.entries_after(start);
         if len <= out.config.log_entries_max && !forced {
             return;
         }
@@ -106,11 +111,11 @@ impl Group {
         let mut upto = self.durable.min(last.saturating_sub(kept));
         // A follower that is being sent a snapshot goes on from it.
         if let Some(offered) = self.raw.store().offered().filter(|_| self.snapshot_sends > 0) {
-            upto = upto.min(offered.applied.index);
+            upto = upto.min(offered.applied.position.index);
         }
         if upto > start {
             let cut = self.raw.mut_store().compact(upto);
-            self.log_bytes = self.log_bytes.saturating_sub(entry_bytes * (upto - start));
+            self.log_bytes = self.log_bytes.saturating_sub(entry_bytes * upto.entries_after(start));
             out.batch.group(self.id).compact_to = Some(cut);
             out.counters.compactions += 1;
         }

@@ -13,6 +13,7 @@ use crate::core::group::Group;
 use crate::core::log_tail::entry_bytes;
 use crate::core::out::Out;
 use crate::core::wire;
+use crate::position::LogIndex;
 
 /// A ready whose log batch is not durable yet.
 pub(super) struct Unpersisted {
@@ -31,7 +32,7 @@ impl Group {
             let mut ready = self.raw.ready();
             self.send(ready.take_messages(), out);
             for confirmed in ready.take_read_states() {
-                self.confirm_round(&confirmed.request_ctx, confirmed.index, out);
+                self.confirm_round(&confirmed.request_ctx, LogIndex(confirmed.index), out);
             }
             let synced = self.write(&ready, out);
             let committed = ready.take_committed_entries();
@@ -53,7 +54,7 @@ impl Group {
         }
         if let Some(number) = number {
             self.raw.on_persist_ready(number);
-            self.note_persisted(self.raw.raft.raft_log.persisted, out.now);
+            self.note_persisted(LogIndex(self.raw.raft.raft_log.persisted), out.now);
         }
         self.creation = self.creation.filter(|creation| *creation > batch);
         self.start_install(batch, out);

@@ -14,13 +14,13 @@ use crate::core::out::Out;
 use crate::core::wire;
 use crate::members::MembersChange;
 use crate::pack::Pack;
+use crate::position::{LogIndex, LogPosition};
 use crate::times::{EntryTimes, Now};
-use crate::types::{Done, LogIndex, Refusal, Role, Term, Ticket};
+use crate::types::{Done, Refusal, Role, Ticket};
 
 /// An entry proposed by this leader and not committed yet.
 pub(super) struct Proposed {
-    index: LogIndex,
-    term: Term,
+    position: LogPosition,
     tickets: Vec<Ticket>,
     times: EntryTimes,
 }
@@ -87,15 +87,17 @@ impl Group {
             tickets.into_iter().for_each(|ticket| out.completions.refuse(ticket, Refusal::Busy));
             return;
         }
-        let (index, term) = (self.raw.raft.raft_log.last_index(), self.raw.raft.term);
+        let raft = &self.raw.raft;
+        let position = LogPosition::new(raft.term, raft.raft_log.last_index());
         let proposed_us = out.now.boot_us;
         let times = EntryTimes { queued_us: self.queued_us, proposed_us, ..EntryTimes::default() };
-        self.proposed.push_back(Proposed { index, term, tickets, times });
+        self.proposed.push_back(Proposed { position, tickets, times });
     }
 
     /// Entries up to `index` are in the log of this node, synced.
     pub(super) fn note_persisted(&mut self, index: LogIndex, now: Now) {
-        let pending = self.proposed.iter_mut().take_while(|proposed| proposed.index <= index);
+        let pending =
+            self.proposed.iter_mut().take_while(|proposed| proposed.position.index <= index);
         for times in pending.map(|p| &mut p.times).filter(|times| times.persisted_us == 0) {
             times.persisted_us = now.boot_us;
         }
@@ -104,14 +106,13 @@ impl Group {
     /// The tickets of the entry committed at this position and its times, if proposed here.
     pub(super) fn proposed_at(
         &mut self,
-        index: LogIndex,
-        term: Term,
+        position: LogPosition,
         now: Now,
     ) -> (Vec<Ticket>, EntryTimes) {
         match self.proposed.front() {
-            Some(front) if front.index == index => {
+            Some(front) if front.position.index == position.index => {
                 let front = self.proposed.pop_front().expect("just seen");
-                assert_eq!(front.term, term, "proposals end with their term");
+                assert_eq!(front.position, position, "proposals end with their term");
                 (front.tickets, EntryTimes { committed_us: now.boot_us, ..front.times })
             }
             _ => Default::default(),

@@ -14,8 +14,8 @@ use crate::core::frame::{self, FrameBuilder};
 use crate::core::group::Group;
 use crate::core::out::Out;
 use crate::core::wire;
-use crate::log_store::{Entry, InstallMarker, LogStart};
-use crate::types::{LogIndex, Role};
+use crate::log_store::{Entry, InstallMarker};
+use crate::types::Role;
 
 /// A snapshot between its marker and the end of its install.
 pub(super) struct Installing {
@@ -51,7 +51,7 @@ impl Group {
         self.snapshot_building = false;
         self.snapshot_idle_ticks = 0;
         let Some(built) = built else { return };
-        if built.applied.index < self.raw.store().start().index {
+        if built.applied.position.index < self.raw.store().start().index {
             out.effects.discard.push((self.id, built.id));
             return;
         }
@@ -110,12 +110,7 @@ impl Group {
             out.effects.discard.push((self.id, received.id));
             return;
         };
-        let mut snapshot = Snapshot::default();
-        let metadata = snapshot.mut_metadata();
-        metadata.index = received.applied.index;
-        metadata.term = received.applied.term;
-        metadata.set_conf_state(wire::conf_state(&received.applied.members));
-        message.set_snapshot(snapshot);
+        message.set_snapshot(wire::snapshot(&received.applied));
         self.strangers.insert(ReplicaId(message.from), received.from);
         self.received = Some(received);
         let _ = self.raw.step(message);
@@ -152,12 +147,12 @@ impl Group {
     pub(super) fn accept_snapshot(&mut self, snapshot: &Snapshot, out: &mut Out) {
         let received = self.received.take().expect("snapshots are stepped one at a time");
         let applied = &received.applied;
-        assert_eq!(applied.index, snapshot.get_metadata().index, "the snapshot just stepped");
-        let start = LogStart { index: applied.index, term: applied.term };
+        let start = applied.position;
+        assert_eq!(start.index.0, snapshot.get_metadata().index, "the snapshot just stepped");
         self.raw.mut_store().reset(start);
         self.log_bytes = 0;
         self.members = applied.members.clone();
-        self.handed = (applied.index, applied.term);
+        self.handed = start;
         let write = out.batch.group(self.id);
         write.reset = Some(start);
         write.truncate_from = None;
@@ -186,7 +181,7 @@ impl Group {
     /// may go once that is durable too.
     pub(crate) fn installed(&mut self, out: &mut Out) -> Option<String> {
         let installing = self.installing.take()?;
-        let index: LogIndex = installing.snapshot.applied.index;
+        let index = installing.snapshot.applied.position.index;
         self.applied(index, out);
         self.durable = index;
         self.diverged = false;

@@ -4,6 +4,7 @@ use raft::StateRole;
 use ringkv_topology::{NodeId, ReplicaId};
 
 use crate::core::group::Group;
+use crate::position::{LogIndex, Term};
 use crate::types::{GroupStatus, PeerStatus, Role};
 
 impl Group {
@@ -33,12 +34,12 @@ impl Group {
             peers.extend(self.members.nodes.iter().filter(|(r, _)| **r != self.replica).map(
                 |(replica, node)| {
                     let progress = raft.prs().get(replica.0);
-                    let matched = progress.map_or(0, |p| p.matched);
+                    let matched = progress.map_or(LogIndex::ZERO, |p| LogIndex(p.matched));
                     PeerStatus {
                         node: *node,
                         replica: *replica,
                         matched,
-                        lag_entries: last_index.saturating_sub(matched),
+                        lag_entries: last_index.entries_after(matched),
                         recently_active: progress.is_some_and(|p| p.recent_active),
                         voter: self.members.is_voter(*replica),
                     }
@@ -49,11 +50,11 @@ impl Group {
             group: self.id,
             replica: self.replica,
             role: self.role(),
-            term: raft.term,
+            term: Term(raft.term),
             leader: self.leader(),
-            commit_index: raft.raft_log.committed,
+            commit_index: LogIndex(raft.raft_log.committed),
             applied_index: self.applied,
-            first_index: self.raw.store().start().index + 1,
+            first_index: self.raw.store().start().index.next(),
             last_index,
             peers,
         }

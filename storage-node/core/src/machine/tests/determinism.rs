@@ -74,14 +74,17 @@ fn machine(store: &MemoryStore) -> KvMachine<MemoryStore> {
 
 /// Applies entries as one call: consecutive ones of a group share a batch.
 fn apply(machine: &mut KvMachine<MemoryStore>, entries: &[(GroupId, Pack)]) -> Vec<Vec<Bytes>> {
-    let mut next: BTreeMap<GroupId, LogIndex> =
-        machine.groups().into_iter().map(|(id, applied)| (id, applied.index + 1)).collect();
+    let mut next: BTreeMap<GroupId, LogIndex> = machine
+        .groups()
+        .into_iter()
+        .map(|(id, applied)| (id, applied.position.index.next()))
+        .collect();
     let mut batches = Vec::new();
     for run in entries.chunk_by(|a, b| a.0 == b.0) {
         let group = run[0].0;
         let first = next[&group];
-        let batch = batch(group, first, run.iter().map(|(_, pack)| pack.clone()));
-        next.insert(group, batch.after.index + 1);
+        let batch = batch(group, first.0, run.iter().map(|(_, pack)| pack.clone()));
+        next.insert(group, batch.after.position.index.next());
         batches.push(batch);
     }
     machine.apply(&batches).expect("apply")
@@ -176,9 +179,9 @@ fn rows_that_do_not_stand_where_they_should_are_not_taken_in() {
     let mut machine = machine(&store);
     let (group, mut applied) = machine.groups().remove(0);
     let rows = machine.export(group).expect("export");
-    applied.index += 1;
+    applied.position.index.0 += 1;
     assert!(machine.import(group, rows.clone(), &applied).is_err());
     assert!(machine.import(group, Vec::new(), &applied).is_err());
-    applied.index -= 1;
+    applied.position.index.0 -= 1;
     machine.import(group, rows, &applied).expect("import");
 }

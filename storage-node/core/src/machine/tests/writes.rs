@@ -1,7 +1,7 @@
 //! What a write does to records: revisions, times, conditions, ownership, expiry.
 
 use bytes::Bytes;
-use ringkv_consensus::{Committed, EntryTimes, Genesis, Pack};
+use ringkv_consensus::{Committed, EntryTimes, Genesis, LogIndex, Pack};
 use ringkv_topology::{GroupId, Slot};
 
 use crate::command::{Command, Operation};
@@ -183,7 +183,7 @@ fn an_entry_without_commands_still_moves_the_applied_state() {
     let mut harness = Harness::in_memory();
     let mut empty = batch(GROUP, 2, []);
     empty.entries.push(Committed {
-        index: 2,
+        index: LogIndex(2),
         pack: None,
         tickets: Vec::new(),
         times: EntryTimes::default(),
