@@ -22,11 +22,12 @@ use std::sync::Arc;
 
 use http::{Method, Request};
 use hyper::body::Incoming;
+use ringkv_budget::Budget;
 use ringkv_client::Client;
 
 pub(crate) use target::{Place, place};
 
-use crate::limits::{Allowance, Limits};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use crate::problem::Problem;
 use crate::reply::Reply;
@@ -41,7 +42,7 @@ pub(crate) struct Keys {
     pub(crate) limits: Limits,
     pub(crate) metrics: Arc<Metrics>,
     /// Bytes of request bodies held.
-    pub(crate) bodies: Arc<Allowance>,
+    pub(crate) bodies: Arc<Budget>,
 }
 
 impl Keys {

@@ -35,6 +35,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use ringkv_budget::Budget;
 use ringkv_client::{Client, ClientConfig};
 use ringkv_telemetry::health::Health;
 use ringkv_telemetry::pages::OperatorPages;
@@ -44,7 +45,6 @@ use tokio_util::sync::CancellationToken;
 pub use config::{Args, Config, InvalidConfig};
 
 use kv::Keys;
-use limits::Allowance;
 use metrics::Metrics;
 use observer::ClientObserver;
 use service::Service;
@@ -97,7 +97,7 @@ pub async fn serve(
         ..ClientConfig::new(config.placement.clone())
     });
     let watching = tokio::spawn(ready_once_formed(client.clone(), health.clone()));
-    let bodies = Arc::new(Allowance::new(config.limits.body_bytes_in_all_max));
+    let bodies = Arc::new(Budget::new(config.limits.body_bytes_in_all_max));
     metrics::register_scraped(&pages.registry, &config.limits, &bodies, &client)?;
     let keys = Keys { client, limits: config.limits.clone(), metrics, bodies };
     let service = Arc::new(Service::new(keys, tracer.clone(), pages));

@@ -1,8 +1,8 @@
 //! Every limit of a request, in one place: enforced from here, shown at `/limits`.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ringkv_client::KEY_BYTES_MAX;
 use serde_json::{Value, json};
 
 /// What one request, one connection and all together may take.
@@ -56,7 +56,7 @@ impl Limits {
     pub(crate) fn to_json(&self, value_bytes_max: u64) -> Value {
         json!({
             "key_bytes_min": 1,
-            "key_bytes_max": ringkv_client::KEY_BYTES_MAX,
+            "key_bytes_max": KEY_BYTES_MAX,
             "value_bytes_max": value_bytes_max,
             "header_bytes_max": self.header_bytes_max,
             "metadata_count_max": self.metadata_count_max,
@@ -79,81 +79,4 @@ impl Limits {
 
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// How much of a bounded number is in use.
-#[derive(Debug)]
-pub(crate) struct Allowance {
-    max: usize,
-    used: AtomicUsize,
-}
-
-impl Allowance {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { max, used: AtomicUsize::new(0) }
-    }
-
-    /// How much is in use; for a moment more than there is, while a share is refused.
-    pub(crate) fn used(&self) -> usize {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    /// An empty share, to grow.
-    pub(crate) fn share(&self) -> Share<'_> {
-        Share { allowance: self, amount: 0 }
-    }
-
-    /// A share of `amount`, until dropped; `None` when that is not left.
-    pub(crate) fn take(&self, amount: usize) -> Option<Share<'_>> {
-        let mut share = self.share();
-        share.grow(amount).then_some(share)
-    }
-}
-
-/// What one request uses; given back when dropped.
-#[derive(Debug)]
-pub(crate) struct Share<'a> {
-    allowance: &'a Allowance,
-    amount: usize,
-}
-
-impl Share<'_> {
-    /// Takes `more`; false, and nothing taken, when that is not left.
-    pub(crate) fn grow(&mut self, more: usize) -> bool {
-        let allowance = self.allowance;
-        let used = allowance.used.fetch_add(more, Ordering::Relaxed);
-        if used.saturating_add(more) > allowance.max {
-            allowance.used.fetch_sub(more, Ordering::Relaxed);
-            return false;
-        }
-        self.amount += more;
-        true
-    }
-
-    /// How much this share holds.
-    pub(crate) fn amount(&self) -> usize {
-        self.amount
-    }
-}
-
-impl Drop for Share<'_> {
-    fn drop(&mut self) {
-        self.allowance.used.fetch_sub(self.amount, Ordering::Relaxed);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_allowance_is_never_passed_and_comes_back() {
-        let allowance = Allowance::new(10);
-        let mut share = allowance.take(6).unwrap();
-        assert!(allowance.take(5).is_none());
-        assert!(share.grow(4) && !share.grow(1));
-        assert_eq!((share.amount(), allowance.used()), (10, 10));
-        drop(share);
-        assert!(allowance.take(10).is_some());
-    }
 }

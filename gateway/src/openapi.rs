@@ -3,9 +3,10 @@
 //! Written by hand from the same constants the code enforces; a test asks the running gateway for
 //! every path and method named here, and for those that are not.
 
+use ringkv_client::ErrorKind;
 use serde_json::{Map, Value, json};
 
-use crate::problem::Kind;
+use crate::problem;
 
 /// The whole document.
 pub(crate) fn document() -> Value {
@@ -97,8 +98,8 @@ fn operation(summary: &str, id: &str, key: &Value, statuses: &Statuses, body: bo
         .iter()
         .map(|(status, description)| ((*status).to_owned(), answer(status, description)))
         .collect();
-    for kind in Kind::ALL {
-        responses.entry(kind.status().as_str()).or_insert_with(|| problem_answer(kind.title()));
+    for kind in ErrorKind::ALL {
+        responses.entry(kind.status().to_string()).or_insert_with(|| problem_answer(kind.title()));
     }
     let mut operation = json!({
         "summary": summary,
@@ -161,7 +162,7 @@ fn page(path: &str, summary: &str, content_type: &str) -> Value {
         "parameters": parameters,
         "responses": {
             "200": {"description": summary, "content": {content_type: {"schema": {}}}},
-            "503": problem_answer(Kind::NotReady.title()),
+            "503": problem_answer(ErrorKind::NotReady.title()),
         },
     });
     json!({"get": operation, "head": operation})
@@ -191,7 +192,7 @@ fn problem_schema() -> Value {
             "detail": {"type": "string"},
             "instance": {"type": "string"},
             "trace_id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
-            "code": {"enum": Kind::ALL.map(|kind| kind.slug().replace('-', "_"))},
+            "code": {"enum": ErrorKind::ALL.map(problem::code)},
             "retryable": {"type": "boolean"},
             "outcome": {"enum": ["applied", "not_applied", "unknown"]},
             "retry_after_ms": {"type": "integer"},

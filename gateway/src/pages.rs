@@ -12,7 +12,7 @@ use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
-use ringkv_client::Client;
+use ringkv_client::{Client, ErrorKind};
 use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::TraceId;
 use serde_json::json;
@@ -20,7 +20,7 @@ use tower::{BoxError, ServiceBuilder};
 
 use crate::limits::Limits;
 use crate::openapi;
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 
 /// Pages served at a time; a scraper, some health checks and a few people need a handful.
 const PAGES_MAX: usize = 64;
@@ -43,7 +43,7 @@ type Traced = Extension<TraceId>;
 pub(crate) fn router(pages: Pages) -> axum::Router {
     let bounds = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(|uri: Uri, Extension(id): Traced, _: BoxError| async move {
-            let problem = Problem::new(Kind::Overloaded, "too many pages are open");
+            let problem = Problem::new(ErrorKind::Overloaded, "too many pages are open");
             problem.into_reply(uri.path(), id).into_response()
         }))
         .load_shed()
@@ -73,7 +73,7 @@ async fn topology(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Respo
         Some(view) => Json(topology::page(&view)).into_response(),
         None => {
             let detail = "no topology has arrived from placement";
-            Problem::new(Kind::NotReady, detail).into_reply(uri.path(), id).into_response()
+            Problem::new(ErrorKind::NotReady, detail).into_reply(uri.path(), id).into_response()
         }
     }
 }
@@ -88,7 +88,7 @@ async fn live(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response 
     match pages.operator.health.live() {
         Ok(()) => "ok\n".into_response(),
         Err(reason) => {
-            Problem::new(Kind::NotReady, reason).into_reply(uri.path(), id).into_response()
+            Problem::new(ErrorKind::NotReady, reason).into_reply(uri.path(), id).into_response()
         }
     }
 }
@@ -98,7 +98,7 @@ async fn ready(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response
         Ok(()) => "ok\n".into_response(),
         Err(reasons) => {
             let detail = reasons.join("; ");
-            Problem::new(Kind::NotReady, detail).into_reply(uri.path(), id).into_response()
+            Problem::new(ErrorKind::NotReady, detail).into_reply(uri.path(), id).into_response()
         }
     }
 }
@@ -121,13 +121,13 @@ async fn description() -> Response {
 
 /// What a problem's `type` leads to.
 async fn problem(Path(slug): Path<String>, Extension(id): Traced, uri: Uri) -> Response {
-    let Some(kind) = Kind::ALL.into_iter().find(|kind| kind.slug() == slug) else {
+    let Some(kind) = ErrorKind::ALL.into_iter().find(|kind| kind.slug() == slug) else {
         return Problem::route().into_reply(uri.path(), id).into_response();
     };
     let page = json!({
         "type": format!("/problems/{slug}"),
         "title": kind.title(),
-        "status": kind.status().as_u16(),
+        "status": kind.status(),
     });
     let mut response = (StatusCode::OK, Json(page)).into_response();
     let forever = HeaderValue::from_static("max-age=86400");

@@ -1,14 +1,13 @@
 //! Every error a client of the gateway can see, as `application/problem+json` (RFC 9457).
 //!
-//! Owns the vocabulary ([`Kind`]) and its status codes. The rule behind the statuses: 503 means
-//! not applied, 504 means unknown, never 200 for a failure, never 500 for a user's mistake.
-//! Details name headers, limits and ranges, never an address, a path on disk or a value.
+//! Owns the form; the vocabulary, with its statuses, is [`ErrorKind`]. Details name headers, limits
+//! and ranges, never an address, a path on disk or a value.
 
 mod from_client;
 
 use http::header::{self, HeaderValue};
 use http::{HeaderName, StatusCode};
-use ringkv_client::Outcome;
+use ringkv_client::{ErrorKind, Outcome};
 use ringkv_telemetry::trace::TraceId;
 use serde::Serialize;
 
@@ -17,110 +16,20 @@ use crate::reply::{self, Reply};
 /// As much of a request's path as a problem repeats, in bytes.
 const INSTANCE_BYTES_MAX: usize = 1024;
 
-/// What went wrong: slug, title and status go together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    BadKey,
-    BadParameter,
-    BadHeader,
-    BodyIncomplete,
-    Invalid,
-    KeyNotFound,
-    RouteNotFound,
-    MethodNotAllowed,
-    BodyTooSlow,
-    IdempotencyKeyReused,
-    PreconditionFailed,
-    ValueTooLarge,
-    HeadersTooLarge,
-    Internal,
-    Overloaded,
-    NotReady,
-    NoLeader,
-    OutcomeUnknown,
-    NoSpace,
+/// The status that a kind is answered with.
+pub(crate) fn status(kind: ErrorKind) -> StatusCode {
+    StatusCode::from_u16(kind.status()).expect("every kind has a valid status")
 }
 
-impl Kind {
-    /// Every kind, for the pages that list them.
-    pub(crate) const ALL: [Self; 19] = [
-        Self::BadKey,
-        Self::BadParameter,
-        Self::BadHeader,
-        Self::BodyIncomplete,
-        Self::Invalid,
-        Self::KeyNotFound,
-        Self::RouteNotFound,
-        Self::MethodNotAllowed,
-        Self::BodyTooSlow,
-        Self::IdempotencyKeyReused,
-        Self::PreconditionFailed,
-        Self::ValueTooLarge,
-        Self::HeadersTooLarge,
-        Self::Internal,
-        Self::Overloaded,
-        Self::NotReady,
-        Self::NoLeader,
-        Self::OutcomeUnknown,
-        Self::NoSpace,
-    ];
-
-    fn row(self) -> (u16, &'static str, &'static str) {
-        match self {
-            Self::BadKey => (400, "bad-key", "The key is not one"),
-            Self::BadParameter => (400, "bad-parameter", "A query parameter is not valid"),
-            Self::BadHeader => (400, "bad-header", "A header is not valid"),
-            Self::BodyIncomplete => (400, "body-incomplete", "The body ended early"),
-            Self::Invalid => (400, "invalid", "The request is not valid"),
-            Self::KeyNotFound => (404, "key-not-found", "The key is absent"),
-            Self::RouteNotFound => (404, "route-not-found", "There is nothing at this path"),
-            Self::MethodNotAllowed => (405, "method-not-allowed", "Not a method of this path"),
-            Self::BodyTooSlow => (408, "body-too-slow", "The body did not arrive in time"),
-            Self::IdempotencyKeyReused => {
-                (409, "idempotency-key-reused", "The Idempotency-Key belongs to another request")
-            }
-            Self::PreconditionFailed => (412, "precondition-failed", "The condition does not hold"),
-            Self::ValueTooLarge => (413, "value-too-large", "The value is too large"),
-            Self::HeadersTooLarge => (431, "headers-too-large", "The headers are too large"),
-            Self::Internal => (500, "internal", "The server failed on this request"),
-            Self::Overloaded => (503, "overloaded", "Too busy: not applied"),
-            Self::NotReady => (503, "not-ready", "The cluster is not formed yet: not applied"),
-            Self::NoLeader => (503, "no-leader", "The key's group has no leader: not applied"),
-            Self::OutcomeUnknown => (504, "outcome-unknown", "The write may have applied"),
-            Self::NoSpace => (507, "no-space", "The storage is full: not applied"),
-        }
-    }
-
-    /// The status it is answered with.
-    pub(crate) fn status(self) -> StatusCode {
-        StatusCode::from_u16(self.row().0).expect("the table holds statuses")
-    }
-
-    /// The last part of its `type`.
-    pub(crate) fn slug(self) -> &'static str {
-        self.row().1
-    }
-
-    /// A short sentence, the same for every occurrence.
-    pub(crate) fn title(self) -> &'static str {
-        self.row().2
-    }
-
-    /// Whether the same request can succeed later, and after how long it is worth a try.
-    fn retry_after_ms(self) -> Option<u64> {
-        match self {
-            Self::Overloaded => Some(100),
-            Self::NoLeader => Some(500),
-            Self::NotReady | Self::OutcomeUnknown => Some(1000),
-            _ => None,
-        }
-    }
+/// The `code` of a kind.
+pub(crate) fn code(kind: ErrorKind) -> String {
+    kind.slug().replace('-', "_")
 }
 
 /// One error, ready to be answered.
 #[derive(Debug)]
 pub(crate) struct Problem {
-    kind: Kind,
+    kind: ErrorKind,
     detail: String,
     outcome: Outcome,
     retryable: bool,
@@ -155,12 +64,12 @@ struct Body<'a> {
 
 impl Problem {
     /// A problem of a request that did not apply.
-    pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
         Self {
             kind,
             detail: detail.into(),
             outcome: Outcome::NotApplied,
-            retryable: kind.retry_after_ms().is_some(),
+            retryable: kind.is_retryable(),
             limit: None,
             current_revision: None,
             group: None,
@@ -169,20 +78,20 @@ impl Problem {
         }
     }
 
-    /// A header that cannot be taken: which, and what it may be.
+    /// A header whose value is not allowed: which one, and what it may be.
     pub(crate) fn header(name: &str, allowed: impl std::fmt::Display) -> Self {
-        Self::new(Kind::BadHeader, format!("{name} must be {allowed}"))
+        Self::new(ErrorKind::BadHeader, format!("{name} must be {allowed}"))
     }
 
     /// A method the path does not have; `allow` lists those it has.
     pub(crate) fn method(allow: &'static str) -> Self {
-        let detail = format!("this path has the methods {allow}");
-        Self { allow: Some(allow), ..Self::new(Kind::MethodNotAllowed, detail) }
+        let detail = format!("this path takes {allow}");
+        Self { allow: Some(allow), ..Self::new(ErrorKind::MethodNotAllowed, detail) }
     }
 
     /// Nothing at this path.
     pub(crate) fn route() -> Self {
-        Self::new(Kind::RouteNotFound, "see /openapi.json for what there is")
+        Self::new(ErrorKind::RouteNotFound, "/openapi.json lists every path")
     }
 
     /// The revision found when a condition failed; 0 for an absent key.
@@ -190,7 +99,7 @@ impl Problem {
         Self { current_revision: Some(revision), ..self }
     }
 
-    /// The limit that was passed, in bytes unless the detail says otherwise.
+    /// The limit that was exceeded, in bytes unless the detail says otherwise.
     pub(crate) fn with_limit(self, limit: u64) -> Self {
         Self { limit: Some(limit), ..self }
     }
@@ -201,11 +110,11 @@ impl Problem {
     }
 
     /// What went wrong.
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> ErrorKind {
         self.kind
     }
 
-    /// Whether the request applied all the same.
+    /// Whether the request applied nevertheless.
     pub(crate) fn outcome(&self) -> Outcome {
         self.outcome
     }
@@ -215,7 +124,7 @@ impl Problem {
         &self.detail
     }
 
-    /// The group of the key, as far as it was found.
+    /// The group of the key, if it is known.
     pub(crate) fn group(&self) -> Option<u64> {
         self.group
     }
@@ -223,7 +132,7 @@ impl Problem {
     /// The answer to a request of this path; `trace` names it in traces and logs.
     pub(crate) fn into_reply(self, path: &str, trace: TraceId) -> Reply {
         let instance = path.get(..INSTANCE_BYTES_MAX).unwrap_or(path);
-        let status = self.kind.status();
+        let status = status(self.kind);
         let retry_after_ms = self.kind.retry_after_ms().filter(|_| self.retryable);
         let current_etag =
             self.current_revision.filter(|revision| *revision != 0).map(|r| format!("\"{r}\""));
@@ -234,7 +143,7 @@ impl Problem {
             detail: &self.detail,
             instance,
             trace_id: trace.to_string(),
-            code: self.kind.slug().replace('-', "_"),
+            code: code(self.kind),
             retryable: self.retryable,
             outcome: self.outcome.slug(),
             retry_after_ms,

@@ -10,16 +10,17 @@ use http::{HeaderMap, Request};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use prometheus::IntGauge;
-use ringkv_client::Outcome;
+use ringkv_budget::{Budget, Share};
+use ringkv_client::{ErrorKind, Outcome};
 use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::{TraceId, Tracer};
 use tower::ServiceExt as _;
 
 use crate::kv::{self, Keys, Place};
-use crate::limits::{Allowance, Limits, Share};
+use crate::limits::Limits;
 use crate::metrics::{Method, Metrics, Route, Shed};
 use crate::pages::{self, Pages};
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::trace::{self, RequestTrace};
 
@@ -28,14 +29,14 @@ pub(crate) struct Service {
     pub(crate) metrics: Arc<Metrics>,
     keys: Keys,
     tracer: Tracer,
-    requests: Allowance,
+    requests: Budget,
     pages: axum::Router,
 }
 
 impl Service {
     pub(crate) fn new(keys: Keys, tracer: Tracer, operator: OperatorPages) -> Self {
         let (client, limits) = (keys.client.clone(), keys.limits.clone());
-        let requests = Allowance::new(limits.requests_max);
+        let requests = Budget::new(limits.requests_max);
         let pages = pages::router(Pages { client, limits, operator });
         Self { metrics: Arc::clone(&keys.metrics), keys, tracer, requests, pages }
     }
@@ -76,9 +77,9 @@ impl Service {
 
     fn admit(&self, headers: &HeaderMap) -> Result<Share<'_>, Problem> {
         check_size(headers, &self.keys.limits)?;
-        self.requests.take(1).ok_or_else(|| {
+        self.requests.take_share(1).ok_or_else(|| {
             self.metrics.shed(Shed::Requests);
-            Problem::new(Kind::Overloaded, "too many requests are open at this gateway")
+            Problem::new(ErrorKind::Overloaded, "too many requests are open at this gateway")
         })
     }
 
@@ -100,7 +101,7 @@ impl Service {
 
 /// What only the log of the server tells of a problem: a fault of ours.
 fn log(problem: &Problem, id: TraceId) {
-    if problem.kind() == Kind::Internal {
+    if problem.kind() == ErrorKind::Internal {
         let (detail, group) = (problem.detail(), problem.group());
         tracing::error!(trace_id = %id, group, detail, "a request failed");
     }
@@ -111,7 +112,7 @@ fn check_size(headers: &HeaderMap, limits: &Limits) -> Result<(), Problem> {
     if bytes > limits.header_bytes_max {
         let max = limits.header_bytes_max;
         let detail = format!("the headers have {bytes} bytes, more than {max}");
-        return Err(Problem::new(Kind::HeadersTooLarge, detail).with_limit(max as u64));
+        return Err(Problem::new(ErrorKind::HeadersTooLarge, detail).with_limit(max as u64));
     }
     Ok(())
 }

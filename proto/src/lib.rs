@@ -17,6 +17,7 @@ pub mod v1 {
 }
 
 mod error_code;
+pub mod kv;
 pub mod topology;
 
 pub use error_code::Retry;

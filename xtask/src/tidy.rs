@@ -13,7 +13,6 @@ mod headers;
 mod lengths;
 mod modules;
 mod paths;
-mod purity;
 mod rust_text;
 mod source;
 mod words;
@@ -43,7 +42,6 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut complaints = Vec::new();
     complaints.extend(headers::check(&sources));
     complaints.extend(lengths::check(&root, &sources)?);
-    complaints.extend(purity::check(&sources));
     complaints.extend(cycles::check(&sources));
     complaints.extend(words::check(&sources));
     complaints.extend(english::check(&sources));

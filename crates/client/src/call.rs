@@ -1,21 +1,23 @@
 //! One call from start to end: route, send, wait, and again until an answer or the deadline.
 //!
-//! Owns time and randomness for the pure decisions of `routing`. A write keeps its request id
-//! through every attempt.
+//! Owns time and randomness for the pure decisions of `ringkv-routing`. A write keeps its request
+//! id through every attempt.
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringkv_kv_types::{ErrorKind, Outcome};
 use ringkv_proto::v1::kv_request::Operation;
-use ringkv_proto::v1::{self, ErrorCode, kv_reply};
+use ringkv_proto::v1::{self, kv_reply};
+use ringkv_routing::{Attempts, Failure, Next, RetryReason, Route};
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
 use crate::cluster::Cluster;
-use crate::error::{Error, ErrorKind, Outcome};
-use crate::link::{Fault, Reply};
-use crate::observer::RetryReason;
-use crate::routing::{Attempts, Failure, Next, Route};
+use crate::config::ClientConfig;
+use crate::error::Error;
+use crate::link::Reply;
+use crate::options::CallOptions;
 use crate::trace::{CallTrace, Timing};
 use crate::watched::Watched;
 
@@ -38,36 +40,31 @@ pub(crate) struct Call<'a> {
     backoff: Backoff,
 }
 
-/// How one attempt ended without a result.
-enum Ended {
-    Reply(v1::Error, Timing),
-    NotSent,
-    Lost,
-    Silent,
-}
+/// A failed attempt, with the node's times if it was the node that failed it.
+type Failed = (Failure, Timing);
 
 impl<'a> Call<'a> {
     pub(crate) fn new(
         cluster: &'a Cluster,
+        config: &ClientConfig,
         operation: Operation,
-        trace: Option<CallTrace>,
-        timeout: Duration,
-        attempt_timeout: Duration,
+        options: CallOptions,
     ) -> Self {
         let (key, value_bytes, attempts) = match &operation {
             Operation::Get(get) => (get.key.clone(), 0, Attempts::read()),
             Operation::Put(put) => (put.key.clone(), put.value.len(), Attempts::write()),
             Operation::Delete(delete) => (delete.key.clone(), 0, Attempts::write()),
         };
+        let timeout = options.timeout.unwrap_or(config.timeout);
         Self {
             cluster,
             bytes: key.len() + value_bytes,
             key,
             operation,
-            trace,
+            trace: options.trace,
             timeout,
             deadline: Instant::now() + timeout,
-            attempt_timeout,
+            attempt_timeout: config.attempt_timeout,
             attempts,
             backoff: Backoff::new(PAUSE_FIRST, PAUSE_LONGEST),
         }
@@ -86,17 +83,17 @@ impl<'a> Call<'a> {
                 }
                 return Err(self.give_up(None, RetryReason::NotReady));
             };
-            let ended = match self.attempt(&route, retry).await {
+            let (failure, timing) = match self.attempt(&route, retry).await {
                 Ok(reply) => {
                     self.learn(&route);
                     return Ok(reply);
                 }
-                Err(ended) => ended,
+                Err(failed) => failed,
             };
-            let reason = ended.reason();
-            let next = self.decide(&route, &ended);
+            let reason = failure.reason();
+            let next = self.attempts.on_error(&mut self.cluster.router.write(), &route, &failure);
             let goes_on = match next {
-                Next::GiveUp(outcome) => return Err(final_error(ended, &route, outcome)),
+                Next::GiveUp(outcome) => return Err(final_error(failure, timing, &route, outcome)),
                 Next::RetryAt(_) => Instant::now() < self.deadline,
                 Next::Backoff => self.pause().await,
                 Next::Refresh(_) => {
@@ -112,13 +109,13 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// One attempt at the node of `route`, which its observer hears of if the call is traced.
-    async fn attempt(&self, route: &Route, retry: Option<RetryReason>) -> Result<Reply, Ended> {
+    /// One attempt at the node of `route`, reported to the observer if the call is traced.
+    async fn attempt(&self, route: &Route, retry: Option<RetryReason>) -> Result<Reply, Failed> {
         let Some(trace) = &self.trace else { return self.exchange(route, None).await };
         let (observer, operation) = (&*self.cluster.observer, name(&self.operation));
         let watched = Watched::begin(observer, trace, operation, route, retry);
         let answer = self.exchange(route, Some(watched.to_proto())).await;
-        watched.end(answer.as_ref().err().map(Ended::slug));
+        watched.end(answer.as_ref().err().map(|(failure, _)| failure.slug()));
         answer
     }
 
@@ -128,7 +125,7 @@ impl<'a> Call<'a> {
         &self,
         route: &Route,
         trace: Option<v1::TraceContext>,
-    ) -> Result<Reply, Ended> {
+    ) -> Result<Reply, Failed> {
         let now = Instant::now();
         let end = self.deadline.min(now + self.attempt_timeout);
         let left_ms = end.saturating_duration_since(now).as_millis().max(1);
@@ -140,29 +137,23 @@ impl<'a> Call<'a> {
             trace,
             operation: Some(self.operation.clone()),
         };
-        let link = self.cluster.links.get(route.node, self.bytes).ok_or(Ended::NotSent)?;
-        let mut pending = link.send(request)?;
-        match tokio::time::timeout_at(end, &mut pending).await {
-            Err(_) => match pending.abandon() {
-                Fault::NotSent => Err(Ended::NotSent),
-                Fault::Lost => Err(Ended::Silent),
+        let answer = match self.cluster.links.get(route.node, self.bytes) {
+            None => Err(Failure::NotSent),
+            Some(link) => match link.send(request) {
+                Err(failure) => Err(failure),
+                Ok(mut pending) => match tokio::time::timeout_at(end, &mut pending).await {
+                    Err(_) => Err(pending.abandon()),
+                    Ok(answer) => answer,
+                },
             },
-            Ok(Err(fault)) => Err(fault.into()),
-            Ok(Ok(Reply { result: kv_reply::Result::Error(error), timing })) => {
-                Err(Ended::Reply(error, timing))
-            }
-            Ok(Ok(reply)) => Ok(reply),
-        }
-    }
-
-    fn decide(&mut self, route: &Route, ended: &Ended) -> Next {
-        let failure = match ended {
-            Ended::Reply(error, _) => Failure::Reply(error),
-            Ended::NotSent => Failure::NotSent,
-            Ended::Lost => Failure::Lost,
-            Ended::Silent => Failure::Silent,
         };
-        self.attempts.on_error(&mut self.cluster.router.write(), route, failure)
+        match answer {
+            Err(failure) => Err((failure, Timing::default())),
+            Ok(Reply { result: kv_reply::Result::Error(error), timing }) => {
+                Err((Failure::Reply(error), timing))
+            }
+            Ok(reply) => Ok(reply),
+        }
     }
 
     fn learn(&self, route: &Route) {
@@ -187,17 +178,18 @@ impl<'a> Call<'a> {
         let (kind, message) = match (outcome, last) {
             (Outcome::Unknown, _) => (
                 ErrorKind::OutcomeUnknown,
-                format!("no answer within {timeout_ms} ms tells whether the write applied"),
+                format!("no answer came within {timeout_ms} ms: the write may have applied"),
             ),
             (_, RetryReason::NotReady) => (
                 ErrorKind::NotReady,
                 format!("the cluster was not formed, or not known here, for {timeout_ms} ms"),
             ),
-            (_, RetryReason::Busy) => {
-                (ErrorKind::Busy, format!("the key's group stayed too busy for {timeout_ms} ms"))
-            }
+            (_, RetryReason::Busy) => (
+                ErrorKind::Overloaded,
+                format!("the key's group stayed too busy for {timeout_ms} ms"),
+            ),
             _ => (
-                ErrorKind::Unavailable,
+                ErrorKind::NoLeader,
                 format!("no leader of the key's group answered within {timeout_ms} ms"),
             ),
         };
@@ -207,40 +199,15 @@ impl<'a> Call<'a> {
     }
 }
 
-fn final_error(ended: Ended, route: &Route, outcome: Outcome) -> Error {
-    let error = match ended {
-        Ended::Reply(error, timing) => Error { timing, ..Error::from_reply(error, outcome) },
+fn final_error(failure: Failure, timing: Timing, route: &Route, outcome: Outcome) -> Error {
+    let error = match failure {
+        Failure::Reply(error) => Error { timing, ..Error::from_reply(error, outcome) },
         // Only a reply is ever final.
-        Ended::NotSent | Ended::Lost | Ended::Silent => {
-            Error::new(ErrorKind::Unavailable, outcome, "the key's group could not be reached")
+        Failure::NotSent | Failure::Lost | Failure::Silent => {
+            Error::new(ErrorKind::NoLeader, outcome, "the key's group could not be reached")
         }
     };
     Error { group: Some(route.group), ..error }
-}
-
-impl Ended {
-    /// The name of it in a trace: the node's word, or what became of the connection.
-    fn slug(&self) -> &'static str {
-        match self {
-            Self::Reply(error, _) => error.code().slug(),
-            other => other.reason().slug(),
-        }
-    }
-
-    fn reason(&self) -> RetryReason {
-        match self {
-            Self::NotSent => RetryReason::Unreachable,
-            Self::Lost => RetryReason::ConnectionLost,
-            Self::Silent => RetryReason::Silent,
-            Self::Reply(error, _) => match error.code() {
-                ErrorCode::Moved | ErrorCode::NoGroup => RetryReason::Moved,
-                ErrorCode::Busy => RetryReason::Busy,
-                ErrorCode::LeadershipLost => RetryReason::LeadershipLost,
-                ErrorCode::Deadline => RetryReason::Silent,
-                _ => RetryReason::NotLeader,
-            },
-        }
-    }
 }
 
 /// The operation as the schema names it.
@@ -249,14 +216,5 @@ fn name(operation: &Operation) -> &'static str {
         Operation::Get(_) => "Get",
         Operation::Put(_) => "Put",
         Operation::Delete(_) => "Delete",
-    }
-}
-
-impl From<Fault> for Ended {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::NotSent => Self::NotSent,
-            Fault::Lost => Self::Lost,
-        }
     }
 }

@@ -4,26 +4,56 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use ringkv_budget::Budget;
+use ringkv_kv_types::{ErrorKind, KEY_BYTES_MAX, Outcome, Record, RequestId, Written};
+use ringkv_proto::kv;
 use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{self, kv_reply};
 use ringkv_topology::{Epoch, NodeId, Topology};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::budget::Budget;
 use crate::call::Call;
 use crate::cluster::{Cluster, View};
 use crate::config::ClientConfig;
-use crate::error::{Error, ErrorKind, Outcome};
+use crate::error::Error;
 use crate::link::Reply;
-use crate::trace::CallTrace;
-use crate::types::{
-    DeleteOptions, Found, GetOptions, KEY_BYTES_MAX, PutOptions, Record, RequestId, Written,
-    metadata_to_proto,
-};
+use crate::options::{CallOptions, DeleteOptions, GetOptions, PutOptions};
+use crate::trace::Timed;
 
 /// A connection to a cluster; clones share it. Its tasks end when the last clone is dropped.
 ///
-/// Dropping the future of a call gives up waiting: whether a write applies is then unknown.
+/// A caller that drops the future of a call stops waiting: whether a write applies is then
+/// unknown.
+///
+/// ```no_run
+/// use ringkv_client::{
+///     Client, ClientConfig, Condition, ErrorKind, GetOptions, PutOptions, RequestId,
+/// };
+///
+/// # async fn example() -> Result<(), ringkv_client::Error> {
+/// let client = Client::connect(ClientConfig::new(vec!["127.0.0.1:7000".to_owned()]));
+///
+/// // Unconditionally; returns when a majority of the key's group has the value on disk.
+/// let written = client.put("greeting", "hello", PutOptions::default()).await?.result;
+/// let found = client.get("greeting", GetOptions::default()).await?.result;
+/// assert_eq!(found.map(|record| record.revision), Some(written.revision));
+///
+/// // Only if nobody else has written in between; the id makes it safe to send again.
+/// let options = PutOptions {
+///     condition: Condition::revision(written.revision),
+///     request_id: Some(RequestId::from_idempotency_key(b"order-7")),
+///     ..PutOptions::default()
+/// };
+/// match client.put("greeting", "good morning", options).await {
+///     Ok(_) => {}
+///     Err(error) if error.kind == ErrorKind::PreconditionFailed => {
+///         println!("revision {:?} is there now", error.current_revision);
+///     }
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -32,12 +62,13 @@ pub struct Client {
 struct Inner {
     cluster: Arc<Cluster>,
     config: ClientConfig,
-    budget: Budget,
+    calls: Budget,
+    value_bytes: Budget,
     _stop: DropGuard,
 }
 
 impl Client {
-    /// Starts to follow the topology and gives the client at once; calls wait for the first
+    /// Starts to follow the topology and returns the client at once; calls wait for the first
     /// topology within their own deadline.
     ///
     /// # Panics
@@ -48,22 +79,27 @@ impl Client {
         let following = crate::placement::follow(Arc::clone(&cluster), config.placement.clone());
         let stopped = stop.child_token();
         tokio::spawn(async move { stopped.run_until_cancelled(following).await });
-        let budget = Budget::new(config.in_flight_max, config.in_flight_bytes_max);
-        Self { inner: Arc::new(Inner { cluster, config, budget, _stop: stop.drop_guard() }) }
+        let calls = Budget::new(config.in_flight_max);
+        let value_bytes = Budget::new(config.in_flight_bytes_max);
+        let stop = stop.drop_guard();
+        Self { inner: Arc::new(Inner { cluster, config, calls, value_bytes, _stop: stop }) }
     }
 
     /// The record of `key`, if there is one. Linearizable.
     ///
     /// # Errors
     /// See [`ErrorKind`]; the outcome is always [`Outcome::NotApplied`].
-    pub async fn get(&self, key: impl Into<Bytes>, options: GetOptions) -> Result<Found, Error> {
-        let key = checked_key(key.into())?;
-        let operation = Operation::Get(v1::Get { key, without_value: options.without_value });
-        let Reply { result, timing } =
-            self.execute(operation, 0, options.timeout, options.trace).await?;
+    pub async fn get(
+        &self,
+        key: impl Into<Bytes>,
+        options: GetOptions,
+    ) -> Result<Timed<Option<Record>>, Error> {
+        let GetOptions { without_value, call } = options;
+        let get = v1::Get { key: checked_key(key.into())?, without_value };
+        let Reply { result, timing } = self.execute(Operation::Get(get), call).await?;
         match result {
             kv_reply::Result::Found(found) => {
-                Ok(Found { record: found.record.map(Record::from), timing })
+                Ok(Timed { result: found.record.map(kv::record_from_proto), timing })
             }
             _ => Err(unexpected(Outcome::NotApplied)),
         }
@@ -78,43 +114,42 @@ impl Client {
         key: impl Into<Bytes>,
         value: impl Into<Bytes>,
         options: PutOptions,
-    ) -> Result<Written, Error> {
+    ) -> Result<Timed<Written>, Error> {
         let (key, value) = (checked_key(key.into())?, value.into());
-        if let Some(limit) = self.inner.cluster.value_bytes_max()
+        if let Some(limit) = self.value_bytes_max()
             && value.len() as u64 > limit
         {
             let message = format!("the value has {} bytes, more than {limit}", value.len());
             return Err(Error::too_large(ErrorKind::ValueTooLarge, message, limit));
         }
-        let bytes = value.len();
         let put = v1::Put {
             key,
             value,
             content_type: options.content_type,
-            metadata: metadata_to_proto(options.metadata),
-            condition: options.condition.to_proto(),
-            request_id: Some(options.request_id.unwrap_or_else(RequestId::random).to_proto()),
+            metadata: kv::metadata_to_proto(options.metadata),
+            condition: kv::condition_to_proto(&options.condition),
+            request_id: Some(request_id(options.request_id)),
             return_previous: options.return_previous,
         };
-        self.write(Operation::Put(put), bytes, options.timeout, options.trace).await
+        self.write(Operation::Put(put), options.call).await
     }
 
     /// Deletes the record of `key`. Returns after a quorum has it on disk.
     ///
     /// # Errors
-    /// [`ErrorKind::KeyAbsent`] if there is none; else as [`Client::put`].
+    /// [`ErrorKind::KeyNotFound`] if there is none; otherwise as [`Client::put`].
     pub async fn delete(
         &self,
         key: impl Into<Bytes>,
         options: DeleteOptions,
-    ) -> Result<Written, Error> {
+    ) -> Result<Timed<Written>, Error> {
         let delete = v1::Delete {
             key: checked_key(key.into())?,
-            condition: options.condition.to_proto(),
-            request_id: Some(options.request_id.unwrap_or_else(RequestId::random).to_proto()),
+            condition: kv::condition_to_proto(&options.condition),
+            request_id: Some(request_id(options.request_id)),
             return_previous: options.return_previous,
         };
-        self.write(Operation::Delete(delete), 0, options.timeout, options.trace).await
+        self.write(Operation::Delete(delete), options.call).await
     }
 
     /// The topology in use; `None` before the first one arrived.
@@ -137,8 +172,8 @@ impl Client {
         self.inner.cluster.value_bytes_max()
     }
 
-    /// How long no placement replica has been heard; zero while one is watched: it is asked for a
-    /// sign of life every second.
+    /// How long no placement replica has been watched. Zero while one is: its connection is
+    /// checked every second.
     pub fn topology_age(&self) -> Duration {
         self.inner.cluster.topology_age()
     }
@@ -148,7 +183,7 @@ impl Client {
         self.inner.cluster.links.connected()
     }
 
-    /// Whether calls can be routed: a topology of a formed cluster is there.
+    /// Whether calls can be routed: the client has the topology of a formed cluster.
     pub fn is_ready(&self) -> bool {
         self.inner.cluster.router.read().topology().is_some_and(|topology| topology.is_formed())
     }
@@ -178,44 +213,47 @@ impl Client {
     async fn write(
         &self,
         operation: Operation,
-        value_bytes: usize,
-        timeout: Option<Duration>,
-        trace: Option<CallTrace>,
-    ) -> Result<Written, Error> {
-        let Reply { result, timing } = self.execute(operation, value_bytes, timeout, trace).await?;
+        call: CallOptions,
+    ) -> Result<Timed<Written>, Error> {
+        let Reply { result, timing } = self.execute(operation, call).await?;
         match result {
-            kv_reply::Result::Written(written) => Ok(Written::from_proto(written, timing)),
+            kv_reply::Result::Written(written) => {
+                Ok(Timed { result: kv::written_from_proto(written), timing })
+            }
             _ => Err(unexpected(Outcome::Unknown)),
         }
     }
 
-    async fn execute(
-        &self,
-        operation: Operation,
-        value_bytes: usize,
-        timeout: Option<Duration>,
-        trace: Option<CallTrace>,
-    ) -> Result<Reply, Error> {
-        let inner = &*self.inner;
-        let Some(_share) = inner.budget.take(value_bytes) else {
-            let message = "too many calls are open in this client";
-            return Err(Error::new(ErrorKind::Busy, Outcome::NotApplied, message));
+    async fn execute(&self, operation: Operation, call: CallOptions) -> Result<Reply, Error> {
+        let Inner { cluster, config, calls, value_bytes, .. } = &*self.inner;
+        let bytes = match &operation {
+            Operation::Put(put) => put.value.len(),
+            Operation::Get(_) | Operation::Delete(_) => 0,
         };
-        let timeout = timeout.unwrap_or(inner.config.timeout);
-        let attempt_timeout = inner.config.attempt_timeout;
-        Call::new(&inner.cluster, operation, trace, timeout, attempt_timeout).run().await
+        let shares = (calls.take_share(1), value_bytes.take_share(value_bytes.weight(bytes)));
+        let (Some(_call), Some(_bytes)) = shares else {
+            let message = "too many calls are open in this client";
+            return Err(Error::new(ErrorKind::Overloaded, Outcome::NotApplied, message));
+        };
+        Call::new(cluster, config, operation, call).run().await
     }
 }
 
 fn checked_key(key: Bytes) -> Result<Bytes, Error> {
     if key.is_empty() || key.len() > KEY_BYTES_MAX {
         let message = format!("the key has {} bytes, not 1 to {KEY_BYTES_MAX}", key.len());
-        return Err(Error::too_large(ErrorKind::KeyInvalid, message, KEY_BYTES_MAX as u64));
+        return Err(Error::too_large(ErrorKind::BadKey, message, KEY_BYTES_MAX as u64));
     }
     Ok(key)
 }
 
-/// A server that answers a read as a write or the other way round.
+/// The id of a write: the caller's, or else a random one.
+fn request_id(named: Option<RequestId>) -> v1::RequestId {
+    let random = || RequestId { id: rand::random(), chosen_by_user: false };
+    kv::request_id_to_proto(named.unwrap_or_else(random))
+}
+
+/// The error for a server that answers a read with the result of a write, or the reverse.
 fn unexpected(outcome: Outcome) -> Error {
-    Error::new(ErrorKind::Internal, outcome, "a storage node answered another question")
+    Error::new(ErrorKind::Internal, outcome, "unexpected reply type from a storage node")
 }

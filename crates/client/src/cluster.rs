@@ -1,4 +1,4 @@
-//! What all calls share: the router, the links, and news of the topology.
+//! What all calls share: the router, the links, and updates of the topology.
 //!
 //! Owns the lock around the pure [`Router`]; held for a look-up, never across an await.
 
@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
+use ringkv_routing::Router;
 use ringkv_topology::{Epoch, GroupId, NodeId, Topology};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
@@ -15,15 +16,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::links::Links;
 use crate::observer::Observer;
-use crate::routing::Router;
 
 /// The cluster as placement last described it.
 #[derive(Clone, Debug)]
 pub struct View {
+    /// Nodes, groups and slot owners.
     pub topology: Arc<Topology>,
-    /// The last leader reported of each group: a hint, may be old.
+    /// The leader last reported for each group: a hint that may be old.
     pub leaders: BTreeMap<GroupId, NodeId>,
-    /// Nodes that reported lately.
+    /// Nodes that have reported to placement recently.
     pub alive: BTreeSet<NodeId>,
 }
 
@@ -34,7 +35,7 @@ pub(crate) struct Cluster {
     view: ArcSwapOption<View>,
     /// The epoch in use; sent at every update.
     updates: watch::Sender<Epoch>,
-    /// A call met a newer topology than this one.
+    /// Notified when a node knows a newer topology than this one.
     pub(crate) refresh: Notify,
     /// Since when no placement replica is watched; `None` while one is.
     unwatched: Mutex<Option<Instant>>,
@@ -69,7 +70,7 @@ impl Cluster {
         self.unwatched.lock().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Takes what placement sent, unless it is older than what is used.
+    /// Takes what placement sent, unless it is older than what is in use.
     pub(crate) fn on_view(&self, view: View) {
         let leaders = view.leaders.iter().map(|(group, node)| (*group, *node));
         let mut router = self.router.write();
@@ -95,7 +96,7 @@ impl Cluster {
         view.as_ref().map(|view| u64::from(view.topology.settings.value_bytes_max))
     }
 
-    /// Sees the next update from now on.
+    /// Receives every update from now on.
     pub(crate) fn updates(&self) -> watch::Receiver<Epoch> {
         self.updates.subscribe()
     }

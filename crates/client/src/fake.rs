@@ -57,7 +57,9 @@ pub enum Step {
 /// A request that reached a node.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    /// The node it reached.
     pub node: NodeId,
+    /// The request as it was sent.
     pub request: v1::KvRequest,
 }
 

@@ -1,28 +1,25 @@
 //! The client of a ringkv cluster: leader-routed, batched, with retries that cannot apply twice.
 //!
-//! Owns the way from a key to the node that leads its group and back. [`routing`] decides (pure,
-//! also driven by the simulation); `call` runs one request through it; `link` carries requests to
-//! one node; `placement` follows the topology. Knows no storage and no HTTP.
-
-mod types;
+//! Owns the way from a key to the node that leads its group and back. `ringkv-routing` decides
+//! (pure, also driven by the simulation); `call` runs one request through it; `link` carries
+//! requests to one node; `placement` follows the topology. Knows no storage and no HTTP.
+#![warn(missing_docs)]
 
 mod error;
 
-mod config;
-
 mod trace;
+
+mod options;
 
 mod observer;
 
-pub mod routing;
+mod config;
 
 mod client;
 
 mod call;
 
 mod watched;
-
-mod budget;
 
 mod backoff;
 
@@ -34,16 +31,18 @@ mod link;
 
 mod placement;
 
+pub use ringkv_kv_types::{
+    Condition, ErrorKind, KEY_BYTES_MAX, Metadata, Outcome, Record, RequestId, Written,
+};
+pub use ringkv_routing::RetryReason;
+
 pub use client::Client;
 pub use cluster::View;
 pub use config::ClientConfig;
-pub use error::{Error, ErrorKind, Outcome};
-pub use observer::{Attempt, Observer, RetryReason};
-pub use trace::{CallTrace, Timing};
-pub use types::{
-    Condition, DeleteOptions, Found, GetOptions, KEY_BYTES_MAX, Metadata, PutOptions, Record,
-    RequestId, Written,
-};
+pub use error::Error;
+pub use observer::{Attempt, Observer};
+pub use options::{CallOptions, DeleteOptions, GetOptions, PutOptions};
+pub use trace::{CallTrace, Timed, Timing};
 
 #[cfg(feature = "fake")]
 pub mod fake;

@@ -7,22 +7,33 @@ use ringkv_proto::v1;
 /// The span a traced call belongs to, by the W3C Trace Context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallTrace {
+    /// The trace.
     pub trace_id: u128,
+    /// The span within it.
     pub span_id: u64,
     /// The `tracestate` header; mostly empty.
     pub state: String,
 }
 
-/// Microseconds of each stage of a request inside the node; 0 for one that was not passed.
+/// The result of a call, and where the node's time went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timed<T> {
+    /// What the call returned.
+    pub result: T,
+    /// The time of each stage at the node.
+    pub timing: Timing,
+}
+
+/// Microseconds that a request spent in each stage at the node; 0 for a stage it did not pass.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timing {
     /// From arrival until the command was proposed.
     pub queue_us: u32,
-    /// A write: until a majority had it. A read: until it was certain what it must show.
+    /// A write: from its proposal until a majority had it. A read: until its read point was certain.
     pub raft_us: u32,
     /// From its proposal until the leader's own disk had it.
     pub fsync_us: u32,
-    /// From there being a majority until the state machine had it.
+    /// From the commit until the state machine had applied it.
     pub apply_us: u32,
     /// Reading the record.
     pub read_us: u32,

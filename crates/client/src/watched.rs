@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use ringkv_proto::v1;
+use ringkv_routing::{RetryReason, Route};
 
-use crate::observer::{Attempt, Observer, RetryReason};
-use crate::routing::Route;
+use crate::observer::{Attempt, Observer};
 use crate::trace::CallTrace;
 
-/// An attempt under way; its end is told when it is dropped, whatever ends it.
+/// An attempt under way. It is reported when this is dropped, however it ends.
 pub(crate) struct Watched<'a> {
     observer: &'a dyn Observer,
     began: Instant,
@@ -39,7 +39,7 @@ impl<'a> Watched<'a> {
         Self { observer, began: Instant::now(), attempt }
     }
 
-    /// What the node is told of it.
+    /// The trace context of the request to the node.
     pub(crate) fn to_proto(&self) -> v1::TraceContext {
         let CallTrace { trace_id, state, .. } = &self.attempt.call;
         v1::TraceContext {
@@ -50,7 +50,7 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// It was not abandoned: it ended with a result or with this error.
+    /// The attempt ended with a result, or with this error; without this call it counts as abandoned.
     pub(crate) fn end(mut self, error: Option<&'static str>) {
         self.attempt.error = error;
     }

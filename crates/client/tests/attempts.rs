@@ -6,7 +6,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use ringkv_client::fake::{FakeCluster, Step, TIMING};
 use ringkv_client::{
-    Attempt, CallTrace, Client, ClientConfig, GetOptions, Observer, PutOptions, RetryReason, Timing,
+    Attempt, CallOptions, CallTrace, Client, ClientConfig, GetOptions, Observer, PutOptions,
+    RetryReason, Timing,
 };
 use ringkv_proto::v1::{self, ErrorCode};
 
@@ -45,7 +46,8 @@ fn traced() -> CallTrace {
 }
 
 fn put(trace: CallTrace) -> PutOptions {
-    PutOptions { trace: Some(trace), ..PutOptions::default() }
+    let call = CallOptions { trace: Some(trace), ..CallOptions::default() };
+    PutOptions { call, ..PutOptions::default() }
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use ringkv_client::fake::{FakeCluster, Step, VALUE_BYTES_MAX};
 use ringkv_client::{
-    Client, ClientConfig, Condition, DeleteOptions, ErrorKind, GetOptions, Outcome, PutOptions,
-    RequestId,
+    CallOptions, Client, ClientConfig, Condition, DeleteOptions, ErrorKind, GetOptions, Outcome,
+    PutOptions, RequestId,
 };
 use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{self, ErrorCode};
@@ -35,8 +35,12 @@ fn error(code: ErrorCode) -> v1::Error {
     v1::Error::new(code, "scripted")
 }
 
+fn timeout(ms: u64) -> CallOptions {
+    CallOptions { timeout: Some(Duration::from_millis(ms)), ..CallOptions::default() }
+}
+
 fn within(ms: u64) -> PutOptions {
-    PutOptions { timeout: Some(Duration::from_millis(ms)), ..PutOptions::default() }
+    PutOptions { call: timeout(ms), ..PutOptions::default() }
 }
 
 /// The request id of each attempt of a put, in order.
@@ -55,7 +59,7 @@ async fn value(client: &Client, key: &'static str) -> Option<Bytes> {
         .get(key, GetOptions::default())
         .await
         .expect("the read is served")
-        .record
+        .result
         .map(|record| record.value)
 }
 
@@ -63,20 +67,20 @@ async fn value(client: &Client, key: &'static str) -> Option<Bytes> {
 async fn a_written_value_is_read_back_and_deleted() {
     let (_fake, client) = cluster().await;
     let options = PutOptions { content_type: "text/plain".into(), ..PutOptions::default() };
-    let written = client.put("key", "value", options).await.unwrap();
+    let written = client.put("key", "value", options).await.unwrap().result;
     assert!(!written.existed && !written.repeated);
-    let record = client.get("key", GetOptions::default()).await.unwrap().record.unwrap();
+    let record = client.get("key", GetOptions::default()).await.unwrap().result.unwrap();
     assert_eq!((record.revision, &record.value[..]), (written.revision, &b"value"[..]));
     assert_eq!((record.content_type.as_str(), record.value_bytes), ("text/plain", 5));
     let head = GetOptions { without_value: true, ..GetOptions::default() };
-    let record = client.get("key", head).await.unwrap().record.unwrap();
+    let record = client.get("key", head).await.unwrap().result.unwrap();
     assert_eq!((record.value.len(), record.value_bytes), (0, 5));
     let previous = DeleteOptions { return_previous: true, ..DeleteOptions::default() };
-    let deleted = client.delete("key", previous).await.unwrap();
+    let deleted = client.delete("key", previous).await.unwrap().result;
     assert_eq!(deleted.previous.unwrap().value, "value");
     assert_eq!(value(&client, "key").await, None);
     let absent = client.delete("key", DeleteOptions::default()).await.unwrap_err();
-    assert_eq!((absent.kind, absent.outcome), (ErrorKind::KeyAbsent, Outcome::NotApplied));
+    assert_eq!((absent.kind, absent.outcome), (ErrorKind::KeyNotFound, Outcome::NotApplied));
 }
 
 #[tokio::test]
@@ -94,9 +98,9 @@ async fn a_write_cut_off_after_it_applied_is_answered_by_its_retry_and_applies_o
     let (fake, client) = cluster().await;
     fake.script(1, [Step::ApplyAndCut]);
     // The others do not lead; node 1 is asked again once its stream is back.
-    let written = client.put("key", "value", PutOptions::default()).await.unwrap();
+    let written = client.put("key", "value", PutOptions::default()).await.unwrap().result;
     assert!(written.repeated && !written.existed);
-    let record = client.get("key", GetOptions::default()).await.unwrap().record.unwrap();
+    let record = client.get("key", GetOptions::default()).await.unwrap().result.unwrap();
     assert_eq!(record.revision, written.revision);
     let ids = request_ids(&fake);
     assert!(ids.len() >= 2 && ids.iter().all(|id| *id == ids[0] && id.len() == 16), "{ids:?}");
@@ -147,7 +151,7 @@ async fn a_write_nobody_took_is_not_applied() {
         fake.script(node, vec![Step::Fail(error(ErrorCode::NotLeader)); 100]);
     }
     let failed = client.put("key", "value", within(100)).await.unwrap_err();
-    assert_eq!((failed.kind, failed.outcome), (ErrorKind::Unavailable, Outcome::NotApplied));
+    assert_eq!((failed.kind, failed.outcome), (ErrorKind::NoLeader, Outcome::NotApplied));
 }
 
 #[tokio::test]
@@ -155,7 +159,7 @@ async fn a_group_that_stays_busy_is_said_to_be() {
     let (fake, client) = cluster().await;
     fake.script(1, vec![Step::Fail(error(ErrorCode::Busy)); 100]);
     let failed = client.put("key", "value", within(100)).await.unwrap_err();
-    assert_eq!((failed.kind, failed.outcome), (ErrorKind::Busy, Outcome::NotApplied));
+    assert_eq!((failed.kind, failed.outcome), (ErrorKind::Overloaded, Outcome::NotApplied));
 }
 
 #[tokio::test]
@@ -164,12 +168,11 @@ async fn silence_is_unknown_for_a_write_and_not_applied_for_a_read() {
     fake.script(1, [Step::Hang, Step::Hang]);
     let failed = client.put("key", "value", within(100)).await.unwrap_err();
     assert_eq!((failed.kind, failed.outcome), (ErrorKind::OutcomeUnknown, Outcome::Unknown));
-    let timeout = Some(Duration::from_millis(100));
-    let read = client.get("key", GetOptions { timeout, ..GetOptions::default() });
+    let read = client.get("key", GetOptions { call: timeout(100), ..GetOptions::default() });
     fake.script(2, [Step::Hang]);
     fake.script(3, [Step::Hang]);
     let failed = read.await.unwrap_err();
-    assert_eq!((failed.kind, failed.outcome), (ErrorKind::Unavailable, Outcome::NotApplied));
+    assert_eq!((failed.kind, failed.outcome), (ErrorKind::NoLeader, Outcome::NotApplied));
 }
 
 #[tokio::test]
@@ -177,7 +180,7 @@ async fn a_silent_node_is_left_after_the_attempts_time_under_the_same_request_id
     let (fake, client) =
         cluster_with(|config| config.attempt_timeout = Duration::from_millis(50)).await;
     fake.script(1, [Step::ApplyAndHang]);
-    let written = client.put("key", "value", PutOptions::default()).await.unwrap();
+    let written = client.put("key", "value", PutOptions::default()).await.unwrap().result;
     assert!(written.repeated);
     let ids = request_ids(&fake);
     assert!(ids.len() >= 2 && ids.iter().all(|id| *id == ids[0]));
@@ -196,13 +199,13 @@ async fn an_internal_fault_is_final_and_unknown_and_keeps_its_cause_to_itself() 
 #[tokio::test]
 async fn a_failed_condition_tells_the_revision_that_is_there() {
     let (_fake, client) = cluster().await;
-    let revision = client.put("key", "value", PutOptions::default()).await.unwrap().revision;
+    let revision = client.put("key", "value", PutOptions::default()).await.unwrap().result.revision;
     let absent = PutOptions { condition: Condition::absent(), ..PutOptions::default() };
     let failed = client.put("key", "other", absent).await.unwrap_err();
     assert_eq!(failed.kind, ErrorKind::PreconditionFailed);
     assert_eq!((failed.current_revision, failed.outcome), (Some(revision), Outcome::NotApplied));
     let equal = PutOptions { condition: Condition::revision(revision), ..PutOptions::default() };
-    assert!(client.put("key", "other", equal).await.unwrap().existed);
+    assert!(client.put("key", "other", equal).await.unwrap().result.existed);
 }
 
 #[tokio::test]
@@ -212,11 +215,11 @@ async fn an_idempotency_key_gives_the_first_outcome_and_refuses_another_request(
         request_id: Some(RequestId::from_idempotency_key(b"order-7")),
         ..PutOptions::default()
     };
-    let first = client.put("key", "value", options()).await.unwrap();
-    let again = client.put("key", "value", options()).await.unwrap();
+    let first = client.put("key", "value", options()).await.unwrap().result;
+    let again = client.put("key", "value", options()).await.unwrap().result;
     assert_eq!((again.revision, again.repeated), (first.revision, true));
     let other = client.put("key", "other", options()).await.unwrap_err();
-    assert_eq!(other.kind, ErrorKind::RequestIdReused);
+    assert_eq!(other.kind, ErrorKind::IdempotencyKeyReused);
     assert_eq!(value(&client, "key").await.unwrap(), "value");
 }
 
@@ -225,7 +228,7 @@ async fn keys_and_values_past_their_limit_never_leave_the_client() {
     let (fake, client) = cluster().await;
     for key in [Vec::new(), vec![0; 4097]] {
         let failed = client.get(key, GetOptions::default()).await.unwrap_err();
-        assert_eq!((failed.kind, failed.limit), (ErrorKind::KeyInvalid, Some(4096)));
+        assert_eq!((failed.kind, failed.limit), (ErrorKind::BadKey, Some(4096)));
     }
     let value = vec![0; VALUE_BYTES_MAX as usize + 1];
     let failed = client.put("key", value, PutOptions::default()).await.unwrap_err();
@@ -247,7 +250,7 @@ async fn one_call_too_many_is_refused_as_busy() {
         tokio::task::yield_now().await;
     }
     let failed = client.get("key", GetOptions::default()).await.unwrap_err();
-    assert_eq!((failed.kind, failed.outcome), (ErrorKind::Busy, Outcome::NotApplied));
+    assert_eq!((failed.kind, failed.outcome), (ErrorKind::Overloaded, Outcome::NotApplied));
     open.abort();
 }
 
@@ -259,7 +262,7 @@ async fn many_calls_at_once_share_batches_and_each_gets_its_own_answer() {
         async move {
             let (key, value) = (number.to_string(), number.to_be_bytes().to_vec());
             client.put(key.clone(), value.clone(), PutOptions::default()).await.unwrap();
-            let record = client.get(key, GetOptions::default()).await.unwrap().record.unwrap();
+            let record = client.get(key, GetOptions::default()).await.unwrap().result.unwrap();
             assert_eq!(record.value, value);
         }
     });

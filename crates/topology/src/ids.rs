@@ -1,6 +1,6 @@
 //! The ids of the cluster as distinct types, so that a group is never passed where a node is meant.
 //!
-//! Zero is never a valid id: it stands for "none" on the wire only, and `from_wire` turns it away.
+//! Zero is never a valid id: it means "none", on the wire only, and `from_wire` refuses it.
 
 use std::fmt;
 
@@ -30,7 +30,7 @@ id!(
     ClusterId
 );
 id!(
-    /// A storage-node process with its data directory; given by placement, never used again.
+    /// A storage-node process with its data directory; assigned by placement, never used again.
     NodeId
 );
 id!(
@@ -38,7 +38,7 @@ id!(
     GroupId
 );
 id!(
-    /// A group's copy on one node; given by placement, unique in the cluster, never used again
+    /// A group's copy on one node; assigned by placement, unique in the cluster, never used again
     /// (a forgotten vote under a reused id would allow two leaders).
     ReplicaId
 );

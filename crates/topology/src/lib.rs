@@ -2,6 +2,7 @@
 //!
 //! Never opens a socket or file, reads no clock, draws no random number: every result is a
 //! function of the arguments, the same in every process and every version.
+#![warn(missing_docs)]
 
 mod ids;
 mod plan;

@@ -1,7 +1,7 @@
-//! The plan of forming: from the nodes that registered to groups, replicas, leaders and owners.
+//! The plan of forming: from the registered nodes to groups, replicas, leaders and slot owners.
 //!
-//! Owns the choice and says what it waits for; changes nothing itself (the placement state
-//! machine does, and gives out the replica ids). Level-triggered: the same nodes always give the
+//! Owns the choice and names what it waits for; changes nothing itself (the placement state
+//! machine does, and assigns the replica ids). Level-triggered: the same nodes always lead to the
 //! same plan. Invariants: no two replicas of a group on one node, and none in a zone that already
 //! has one while there is a zone without; preferred leaders and replicas in proportion to capacity.
 
@@ -23,7 +23,7 @@ const GROUPS_PER_NODE: usize = 4;
 /// What has to be there before the cluster forms.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FormWhen {
-    /// So many nodes; never fewer than the replication factor.
+    /// At least this many nodes; never fewer than the replication factor.
     pub nodes: usize,
     /// Nodes with these advertised addresses.
     pub servers: BTreeSet<String>,
@@ -32,6 +32,7 @@ pub struct FormWhen {
 /// The cluster as it is to be formed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Formation {
+    /// The groups, ascending by id.
     pub groups: Vec<PlannedGroup>,
     /// Owner of slot `i` at index `i`.
     pub owners: Vec<GroupId>,
@@ -40,6 +41,7 @@ pub struct Formation {
 /// A group and where its voters live.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedGroup {
+    /// Its id.
     pub id: GroupId,
     /// One voter each; the first is the preferred leader. Never a node twice.
     pub nodes: Vec<NodeId>,
@@ -49,9 +51,17 @@ pub struct PlannedGroup {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FormBlocked {
     /// Fewer nodes than needed are registered and alive.
-    Nodes { present: usize, needed: usize },
+    Nodes {
+        /// Nodes that are registered and alive.
+        present: usize,
+        /// Nodes that forming needs.
+        needed: usize,
+    },
     /// No live node advertises these addresses of the servers file.
-    Servers { missing: Vec<String> },
+    Servers {
+        /// The addresses, ascending.
+        missing: Vec<String>,
+    },
 }
 
 impl fmt::Display for FormBlocked {
@@ -116,8 +126,8 @@ struct Spread<'a> {
 }
 
 impl Spread<'_> {
-    /// Picks the leader by how much each node leads, then the others by zone, load, and how
-    /// seldom they share a group with those picked: so the load of a lost node falls on many.
+    /// Picks the leader by how much each node leads, then the others by zone, by load, and by how
+    /// rarely they share a group with those picked: then the load of a lost node falls on many.
     fn place_group(&mut self, replicas: usize) -> Vec<NodeId> {
         let mut picked = Vec::with_capacity(replicas);
         let leader = self.pick(&picked, |spread, node, _| spread.fill(&spread.leaders, node));

@@ -14,7 +14,7 @@ use crate::ids::Slot;
 pub struct SlotCount(u16);
 
 impl SlotCount {
-    /// The count of a cluster that was not told another.
+    /// The count of a cluster that sets no other.
     pub const DEFAULT: Self = Self(4096);
 
     /// Accepts a power of two from 1 to 32,768.

@@ -14,10 +14,15 @@ use crate::slot::SlotCount;
 /// One version of the cluster's shape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
+    /// The cluster it describes.
     pub cluster: ClusterId,
+    /// Its version.
     pub epoch: Epoch,
+    /// What every process must agree on.
     pub settings: Settings,
+    /// Every node that was ever registered and is not forgotten.
     pub nodes: BTreeMap<NodeId, Node>,
+    /// Every group; empty until the cluster has formed.
     pub groups: BTreeMap<GroupId, Group>,
     /// Owner of slot `i` at index `i`; empty until the cluster has formed.
     pub owners: Vec<GroupId>,
@@ -26,21 +31,23 @@ pub struct Topology {
 /// Values every process of the cluster must agree on; replicated by placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// How many slots there are; fixed at creation.
     pub slot_count: SlotCount,
     /// Voters per group: 1, 3 or 5.
     pub replication_factor: u8,
     /// The largest value a write may carry, in bytes.
     pub value_bytes_max: u32,
+    /// How leaders serve reads.
     pub read_mode: ReadMode,
 }
 
-/// How a leader makes sure that a read misses no acknowledged write.
+/// How a leader makes sure that a read sees every acknowledged write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ReadMode {
-    /// A quorum confirms the leadership after the read was asked for; no clock is trusted.
+    /// A quorum confirms the leadership after each read request arrives; no clock is trusted.
     #[default]
     ReadIndex,
-    /// For a while after such a round reads need none, on the word of clocks.
+    /// For a while after such a confirmation reads need none; this relies on clocks.
     Lease,
 }
 
@@ -68,6 +75,7 @@ impl FromStr for ReadMode {
 /// A storage node as placement knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
+    /// Its id.
     pub id: NodeId,
     /// `host:port` of its gRPC.
     pub address: String,
@@ -75,12 +83,14 @@ pub struct Node {
     pub zone: String,
     /// Relative weight, 1 to 1000.
     pub capacity: u32,
+    /// Whether it takes part.
     pub state: NodeState,
 }
 
-/// What placement holds of a node.
+/// Whether a node takes part in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeState {
+    /// It takes part in the cluster.
     Active,
     /// A newer node took over its address; it never comes back under this id.
     Replaced,
@@ -89,7 +99,9 @@ pub enum NodeState {
 /// One Raft group as placed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
+    /// Its id.
     pub id: GroupId,
+    /// Its copies, at most one on a node.
     pub replicas: Vec<Replica>,
     /// The node that should lead when all is well.
     pub preferred_leader: NodeId,
@@ -100,15 +112,20 @@ pub struct Group {
 /// A group's copy on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Replica {
+    /// Its id, unique in the cluster.
     pub id: ReplicaId,
+    /// The node it is on.
     pub node: NodeId,
+    /// Whether it votes.
     pub role: Role,
 }
 
 /// Whether a replica counts towards the quorum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// It votes and counts towards the quorum.
     Voter,
+    /// It receives the log and does not vote.
     Learner,
 }
 

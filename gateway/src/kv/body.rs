@@ -7,10 +7,11 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
+use ringkv_budget::Share;
+use ringkv_client::ErrorKind;
 
-use crate::limits::Share;
 use crate::metrics::{Metrics, Shed};
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 
 /// What is still read of a refused body, so that its sender, who may not look at the answer
 /// before it has sent everything, sees the answer and not a reset connection.
@@ -98,19 +99,19 @@ async fn drain(mut body: Incoming) {
 
 fn too_large(max: u64) -> Problem {
     let detail = format!("the value has more than {max} bytes");
-    Problem::new(Kind::ValueTooLarge, detail).with_limit(max)
+    Problem::new(ErrorKind::ValueTooLarge, detail).with_limit(max)
 }
 
 fn overloaded(metrics: &Metrics) -> Problem {
     metrics.shed(Shed::BodyBytes);
-    Problem::new(Kind::Overloaded, "the bodies of all open requests take up the room there is")
+    Problem::new(ErrorKind::Overloaded, "the bodies of all open requests take up the room there is")
 }
 
 fn too_slow(timeout: Duration) -> Problem {
     let detail = format!("the body must arrive within {} ms", timeout.as_millis());
-    Problem::new(Kind::BodyTooSlow, detail).closing()
+    Problem::new(ErrorKind::BodyTooSlow, detail).closing()
 }
 
 fn incomplete() -> Problem {
-    Problem::new(Kind::BodyIncomplete, "the connection ended before the whole body").closing()
+    Problem::new(ErrorKind::BodyIncomplete, "the connection ended before the whole body").closing()
 }

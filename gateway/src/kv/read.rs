@@ -2,13 +2,13 @@
 
 use http::{HeaderMap, Request};
 use hyper::body::Incoming;
-use ringkv_client::{GetOptions, Record};
+use ringkv_client::{CallOptions, ErrorKind, GetOptions, Record};
 
 use super::Keys;
 use super::conditions::Conditions;
 use super::target::{self, Place, Target, Use};
 use super::{headers, record};
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 use crate::reply::Reply;
 use crate::trace::RequestTrace;
 
@@ -57,17 +57,18 @@ async fn find(
 ) -> Result<Found, Problem> {
     let conditions = Conditions::parse(headers)?;
     let timeout = headers::timeout(headers, &keys.limits)?;
-    let options = GetOptions { without_value, timeout, trace: trace.call() };
+    let call = CallOptions { timeout, trace: trace.call() };
+    let options = GetOptions { without_value, call };
     let found = keys.client.get(target.key.clone(), options).await;
     trace.timed(found.as_ref().map_or_else(|error| error.timing, |found| found.timing));
-    let found = found.map_err(|error| Problem::from_client(error, false))?.record;
+    let found = found.map_err(|error| Problem::from_client(error, false))?.result;
     if !conditions.match_holds(found.as_ref().map(|record| record.revision)) {
         let revision = found.map_or(0, |record| record.revision);
-        let problem = Problem::new(Kind::PreconditionFailed, "If-Match does not hold");
+        let problem = Problem::new(ErrorKind::PreconditionFailed, "If-Match does not hold");
         return Err(problem.with_current(revision));
     }
     match found {
-        None => Err(Problem::new(Kind::KeyNotFound, "there is no record under this key")),
+        None => Err(Problem::new(ErrorKind::KeyNotFound, "there is no record under this key")),
         Some(record) if conditions.is_known(record.revision) => Ok(Found::Known(record)),
         Some(record) => Ok(Found::New(record)),
     }

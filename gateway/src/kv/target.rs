@@ -10,8 +10,9 @@ use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use http::Uri;
+use ringkv_client::{ErrorKind, KEY_BYTES_MAX};
 
-use crate::problem::{Kind, Problem};
+use crate::problem::Problem;
 
 /// base64url, with or without padding.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -67,12 +68,12 @@ pub(crate) fn parse(uri: &Uri, place: Place, used: Use) -> Result<Target, Proble
             _ => {
                 let name = String::from_utf8_lossy(&name);
                 let detail = format!("there is no parameter `{name}` here");
-                return Err(Problem::new(Kind::BadParameter, detail));
+                return Err(Problem::new(ErrorKind::BadParameter, detail));
             }
         };
         if slot.replace(value).is_some() {
             let detail = format!("`{}` is given twice", String::from_utf8_lossy(&name));
-            return Err(Problem::new(Kind::BadParameter, detail));
+            return Err(Problem::new(ErrorKind::BadParameter, detail));
         }
     }
     require(return_previous.as_deref(), b"previous", "`return` can only be `previous`")?;
@@ -80,17 +81,17 @@ pub(crate) fn parse(uri: &Uri, place: Place, used: Use) -> Result<Target, Proble
     let key = match (place, key_b64) {
         (Place::Path(start), _) => key_of_path(uri.path(), start)?,
         (Place::Query, Some(text)) => BASE64.decode(&*text).map(Bytes::from).map_err(|error| {
-            Problem::new(Kind::BadKey, format!("`key_b64` is not base64url: {error}"))
+            Problem::new(ErrorKind::BadKey, format!("`key_b64` is not base64url: {error}"))
         })?,
         (Place::Query, None) => {
             let detail = "name the key in the path, /kv/{key}, or in ?key_b64=";
-            return Err(Problem::new(Kind::BadKey, detail));
+            return Err(Problem::new(ErrorKind::BadKey, detail));
         }
     };
     if key.is_empty() {
-        let limit = ringkv_client::KEY_BYTES_MAX;
+        let limit = KEY_BYTES_MAX;
         let detail = format!("the key is empty; a key has 1 to {limit} bytes");
-        return Err(Problem::new(Kind::BadKey, detail).with_limit(limit as u64));
+        return Err(Problem::new(ErrorKind::BadKey, detail).with_limit(limit as u64));
     }
     Ok(Target { key, return_previous: return_previous.is_some() })
 }
@@ -105,7 +106,7 @@ fn key_of_path(path: &str, start: usize) -> Result<Bytes, Problem> {
                 "the path has `%` without two hexadecimal digits behind it at byte {}",
                 start + at
             );
-            Err(Problem::new(Kind::BadKey, detail))
+            Err(Problem::new(ErrorKind::BadKey, detail))
         }
     }
 }
@@ -139,7 +140,7 @@ fn parameters(query: &str) -> Result<Vec<Parameter<'_>>, Problem> {
     let part = |raw: &'_ str| {
         let at = |at| {
             let detail = format!("the query has an invalid escape at byte {at} of `name=value`");
-            Problem::new(Kind::BadParameter, detail)
+            Problem::new(ErrorKind::BadParameter, detail)
         };
         decode(raw.as_bytes()).map(Cow::into_owned).map(Cow::<[u8]>::Owned).map_err(at)
     };
@@ -155,7 +156,7 @@ fn parameters(query: &str) -> Result<Vec<Parameter<'_>>, Problem> {
 
 fn require(value: Option<&[u8]>, only: &[u8], detail: &str) -> Result<(), Problem> {
     match value {
-        Some(value) if value != only => Err(Problem::new(Kind::BadParameter, detail)),
+        Some(value) if value != only => Err(Problem::new(ErrorKind::BadParameter, detail)),
         _ => Ok(()),
     }
 }
@@ -165,7 +166,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn key(target: &str) -> Result<Bytes, Kind> {
+    fn key(target: &str) -> Result<Bytes, ErrorKind> {
         let uri: Uri = target.parse().unwrap();
         let place = place(uri.path()).expect("a path of a key");
         parse(&uri, place, Use::Read).map(|target| target.key).map_err(|problem| problem.kind())
@@ -199,10 +200,10 @@ mod tests {
     #[test]
     fn what_is_no_key_is_refused() {
         for target in ["/kv/", "/kv", "/kv?key_b64=", "/kv/%", "/kv/a%2", "/kv/%zz", "/v1/kv"] {
-            assert_eq!(key(target), Err(Kind::BadKey), "{target}");
+            assert_eq!(key(target), Err(ErrorKind::BadKey), "{target}");
         }
         for target in ["/kv/a?ttl=3s", "/kv/a?consistency=stale", "/kv/a?key_b64=Li4"] {
-            assert_eq!(key(target), Err(Kind::BadParameter), "{target}");
+            assert_eq!(key(target), Err(ErrorKind::BadParameter), "{target}");
         }
     }
 

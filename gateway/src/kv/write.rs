@@ -1,14 +1,15 @@
 //! `PUT` and `DELETE` of a key.
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode};
 use hyper::body::Incoming;
-use ringkv_client::{DeleteOptions, Error, PutOptions, Timing, Written};
+use ringkv_client::{CallOptions, DeleteOptions, Error, PutOptions, Timed, Timing, Written};
 
 use super::Keys;
 use super::conditions::Conditions;
 use super::target::{self, Place, Use};
 use super::{body, headers, record};
+use crate::limits::Limits;
 use crate::problem::Problem;
 use crate::reply::{self, Reply};
 use crate::trace::RequestTrace;
@@ -31,8 +32,7 @@ pub(super) async fn put(
         condition: Conditions::parse(&head.headers)?.into_condition(),
         return_previous: target.return_previous,
         request_id: headers::request_id(&head.headers, limits)?,
-        timeout: headers::timeout(&head.headers, limits)?,
-        trace: trace.call(),
+        call: call(&head.headers, limits, trace)?,
     };
     let user_named_it = options.request_id.is_some();
     let max = keys.value_bytes_max();
@@ -40,7 +40,7 @@ pub(super) async fn put(
     let value = body::read(incoming, max, limits.body_timeout, &mut share, &keys.metrics).await?;
     let written = keys.client.put(target.key.clone(), value, options).await;
     trace.timed(timing(&written));
-    let written = written.map_err(|error| Problem::from_client(error, user_named_it))?;
+    let written = written.map_err(|error| Problem::from_client(error, user_named_it))?.result;
     let status = if written.existed { StatusCode::NO_CONTENT } else { StatusCode::CREATED };
     let json = headers::wants_json(&head.headers);
     Ok(answer(keys, &target.key, written, status, json))
@@ -58,18 +58,25 @@ pub(super) async fn delete(
         condition: Conditions::parse(sent)?.into_condition(),
         return_previous: target.return_previous,
         request_id: headers::request_id(sent, limits)?,
-        timeout: headers::timeout(sent, limits)?,
-        trace: trace.call(),
+        call: call(sent, limits, trace)?,
     };
     let user_named_it = options.request_id.is_some();
     let deleted = keys.client.delete(target.key.clone(), options).await;
     trace.timed(timing(&deleted));
-    let deleted = deleted.map_err(|error| Problem::from_client(error, user_named_it))?;
+    let deleted = deleted.map_err(|error| Problem::from_client(error, user_named_it))?.result;
     let json = headers::wants_json(sent);
     Ok(answer(keys, &target.key, deleted, StatusCode::NO_CONTENT, json))
 }
 
-fn timing(written: &Result<Written, Error>) -> Timing {
+fn call(
+    sent: &HeaderMap,
+    limits: &Limits,
+    trace: &RequestTrace<'_>,
+) -> Result<CallOptions, Problem> {
+    Ok(CallOptions { timeout: headers::timeout(sent, limits)?, trace: trace.call() })
+}
+
+fn timing(written: &Result<Timed<Written>, Error>) -> Timing {
     written.as_ref().map_or_else(|error| error.timing, |written| written.timing)
 }
 

@@ -6,9 +6,10 @@ use parking_lot::Mutex;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{IntGaugeVec, Opts, PullingGauge, Registry};
+use ringkv_budget::Budget;
 use ringkv_client::Client;
 
-use crate::limits::{Allowance, Limits};
+use crate::limits::Limits;
 
 /// Adds the series to the registry.
 ///
@@ -17,7 +18,7 @@ use crate::limits::{Allowance, Limits};
 pub(crate) fn register(
     registry: &Registry,
     limits: &Limits,
-    bodies: &Arc<Allowance>,
+    bodies: &Arc<Budget>,
     client: &Client,
 ) -> prometheus::Result<()> {
     let gauge = |name: &str, help: &str, value: Box<dyn Fn() -> f64 + Send + Sync>| {

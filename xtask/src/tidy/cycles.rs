@@ -12,7 +12,7 @@ use super::modules::{Crate, crates};
 use super::source::Source;
 
 /// Crates whose modules are being sorted out.
-const EXCEPTIONS: &[&str] = &["crates/consensus/", "tests/simulation/"];
+const EXCEPTIONS: &[&str] = &["tests/simulation/"];
 
 type Path = Vec<String>;
 /// From each module to its neighbours that it takes from, with the import that does.

@@ -14,11 +14,6 @@ impl Source {
         self.path.extension().is_some_and(|extension| extension == "rs")
     }
 
-    /// The text above the first inline test module: the part that ships.
-    pub(crate) fn shipped(&self) -> &str {
-        self.text.split_once("#[cfg(test)]\nmod ").map_or(&self.text, |(above, _)| above)
-    }
-
     /// The lines of the `//!` header.
     pub(crate) fn header(&self) -> impl Iterator<Item = &str> {
         self.text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim)

@@ -1,8 +1,9 @@
-//! The fake's map: revisions, conditions and remembered outcomes as the state machine has them.
+//! The fake's map: revisions, conditions and remembered results as the state machine has them.
 
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use ringkv_proto::kv;
 use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{self, ErrorCode, kv_reply};
 
@@ -13,7 +14,7 @@ const NOW_MS: u64 = 1_767_225_600_000;
 pub(super) struct Store {
     revision: u64,
     records: HashMap<Bytes, v1::Record>,
-    outcomes: HashMap<Bytes, (Operation, kv_reply::Result)>,
+    results: HashMap<Bytes, (Operation, kv_reply::Result)>,
 }
 
 impl Store {
@@ -29,8 +30,8 @@ impl Store {
         if id.len() != 16 {
             return refused(ErrorCode::Invalid, "request_id has not 16 bytes");
         }
-        if let Some((first, outcome)) = self.outcomes.get(&id) {
-            return match outcome {
+        if let Some((first, result)) = self.results.get(&id) {
+            return match result {
                 _ if first != operation => {
                     refused(ErrorCode::RequestIdReused, "the request id belongs to another request")
                 }
@@ -40,13 +41,13 @@ impl Store {
                 other => other.clone(),
             };
         }
-        let outcome = match operation {
+        let result = match operation {
             Operation::Put(put) => self.put(put),
             Operation::Delete(delete) => self.delete(delete),
             Operation::Get(_) => unreachable!("reads are answered above"),
         };
-        self.outcomes.insert(id, (operation.clone(), outcome.clone()));
-        outcome
+        self.results.insert(id, (operation.clone(), result.clone()));
+        result
     }
 
     fn get(&self, get: &v1::Get) -> kv_reply::Result {
@@ -101,11 +102,7 @@ impl Store {
     fn refusal(&self, key: &Bytes, condition: Option<&v1::Condition>) -> Option<kv_reply::Result> {
         let condition = condition?;
         let revision = self.records.get(key).map(|record| record.revision);
-        let among = |revisions: &[u64]| revision.is_some_and(|r| revisions.contains(&r));
-        let holds = (condition.if_match.is_empty() || among(&condition.if_match))
-            && (!condition.if_match_any || revision.is_some())
-            && !among(&condition.if_none_match)
-            && (!condition.if_none_match_any || revision.is_none());
+        let holds = kv::condition_from_proto(Some(condition)).holds(revision);
         (!holds).then(|| {
             let error =
                 v1::Error::new(ErrorCode::PreconditionFailed, "the condition does not hold");

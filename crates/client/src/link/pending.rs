@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ringkv_proto::v1;
+use ringkv_routing::Failure;
 use tokio::sync::oneshot;
 
+use super::Answer;
 use super::queue::Link;
-use super::{Answer, Fault};
 
-/// A request handed to a link: the future of its answer. Dropped before the answer, the link
-/// forgets the request; whether it was sent stays open.
+/// A request handed to a link: the future of its answer. If it is dropped before the answer, the
+/// link forgets the request; whether it was sent is then not known.
 pub(crate) struct Pending {
     link: Arc<Link>,
     id: u64,
@@ -23,8 +24,8 @@ impl Link {
     /// Queues a request; the result is the future of its answer.
     ///
     /// # Errors
-    /// [`Fault::NotSent`] at once while the node is known to be unreachable.
-    pub(crate) fn send(self: &Arc<Self>, request: v1::KvRequest) -> Result<Pending, Fault> {
+    /// [`Failure::NotSent`] at once while the node is known to be unreachable.
+    pub(crate) fn send(self: &Arc<Self>, request: v1::KvRequest) -> Result<Pending, Failure> {
         let (answer, receiver) = oneshot::channel();
         let id = self.enqueue(request, answer)?;
         Ok(Pending { link: Arc::clone(self), id, receiver, answered: false })
@@ -32,12 +33,12 @@ impl Link {
 }
 
 impl Pending {
-    /// Gives up waiting, and tells whether the request left: one still queued never will.
-    pub(crate) fn abandon(mut self) -> Fault {
+    /// Stops waiting. A request that is still queued will never be sent.
+    pub(crate) fn abandon(mut self) -> Failure {
         self.answered = true;
         // Closed before the look: a batch made in between leaves the request out.
         self.receiver.close();
-        if self.link.forget(self.id) { Fault::Lost } else { Fault::NotSent }
+        if self.link.forget(self.id) { Failure::Silent } else { Failure::NotSent }
     }
 
     #[cfg(test)]
@@ -52,7 +53,7 @@ impl Future for Pending {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         Pin::new(&mut self.receiver).poll(cx).map(|answer| {
             self.answered = true;
-            answer.unwrap_or(Err(Fault::Lost))
+            answer.unwrap_or(Err(Failure::Lost))
         })
     }
 }

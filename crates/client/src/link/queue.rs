@@ -6,9 +6,10 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 use ringkv_proto::v1;
+use ringkv_routing::Failure;
 use tokio::sync::oneshot;
 
-use super::{Answer, Fault, Reply};
+use super::{Answer, Reply};
 
 /// Requests in one message at most; a longer queue goes out as several.
 const BATCH_REQUESTS_MAX: usize = 512;
@@ -54,15 +55,15 @@ impl Link {
     /// Queues a request; its id is set here and returned.
     ///
     /// # Errors
-    /// [`Fault::NotSent`] at once while the node is known to be unreachable.
+    /// [`Failure::NotSent`] at once while the node is known to be unreachable.
     pub(super) fn enqueue(
         &self,
         mut request: v1::KvRequest,
         answer: oneshot::Sender<Answer>,
-    ) -> Result<u64, Fault> {
+    ) -> Result<u64, Failure> {
         let mut state = self.state.lock();
         if !state.open {
-            return Err(Fault::NotSent);
+            return Err(Failure::NotSent);
         }
         let id = state.next_id;
         state.next_id += 1;
@@ -76,13 +77,13 @@ impl Link {
         Ok(id)
     }
 
-    /// Nobody waits for this request any more; gives whether it was on a stream. One that is
+    /// Forgets a request that nobody waits for; returns whether it was on a stream. One that is
     /// still queued is left out when its batch is made: its receiver is closed.
     pub(super) fn forget(&self, id: u64) -> bool {
         self.state.lock().waiting.remove(&id).is_some()
     }
 
-    /// Starts the next stream: takes requests, gives the stream's number.
+    /// Starts the next stream: takes requests, returns the stream's number.
     pub(super) fn begin(&self) -> u64 {
         let mut state = self.state.lock();
         state.open = true;
@@ -112,11 +113,14 @@ impl Link {
         drop(state);
         for queued in queue {
             // The caller may have gone; then nobody needs the answer.
-            let _ = queued.answer.send(Err(Fault::NotSent));
+            let _ = queued.answer.send(Err(Failure::NotSent));
         }
-        #[allow(clippy::iter_over_hash_type, reason = "every waiter hears the same, in any order")]
+        #[allow(
+            clippy::iter_over_hash_type,
+            reason = "every waiter gets the same answer, in any order"
+        )]
         for answer in waiting.into_values() {
-            let _ = answer.send(Err(Fault::Lost));
+            let _ = answer.send(Err(Failure::Lost));
         }
         if let Some(sender) = sender {
             sender.wake();
@@ -173,8 +177,8 @@ impl Link {
         }
         drop(state);
         for (answer, reply) in answers {
-            // A reply without a result tells nothing: the same as none.
-            let _ = answer.send(reply.ok_or(Fault::Lost));
+            // A reply without a result is no answer.
+            let _ = answer.send(reply.ok_or(Failure::Lost));
         }
     }
 }
@@ -254,20 +258,20 @@ mod tests {
         assert_eq!(link.take_batch(generation).len(), 1);
         let mut unsent = link.send(put(1)).unwrap();
         link.end();
-        assert_eq!(sent.try_answer(), Some(Err(Fault::Lost)));
-        assert_eq!(unsent.try_answer(), Some(Err(Fault::NotSent)));
-        assert!(matches!(link.send(put(1)), Err(Fault::NotSent)));
+        assert_eq!(sent.try_answer(), Some(Err(Failure::Lost)));
+        assert_eq!(unsent.try_answer(), Some(Err(Failure::NotSent)));
+        assert!(matches!(link.send(put(1)), Err(Failure::NotSent)));
         assert!(link.take_batch(generation).is_empty());
     }
 
     #[test]
-    fn a_request_given_up_is_lost_only_if_it_left() {
+    fn a_request_given_up_counts_as_sent_only_if_it_left() {
         let link = Link::new();
         let generation = link.begin();
         let (first, second) = (link.send(put(1)).unwrap(), link.send(put(1)).unwrap());
-        assert_eq!(first.abandon(), Fault::NotSent);
+        assert_eq!(first.abandon(), Failure::NotSent);
         assert_eq!(link.take_batch(generation).len(), 1);
-        assert_eq!(second.abandon(), Fault::Lost);
+        assert_eq!(second.abandon(), Failure::Silent);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ringkv_client::Outcome;
-use ringkv_client::routing::{Attempts, Failure, Next, Route, Router};
+use ringkv_kv_types::Outcome;
+use ringkv_routing::{Attempts, Failure, Next, Route, Router};
 use ringkv_topology::{GroupId, NodeId, Topology};
 
 use super::service::{KvAnswer, KvBody, KvRequest, KvResult, WriteBody};
@@ -252,11 +252,11 @@ impl World {
     }
 
     /// An attempt has failed: continues as the router decides.
-    fn failed(&mut self, index: usize, failure: Failure<'_>) -> Result<(), Violation> {
+    fn failed(&mut self, index: usize, failure: Failure) -> Result<(), Violation> {
         let client = &mut self.clients[index];
         let work = client.work.as_mut().expect("a failure belongs to an operation");
         let route = work.route.take().expect("a failure belongs to an attempt");
-        let next = work.attempts.on_error(&mut client.router, &route, failure);
+        let next = work.attempts.on_error(&mut client.router, &route, &failure);
         let pause = client.rng.between(5 * MILLISECOND, 60 * MILLISECOND);
         match next {
             Next::RetryAt(_) => self.attempt(index),
@@ -333,7 +333,7 @@ impl World {
         let Some(route) = work.route.clone() else { return Ok(()) };
         let learnt = match answer.result {
             KvResult::Learnt(learnt) => learnt,
-            KvResult::Failed(error) => return self.failed(index, Failure::Reply(&error)),
+            KvResult::Failed(error) => return self.failed(index, Failure::Reply(*error)),
             KvResult::NotSent => return self.failed(index, Failure::NotSent),
             KvResult::Lost => return self.failed(index, Failure::Lost),
         };

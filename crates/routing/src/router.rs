@@ -22,10 +22,13 @@ pub struct Router {
 /// Where one attempt of a request goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
+    /// The slot of the key.
     pub slot: Slot,
+    /// The group that owns the slot.
     pub group: GroupId,
     /// The epoch of the topology the route was made from.
     pub epoch: Epoch,
+    /// The node to ask.
     pub node: NodeId,
     /// `host:port` of the node's gRPC.
     pub address: Arc<str>,
@@ -46,8 +49,8 @@ impl Router {
         Self::default()
     }
 
-    /// Takes a topology unless it is older than the one held, and the leaders placement reports.
-    /// Gives whether the topology was taken.
+    /// Takes a topology, and the leaders that placement reports, unless the topology is older than
+    /// the one held. Returns whether it was taken.
     pub fn on_topology(
         &mut self,
         topology: Arc<Topology>,
@@ -94,7 +97,7 @@ impl Router {
     }
 
     /// The route of `key` to `aim`, or to the likeliest leader that is not in `tried`.
-    pub(super) fn route_to(
+    pub(crate) fn route_to(
         &self,
         key: &[u8],
         aim: Option<NodeId>,
@@ -126,14 +129,14 @@ impl Router {
         self.suspects.remove(&node);
     }
 
-    pub(super) fn suspect(&mut self, node: NodeId) {
+    pub(crate) fn suspect(&mut self, node: NodeId) {
         if self.addresses.contains_key(&node) {
             self.suspects.insert(node);
         }
     }
 
     /// `node` does not lead `group`; `hint` is who it says does.
-    pub(super) fn not_leader(&mut self, group: GroupId, node: NodeId, hint: Option<NodeId>) {
+    pub(crate) fn not_leader(&mut self, group: GroupId, node: NodeId, hint: Option<NodeId>) {
         match hint.filter(|hint| *hint != node && self.addresses.contains_key(hint)) {
             Some(leader) => {
                 self.learnt.insert(group, leader);
@@ -172,7 +175,7 @@ impl Router {
     }
 
     /// A replica of `group` not in `tried`, if one is left.
-    pub(super) fn untried(&self, group: GroupId, tried: &[NodeId]) -> Option<NodeId> {
+    pub(crate) fn untried(&self, group: GroupId, tried: &[NodeId]) -> Option<NodeId> {
         let group = self.topology.as_ref()?.groups.get(&group)?;
         self.pick_untried(group, tried)
     }

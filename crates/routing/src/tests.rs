@@ -1,14 +1,14 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use ringkv_kv_types::Outcome;
 use ringkv_proto::v1::{self, ErrorCode};
 use ringkv_topology::{
     ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
     Settings, SlotCount, Topology,
 };
 
-use super::{Attempts, Failure, Next, NotReady, Router};
-use crate::Outcome;
+use crate::{Attempts, Failure, Next, NotReady, Router};
 
 const KEY: &[u8] = b"key";
 
@@ -63,7 +63,7 @@ fn first_node(router: &Router) -> u64 {
 }
 
 /// Fails the next attempt; gives the node it went to and what follows.
-fn fail(router: &mut Router, attempts: &mut Attempts, failure: Failure<'_>) -> (u64, Next) {
+fn fail(router: &mut Router, attempts: &mut Attempts, failure: &Failure) -> (u64, Next) {
     let route = router.route(KEY, attempts).unwrap();
     let next = attempts.on_error(router, &route, failure);
     (route.node.0, next)
@@ -86,7 +86,7 @@ fn a_learnt_leader_comes_before_a_reported_one_and_that_before_the_preferred() {
     let mut attempts = Attempts::read();
     let error = reply(ErrorCode::NotLeader, 1);
     assert_eq!(
-        fail(&mut router, &mut attempts, Failure::Reply(&error)),
+        fail(&mut router, &mut attempts, &Failure::Reply(error)),
         (3, Next::RetryAt(NodeId(1)))
     );
     assert_eq!(first_node(&router), 1);
@@ -102,7 +102,7 @@ fn an_older_topology_changes_nothing() {
 #[test]
 fn a_suspect_node_is_asked_last_until_it_is_connected_again() {
     let mut router = router();
-    let (node, next) = fail(&mut router, &mut Attempts::read(), Failure::NotSent);
+    let (node, next) = fail(&mut router, &mut Attempts::read(), &Failure::NotSent);
     assert_eq!((node, next), (2, Next::RetryAt(NodeId(1))));
     assert_eq!(first_node(&router), 1);
     router.on_connected(NodeId(2));
@@ -118,7 +118,7 @@ fn nodes_that_name_each_other_as_leader_make_no_loop() {
     for _ in 0..3 {
         let node = router.route(KEY, &attempts).unwrap().node.0;
         let error = if node == 1 { &to_2 } else { &to_1 };
-        steps.push(fail(&mut router, &mut attempts, Failure::Reply(error)));
+        steps.push(fail(&mut router, &mut attempts, &Failure::Reply(error.clone())));
     }
     let expected =
         [(2, Next::RetryAt(NodeId(1))), (1, Next::RetryAt(NodeId(3))), (3, Next::Backoff)];
@@ -130,10 +130,10 @@ fn a_learner_and_a_stranger_are_not_asked_unless_named() {
     let mut router = router();
     let mut attempts = Attempts::read();
     let asked: Vec<u64> =
-        (0..3).map(|_| fail(&mut router, &mut attempts, Failure::NotSent).0).collect();
+        (0..3).map(|_| fail(&mut router, &mut attempts, &Failure::NotSent).0).collect();
     assert_eq!(asked, [2, 1, 3]);
     let error = reply(ErrorCode::NotLeader, 4);
-    let (_, next) = fail(&mut router, &mut attempts, Failure::Reply(&error));
+    let (_, next) = fail(&mut router, &mut attempts, &Failure::Reply(error));
     assert_eq!(next, Next::RetryAt(NodeId(4)));
 }
 
@@ -141,7 +141,7 @@ fn a_learner_and_a_stranger_are_not_asked_unless_named() {
 fn a_leader_the_topology_lacks_asks_for_a_newer_one() {
     let mut router = router();
     let error = reply(ErrorCode::NotLeader, 99);
-    let (_, next) = fail(&mut router, &mut Attempts::read(), Failure::Reply(&error));
+    let (_, next) = fail(&mut router, &mut Attempts::read(), &Failure::Reply(error));
     assert_eq!(next, Next::Refresh(Epoch(7)));
 }
 
@@ -151,7 +151,7 @@ fn a_node_without_the_group_is_not_asked_again_while_others_are_left() {
     let mut attempts = Attempts::read();
     let error = v1::Error { epoch: 8, ..v1::Error::new(ErrorCode::NoGroup, "") };
     let steps: Vec<_> =
-        (0..4).map(|_| fail(&mut router, &mut attempts, Failure::Reply(&error))).collect();
+        (0..4).map(|_| fail(&mut router, &mut attempts, &Failure::Reply(error.clone()))).collect();
     let refresh = Next::Refresh(Epoch(8));
     assert_eq!(steps, [(2, refresh), (1, refresh), (3, refresh), (2, refresh)]);
 }
@@ -161,12 +161,12 @@ fn a_later_refusal_does_not_settle_a_write_that_may_have_applied() {
     for last in [ErrorCode::NoSpace, ErrorCode::ValueTooLarge, ErrorCode::Invalid] {
         let mut router = router();
         let mut attempts = Attempts::write();
-        fail(&mut router, &mut attempts, Failure::Lost);
+        fail(&mut router, &mut attempts, &Failure::Lost);
         let not_leader = reply(ErrorCode::NotLeader, 0);
-        fail(&mut router, &mut attempts, Failure::Reply(&not_leader));
+        fail(&mut router, &mut attempts, &Failure::Reply(not_leader));
         assert_eq!(attempts.outcome(), Outcome::Unknown);
         let error = reply(last, 0);
-        let (_, next) = fail(&mut router, &mut attempts, Failure::Reply(&error));
+        let (_, next) = fail(&mut router, &mut attempts, &Failure::Reply(error));
         assert_eq!(next, Next::GiveUp(Outcome::Unknown), "{last:?}");
     }
 }
@@ -176,9 +176,9 @@ fn the_state_machines_own_refusal_settles_a_write() {
     for last in [ErrorCode::PreconditionFailed, ErrorCode::KeyAbsent] {
         let mut router = router();
         let mut attempts = Attempts::write();
-        fail(&mut router, &mut attempts, Failure::Silent);
+        fail(&mut router, &mut attempts, &Failure::Silent);
         let error = reply(last, 0);
-        let (_, next) = fail(&mut router, &mut attempts, Failure::Reply(&error));
+        let (_, next) = fail(&mut router, &mut attempts, &Failure::Reply(error));
         assert_eq!(next, Next::GiveUp(Outcome::NotApplied), "{last:?}");
     }
 }
@@ -191,7 +191,7 @@ fn a_servers_word_that_the_outcome_is_unknown_outranks_its_code() {
         outcome: v1::Outcome::Unknown.into(),
         ..v1::Error::new(ErrorCode::ShuttingDown, "")
     };
-    fail(&mut router, &mut attempts, Failure::Reply(&error));
+    fail(&mut router, &mut attempts, &Failure::Reply(error));
     assert_eq!(attempts.outcome(), Outcome::Unknown);
 }
 
@@ -227,22 +227,18 @@ proptest! {
             let route = router.route(KEY, &attempts).unwrap();
             prop_assert!(!asked.contains(&route.node), "asked twice without a pause");
             asked.push(route.node);
-            let error;
             let failure = match met {
-                Met::Reply(code, hint) => {
-                    error = reply(code, hint);
-                    Failure::Reply(&error)
-                }
+                Met::Reply(code, hint) => Failure::Reply(reply(code, hint)),
                 Met::NotSent => Failure::NotSent,
                 Met::Lost => Failure::Lost,
                 Met::Silent => Failure::Silent,
             };
             may_have_applied |= match met {
-                Met::Reply(code, _) => code.outcome() == v1::Outcome::Unknown,
+                Met::Reply(code, _) => code.outcome() == Outcome::Unknown,
                 Met::NotSent => false,
                 Met::Lost | Met::Silent => true,
             };
-            match attempts.on_error(&mut router, &route, failure) {
+            match attempts.on_error(&mut router, &route, &failure) {
                 Next::RetryAt(node) => {
                     prop_assert_eq!(router.route(KEY, &attempts).unwrap().node, node);
                 }

@@ -3,12 +3,13 @@
 //! The rule is the wire's ([`Retry`]); this file adds what a single reply cannot know: that an
 //! earlier attempt's fate is still open, and which nodes were asked since the last pause.
 
+use ringkv_kv_types::Outcome;
 use ringkv_proto::Retry;
 use ringkv_proto::v1::{self, ErrorCode};
 use ringkv_topology::{Epoch, NodeId};
 
-use super::router::{Route, Router};
-use crate::error::Outcome;
+use crate::failure::Failure;
+use crate::router::{Route, Router};
 
 /// The history of one request.
 #[derive(Clone, Debug)]
@@ -18,19 +19,6 @@ pub struct Attempts {
     open: bool,
     tried: Vec<NodeId>,
     aim: Option<NodeId>,
-}
-
-/// How one attempt failed.
-#[derive(Clone, Copy, Debug)]
-pub enum Failure<'a> {
-    /// The node answered with an error.
-    Reply(&'a v1::Error),
-    /// The request never left: no connection. Certainly not applied.
-    NotSent,
-    /// The request left and no answer can come any more: the connection died.
-    Lost,
-    /// The request left and no answer came in the time given to one attempt.
-    Silent,
 }
 
 /// What to do after a failed attempt.
@@ -68,7 +56,7 @@ impl Attempts {
     }
 
     /// Decides what follows a failed attempt, and teaches `router` what the failure shows.
-    pub fn on_error(&mut self, router: &mut Router, route: &Route, failure: Failure<'_>) -> Next {
+    pub fn on_error(&mut self, router: &mut Router, route: &Route, failure: &Failure) -> Next {
         self.aim = None;
         if !self.tried.contains(&route.node) {
             self.tried.push(route.node);
@@ -91,8 +79,7 @@ impl Attempts {
 
     fn on_reply(&mut self, router: &mut Router, route: &Route, error: &v1::Error) -> Next {
         let code = error.code();
-        let unknown = v1::Outcome::Unknown;
-        if code.outcome() == unknown || error.outcome() == unknown {
+        if code.outcome() == Outcome::Unknown || error.outcome() == v1::Outcome::Unknown {
             self.open = self.write;
         }
         let hint = NodeId::from_wire(error.leader_node);
@@ -156,11 +143,11 @@ impl Attempts {
         self.aim = None;
     }
 
-    pub(super) fn aim(&self) -> Option<NodeId> {
+    pub(crate) fn aim(&self) -> Option<NodeId> {
         self.aim
     }
 
-    pub(super) fn tried(&self) -> &[NodeId] {
+    pub(crate) fn tried(&self) -> &[NodeId] {
         &self.tried
     }
 }

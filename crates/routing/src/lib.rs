@@ -1,18 +1,21 @@
 //! Pure. Where a request goes, and what to do when it fails.
 //!
 //! Owns the client's picture of the cluster ([`Router`]) and the retry decision for one request
-//! ([`Attempts`]). Never opens a connection, reads no clock, draws no random number: the shell
-//! (and the simulation) does what [`Next`] says. Invariants: a write whose fate was once open
-//! stays *unknown* until an answer that went through the replicated log settles it; between two
-//! pauses no node is asked twice, so two nodes that name each other as leader cannot make a loop.
+//! ([`Attempts`]). Never opens a connection, reads no clock, draws no random number: the client
+//! (and the simulation) does what [`Next`] says. Invariants: a write that may have applied stays
+//! *unknown* until an answer that went through the replicated log settles it; between two pauses
+//! no node is asked twice, so two nodes that name each other as leader cannot make a loop.
+#![warn(missing_docs)]
 
 mod attempts;
+mod failure;
 mod router;
 
 #[cfg(test)]
 mod tests;
 
-pub use attempts::{Attempts, Failure, Next};
+pub use attempts::{Attempts, Next};
+pub use failure::{Failure, RetryReason};
 pub use router::{NotReady, Route, Router};
 
 impl Router {
