@@ -54,7 +54,7 @@ pub(crate) enum Command {
     Node(NodeCommand),
     /// Run a whole cluster in this process.
     Dev(DevArgs),
-    /// Ask a health URL: exit code 0 if it answers 2xx, else 1.
+    /// Ask a health URL. Exit code 0 if the answer is 2xx, else 1.
     Health(command::health::HealthArgs),
 }
 
@@ -65,8 +65,8 @@ pub(crate) enum NodeCommand {
     List(command::node_list::NodeListArgs),
     /// Stop a storage node.
     Stop(command::node_stop::NodeStopArgs),
-    /// Run a storage node in the foreground: a new one if its data directory is empty, else the
-    /// one the directory belongs to, which recovers what it had.
+    /// Run a storage node in the foreground. With an empty data directory it is a new node; else it
+    /// is the node that the directory belongs to, with its data.
     Start(Box<command::node_start::NodeStartArgs>),
 }
 

@@ -1,8 +1,8 @@
 //! `ringkv dev`: a whole cluster in one process, for trying out and for developing against.
 //!
-//! Owns the order of start and stop, the one line on standard output, and what a developer is
-//! told. Runs the same services as the containers do, by their `serve` functions; nothing here is
-//! a special mode of theirs.
+//! Owns the order of start and stop, the one line on standard output, and the remarks to the
+//! developer. Runs the same services as the containers do, by their `serve` functions; they have no
+//! special mode for it.
 //!
 //! Start: data directory, ports, placement, nodes, gateway, wait for readiness. Stop: gateway
 //! first (so that open requests find a cluster), then nodes, then placement.
@@ -34,21 +34,21 @@ pub(crate) struct DevArgs {
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=9))]
     pub nodes: Option<u16>,
 
-    /// Copies of every group: 1, 3 or 5, at most one a node. Default 3 (1 with fewer than three
+    /// Copies of every group: 1, 3 or 5, at most one per node. Default 3 (1 with fewer than three
     /// nodes), or what the data directory holds.
     #[arg(long, value_name = "COUNT")]
     pub replicas: Option<u16>,
 
-    /// Where the gateway serves HTTP. Another free port is used, and named, if this one is taken.
+    /// Address of the gateway. If the port is taken, another free port is used and named.
     #[arg(long, default_value = "127.0.0.1:8080", value_name = "HOST:PORT")]
     pub listen: SocketAddr,
 
-    /// Keeps the data here, for the next start. A temporary directory, removed at exit, if not
-    /// given.
+    /// Keep the data in this directory for the next start. Default: a temporary directory that is
+    /// removed at exit.
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
 
-    /// What the services log on standard error: error, warn, info, debug, trace, or a filter as
+    /// What the services write to standard error: error, warn, info, debug, trace, or a filter as
     /// in RUST_LOG.
     #[arg(long, env = "RINGKV_LOG_LEVEL", default_value = "warn", value_name = "LEVEL")]
     pub log_level: String,
@@ -57,8 +57,8 @@ pub(crate) struct DevArgs {
 /// Runs the cluster until SIGINT or SIGTERM.
 ///
 /// # Errors
-/// Exit 2 for arguments that fit neither each other nor the data directory, 3 when a part of the
-/// cluster cannot start or ends by itself.
+/// Exit 2 for arguments that contradict each other or the data directory, 3 when a service cannot
+/// start or ends by itself.
 pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     let _log = ringkv_telemetry::logging::init(LogFormat::Text, &args.log_level)
         .map_err(|error| Failure::new(Exit::Usage, format!("{error:#}"), "try warn or info"))?;
@@ -84,7 +84,7 @@ pub(crate) async fn run(args: DevArgs) -> Result<(), Failure> {
     served.and(stopped)
 }
 
-/// Says when the cluster is ready, then waits for a signal or for a part that ends.
+/// Prints when the cluster is ready, then waits for a signal or for a service that ends.
 async fn serve(cluster: &mut Cluster, stop: &mut Signals) -> Result<(), Failure> {
     let url = cluster.url();
     tokio::select! {
@@ -102,7 +102,7 @@ async fn serve(cluster: &mut Cluster, stop: &mut Signals) -> Result<(), Failure>
     }
 }
 
-/// SIGINT and SIGTERM, watched from before anything is created that must be removed.
+/// SIGINT and SIGTERM; watched before anything is created that must be removed.
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,

@@ -1,4 +1,4 @@
-//! What a failed command tells its user, and the exit code that tells a script.
+//! What a failed command prints for its user, and its exit code for scripts.
 //!
 //! Owns the exit codes. Three outcomes of a write stay apart: applied, not applied, unknown.
 
@@ -10,7 +10,7 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Ok = 0,
-    /// A definite "no": the key is absent, the precondition does not hold, the probe failed.
+    /// A definite no: the key is absent, the precondition does not hold, the probe failed.
     Negative = 1,
     /// The command itself is wrong; the same command will never work.
     Usage = 2,
@@ -26,7 +26,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Whether a write took effect, as the messages put it.
+/// Whether a write took effect, as the messages name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
     No,
@@ -60,14 +60,14 @@ impl Failure {
         }
     }
 
-    /// The same failure with the fate of the write.
+    /// The same failure with what became of the write.
     pub fn applied(self, applied: Applied) -> Self {
         Self { applied, ..self }
     }
 
     /// Writes the failure to standard error.
     pub fn print(&self) {
-        // Standard error closed leaves nobody to tell; the exit code still speaks.
+        // If standard error is closed, the exit code alone reports the failure.
         let _ = writeln!(std::io::stderr().lock(), "{}", self.text());
     }
 

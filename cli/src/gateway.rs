@@ -16,8 +16,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 
 use crate::failure::{Applied, Exit, Failure};
 
-/// How long past the request's own deadline the command waits for the gateway's answer, which
-/// then says what became of the write.
+/// How long the command waits after the request's own deadline for the gateway's answer, which
+/// contains the outcome of the write.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Which gateway, and how long to wait.
@@ -84,7 +84,7 @@ impl Gateway {
             return Err(Failure::new(
                 Exit::Usage,
                 format!("--gateway {:?} is not an http:// URL", args.gateway),
-                "give it as http://host:port",
+                "use http://host:port",
             ));
         }
         let http = reqwest::Client::builder()
@@ -111,7 +111,7 @@ impl Gateway {
         self.http.get(format!("{}{path}", self.base))
     }
 
-    /// Sends a request and sorts its answer.
+    /// Sends a request and classifies its answer.
     ///
     /// # Errors
     /// Anything but 2xx, with the exit code and the outcome the answer implies.
@@ -145,7 +145,7 @@ impl Gateway {
             )
             .applied(applied);
         }
-        let happened = format!("the gateway's answer did not come: {}", chain(error));
+        let happened = format!("no answer from the gateway: {}", chain(error));
         match effect {
             Effect::Read => Failure::new(Exit::NotApplied, happened, "retry"),
             Effect::Write => {
@@ -185,7 +185,7 @@ impl Problem {
             _ if unknown => Exit::Unknown,
             404 if self.code == "key_not_found" => Exit::Negative,
             412 => Exit::Negative,
-            // 408 and 429 ask for a retry; every other 4xx finds fault with the request.
+            // 408 and 429 ask for a retry; for every other 4xx the request is wrong.
             400..=499 if !matches!(self.status, 408 | 429) => Exit::Usage,
             _ => Exit::NotApplied,
         };
@@ -198,7 +198,7 @@ impl Problem {
         Failure::new(exit, self.happened(), next).applied(applied)
     }
 
-    /// An answer that names no outcome did not come from a gateway that decided: be careful.
+    /// A 5xx answer without an outcome may come from a proxy: the write may have applied.
     fn is_unknown(&self) -> bool {
         self.outcome == "unknown" || (self.outcome.is_empty() && self.status >= 500)
     }

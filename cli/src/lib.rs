@@ -1,6 +1,6 @@
-//! The `ringkv` command: one front door for people and scripts.
+//! The `ringkv` command, for people and scripts.
 //!
-//! Owns the command line, its exit codes and the words of its messages. Knows no key, slot or
+//! Owns the command line, its exit codes and its messages. Knows no key, slot or
 //! group: reads and writes go through a gateway's HTTP, as with curl. Only `dev` and `node start`
 //! know the services, and only by their `serve` and `run` functions.
 //!
@@ -25,14 +25,14 @@ pub use failure::{Exit, Failure};
 
 use args::{Args, Command, NodeCommand};
 
-/// Reads the process's arguments, runs the command and gives its exit code.
+/// Reads the process's arguments, runs the command and returns its exit code.
 pub async fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(error) => {
             // `--help` and `--version` come this way too, and print on standard output.
             let code = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-            // A closed pipe leaves nobody to tell.
+            // If the pipe is closed, the exit code alone reports it.
             let _ = error.print();
             return code.into();
         }

@@ -17,7 +17,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(ringkv_cli::main());
-    // The command has said its last word: a task that still blocks must not keep the process.
+    // The command is done: a task that still blocks must not keep the process alive.
     runtime.shutdown_background();
     code
 }

@@ -9,7 +9,7 @@ use crate::failure::{Exit, Failure};
 /// Writes result bytes to standard output as they are.
 ///
 /// # Errors
-/// Standard output cannot be written. A closed pipe is not an error: the reader has had enough.
+/// Standard output cannot be written. A closed pipe is not an error: the reader has what it wants.
 pub(crate) fn result(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -33,6 +33,6 @@ pub(crate) fn result_line(line: &str) -> Result<(), Failure> {
 
 /// Writes one line of remark to standard error.
 pub(crate) fn remark(line: &str) {
-    // Nobody reads standard error: nothing is lost.
+    // If standard error is closed, there is no reader for the remark.
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }

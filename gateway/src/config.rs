@@ -1,7 +1,7 @@
 //! Settings: flags and environment, checked into a [`Config`].
 //!
-//! A value out of range is refused with its flag and the range; nothing behind [`Config`] checks
-//! again.
+//! A value out of range is refused with its flag and the range; code that has a [`Config`] does not
+//! check again.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -12,21 +12,21 @@ use ringkv_telemetry::trace;
 
 use crate::limits::Limits;
 
-/// Workers by default: more do not pay, the rest of the machine is for the kernel and neighbours.
+/// Workers by default: more gain nothing; the kernel and other processes need the other cores.
 const WORKERS_DEFAULT_MAX: usize = 4;
 
 /// Serves the keys of a ringkv cluster over HTTP (`GET PUT HEAD DELETE /kv/{key}`).
 ///
 /// Stateless: run as many as you like, each with the addresses of the placement replicas. Every
-/// setting is a flag or the environment variable named beside it; the flag wins.
+/// setting is a flag or the environment variable named with it; the flag wins.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ringkv-gateway", version)]
 pub struct Args {
-    /// Where to serve HTTP/1.1 and HTTP/2 (prior knowledge): host:port.
+    /// Address to serve HTTP/1.1 and HTTP/2 (prior knowledge) on: host:port.
     #[arg(long, env = "RINGKV_LISTEN", default_value = "0.0.0.0:8080", value_name = "HOST:PORT")]
     pub listen: String,
 
-    /// The placement replicas, all of them: host:port,host:port,…
+    /// Addresses of all placement replicas: host:port,host:port,…
     #[arg(long, env = "RINGKV_PLACEMENT", value_delimiter = ',', required = true)]
     #[arg(value_name = "HOST:PORT")]
     pub placement: Vec<String>,
@@ -35,45 +35,46 @@ pub struct Args {
     #[arg(long, env = "RINGKV_WORKERS", value_name = "N")]
     pub workers: Option<usize>,
 
-    /// Budget of a request that names none in KV-Timeout-Ms, in milliseconds, 1 to 30000.
+    /// Timeout of a request without KV-Timeout-Ms, in milliseconds, 1 to 30000.
     #[arg(long, env = "RINGKV_TIMEOUT_MS", default_value_t = 5000, value_name = "MS")]
     pub timeout_ms: u64,
 
-    /// Connections at a time, 1 to 1000000; one more is told 503 and closed.
+    /// Most connections at a time, 1 to 1000000; a further one gets 503 and is closed.
     #[arg(long, env = "RINGKV_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "N")]
     pub connections_max: usize,
 
-    /// Requests for keys at a time, 1 to 1000000; one more is answered 503 at once.
+    /// Most requests for keys at a time, 1 to 1000000; a further one gets 503 at once.
     #[arg(long, env = "RINGKV_REQUESTS_MAX", default_value_t = 8192, value_name = "N")]
     pub requests_max: usize,
 
-    /// Bytes of all request bodies held at a time, 1048576 to 1099511627776.
+    /// Most bytes of request bodies held at a time, 1048576 to 1099511627776.
     #[arg(long, env = "RINGKV_BODY_BYTES_MAX", default_value_t = 256 << 20, value_name = "BYTES")]
     pub body_bytes_max: usize,
 
-    /// Time to send a request's head, and to let a connection idle, in milliseconds, 1 to 600000.
+    /// Longest time to receive a request's head, and for a connection to be idle, in milliseconds,
+    /// 1 to 600000.
     #[arg(long, env = "RINGKV_HEAD_TIMEOUT_MS", default_value_t = 30_000, value_name = "MS")]
     pub head_timeout_ms: u64,
 
-    /// Time to send a request's body, in milliseconds, 1 to 600000.
+    /// Longest time to receive a request's body, in milliseconds, 1 to 600000.
     #[arg(long, env = "RINGKV_BODY_TIMEOUT_MS", default_value_t = 30_000, value_name = "MS")]
     pub body_timeout_ms: u64,
 
-    /// Time without a byte read from an answer until the connection is closed, in milliseconds,
-    /// 1 to 600000.
+    /// Close a connection when its client reads nothing of an answer for this long, in
+    /// milliseconds, 1 to 600000.
     #[arg(long, env = "RINGKV_WRITE_TIMEOUT_MS", default_value_t = 30_000, value_name = "MS")]
     pub write_timeout_ms: u64,
 
-    /// Time to go on serving as unready at shutdown, for load balancers, in milliseconds, 0 to
-    /// 600000.
+    /// How long to keep serving as unready at shutdown, so that load balancers notice, in
+    /// milliseconds, 0 to 600000.
     #[arg(long, env = "RINGKV_UNREADY_MS", default_value_t = 0, value_name = "MS")]
     pub unready_ms: u64,
 
-    /// Time for open requests to end at shutdown, in milliseconds, 0 to 600000.
+    /// Longest wait for open requests at shutdown, in milliseconds, 0 to 600000.
     #[arg(long, env = "RINGKV_DRAIN_MS", default_value_t = 10_000, value_name = "MS")]
     pub drain_ms: u64,
 
-    /// How log lines look: text or json.
+    /// Format of log lines: text or json.
     #[arg(long, env = "RINGKV_LOG_FORMAT", default_value = "text", value_name = "FORMAT")]
     pub log_format: LogFormat,
 

@@ -121,7 +121,7 @@ async fn ready_once_formed(client: Client, health: Health) {
                 tracing::info!(epoch = view.topology.epoch.0, "gateway is ready");
                 return health.ready(TOPOLOGY);
             }
-            Err(_) => tracing::warn!("still no topology of a formed cluster"),
+            Err(_) => tracing::warn!("no topology of a formed cluster yet"),
         }
     }
 }

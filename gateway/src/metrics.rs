@@ -1,7 +1,7 @@
 //! The gateway's own series, resolved before the first request.
 //!
-//! A request costs some atomic additions here: no label is looked up or formatted on its way. What
-//! is known anyway is read when a scrape asks (`metrics/scraped`).
+//! A request costs some atomic additions: no label is looked up or formatted for it. Values that
+//! other code keeps are read at a scrape (`metrics/scraped`).
 
 mod scraped;
 
@@ -145,7 +145,7 @@ impl Metrics {
         self.seconds[method as usize].observe(time.as_secs_f64(), trace);
     }
 
-    /// Refused for want of room.
+    /// Counts a request or connection refused because a bound was reached.
     pub(crate) fn shed(&self, what: Shed) {
         self.shed[what as usize].inc();
     }

@@ -1,4 +1,4 @@
-//! What the client tells while it works, as metrics and as spans.
+//! What the client reports, as metrics and as spans.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use ringkv_topology::Epoch;
 
 use crate::metrics::Metrics;
 
-/// Hears the client for both.
+/// Receives the client's reports, for both.
 pub(crate) struct ClientObserver {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tracer: Tracer,

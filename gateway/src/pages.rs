@@ -1,6 +1,6 @@
 //! Everything that is not a key: topology, limits, health, metrics, the API's description.
 //!
-//! Small and rare, so axum routes them; bounded in number and time by tower layers of their own.
+//! They are small and rare, so axum routes them; tower layers bound their number and time.
 
 mod topology;
 
@@ -22,7 +22,7 @@ use crate::limits::Limits;
 use crate::openapi;
 use crate::problem::Problem;
 
-/// Pages served at a time; a scraper, some health checks and a few people need a handful.
+/// Pages served at a time; a scraper, some health checks and a few people need only a few.
 const PAGES_MAX: usize = 64;
 const PAGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The methods of every page.
@@ -43,7 +43,8 @@ type Traced = Extension<TraceId>;
 pub(crate) fn router(pages: Pages) -> axum::Router {
     let bounds = ServiceBuilder::new()
         .layer(HandleErrorLayer::new(|uri: Uri, Extension(id): Traced, _: BoxError| async move {
-            let problem = Problem::new(ErrorKind::Overloaded, "too many pages are open");
+            let problem =
+                Problem::new(ErrorKind::Overloaded, "too many requests for pages are open");
             problem.into_reply(uri.path(), id).into_response()
         }))
         .load_shed()
@@ -72,7 +73,7 @@ async fn topology(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Respo
     match pages.client.view() {
         Some(view) => Json(topology::page(&view)).into_response(),
         None => {
-            let detail = "no topology has arrived from placement";
+            let detail = "placement has sent no topology yet";
             Problem::new(ErrorKind::NotReady, detail).into_reply(uri.path(), id).into_response()
         }
     }

@@ -26,12 +26,12 @@ use io::GuardedIo;
 const BUFFER_BYTES_MAX: usize = 64 << 10;
 /// Windows of HTTP/2: room for some values of the usual size.
 const WINDOW_BYTES: u32 = 4 << 20;
-/// An HTTP/2 connection is asked for a sign of life this often, and closed without one.
+/// An HTTP/2 connection is pinged this often, and closed if it does not answer.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(20);
-/// Pause when accepting fails, most likely for want of file descriptors.
+/// Pause when accepting fails, most likely because there are no file descriptors left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The whole answer to a connection too many.
+/// The whole answer to a connection over the limit.
 const TOO_MANY: &str = concat!(
     "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\n",
     "Retry-After: 1\r\nConnection: close\r\nContent-Length: 207\r\n\r\n",
@@ -79,7 +79,10 @@ pub(crate) async fn serve(
     connections.drain.cancel();
     tasks.close();
     if tokio::time::timeout(config.drain, tasks.wait()).await.is_err() {
-        tracing::warn!(open = tasks.len(), "connections are cut: the drain time is over");
+        tracing::warn!(
+            open = tasks.len(),
+            "the drain time is over: closing the connections that are still open"
+        );
         connections.end.cancel();
         tasks.wait().await;
     }
@@ -128,7 +131,7 @@ async fn accept(
             continue;
         };
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection ended before it began");
+            tracing::debug!(%error, "cannot set TCP_NODELAY on a connection");
             continue;
         }
         let io = GuardedIo::new(stream, head, write);
@@ -136,10 +139,10 @@ async fn accept(
     }
 }
 
-/// Tells a client that there is no place, as far as its socket takes it without waiting.
+/// Answers a client that is over the limit, as far as its socket takes it without waiting.
 fn refuse(stream: &TcpStream) {
     if let Err(error) = stream.try_write(TOO_MANY.as_bytes()) {
-        tracing::debug!(%error, "a connection too many was not told so");
+        tracing::debug!(%error, "cannot send the refusal to a connection over the limit");
     }
 }
 

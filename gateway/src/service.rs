@@ -2,7 +2,7 @@
 //!
 //! Keys are matched on the raw path here, in front of axum, whose extractors would refuse or
 //! rewrite some of them. Key requests beyond the limit are refused at once; pages are not counted
-//! against it, so that a gateway under load still tells its health.
+//! against it, so that a gateway under load still reports its health.
 
 use std::sync::Arc;
 
@@ -99,11 +99,11 @@ impl Service {
     }
 }
 
-/// What only the log of the server tells of a problem: a fault of ours.
+/// Logs what the problem body does not contain: the details of a fault of the server.
 fn log(problem: &Problem, id: TraceId) {
     if problem.kind() == ErrorKind::Internal {
         let (detail, group) = (problem.detail(), problem.group());
-        tracing::error!(trace_id = %id, group, detail, "a request failed");
+        tracing::error!(trace_id = %id, group, detail, "internal error on a request");
     }
 }
 

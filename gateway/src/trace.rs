@@ -1,5 +1,4 @@
-//! The trace of one request: its id, its server span if it is traced, and what its answer says of
-//! the time it took.
+//! The trace of one request: its id, its server span if it is traced, and the times in its answer.
 //!
 //! Every request has an id, from its `traceparent` or a new one, so that its answer, its problem
 //! and the log can be brought together; only a sampled one has a span. The key is in neither.
@@ -81,7 +80,7 @@ impl<'a> RequestTrace<'a> {
         self.span.as_ref().map(|_| self.id)
     }
 
-    /// What the client is told, for a traced request.
+    /// The trace context for the client, of a traced request.
     pub(crate) fn call(&self) -> Option<CallTrace> {
         let context = &self.span.as_ref()?.context;
         Some(CallTrace {
@@ -96,7 +95,7 @@ impl<'a> RequestTrace<'a> {
         self.timing = timing;
     }
 
-    /// Ends it: sets the headers of the answer and gives how long it took.
+    /// Ends it: sets the headers of the answer and returns how long it took.
     pub(crate) fn finish(mut self, reply: &mut Reply) -> Duration {
         let took = self.began.elapsed();
         name_trace(reply, self.id);
@@ -112,7 +111,7 @@ impl<'a> RequestTrace<'a> {
 }
 
 impl Drop for RequestTrace<'_> {
-    /// Nobody waits for the answer any more.
+    /// The client has gone away before the answer.
     fn drop(&mut self) {
         if let Some(span) = self.span.take() {
             span.end(self.began.elapsed(), None);

@@ -1,5 +1,5 @@
-//! What an error code of a storage node means: whether the write applied, how to retry, and what the
-//! user sees.
+//! What an error code of a storage node means: whether the write applied, how to retry, and what
+//! the user sees.
 //!
 //! The only place that decides this: servers set `Error.outcome` from it, the client retries by it,
 //! and users see the [`ErrorKind`].

@@ -8,7 +8,7 @@ use crate::gateway::chain;
 /// Flags of `ringkv health`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct HealthArgs {
-    /// What to ask, for instance http://127.0.0.1:9090/readyz.
+    /// The URL to ask, for example http://127.0.0.1:9090/readyz.
     pub url: String,
 
     /// How long to wait for the answer, in milliseconds.

@@ -20,13 +20,13 @@ pub(crate) struct NodeStopArgs {
     /// The node's gRPC address, host:port, as `ringkv node list` shows it.
     pub address: String,
 
-    /// End the process at once, as a crash would: nothing is handed over or flushed. What was
-    /// acknowledged is safe all the same.
+    /// End the process at once, as a crash would: nothing is handed over or flushed. Acknowledged
+    /// writes are safe nevertheless.
     #[arg(long)]
     pub now: bool,
 }
 
-/// Asks the node to stop; it has answered when this returns, and ends by itself.
+/// Asks the node to stop and returns when the node has answered.
 ///
 /// # Errors
 /// Exit 3 when the node cannot be reached or refuses.
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: NodeStopArgs) -> Result<(), Failure> {
             Failure::new(
                 Exit::Usage,
                 format!("{:?} is not an address: {}", args.address, chain(&error)),
-                "give it as host:port",
+                "use host:port",
             )
         })?
         .connect_timeout(ANSWER)
@@ -50,11 +50,16 @@ pub(crate) async fn run(args: NodeStopArgs) -> Result<(), Failure> {
     })?;
     let stop = StopRequest { now: args.now };
     match AdminClient::new(channel).stop(stop).await {
-        Ok(_) if args.now => output::remark(&format!("{} ends at once", args.address)),
-        Ok(_) => output::remark(&format!("{} hands over and stops", args.address)),
+        Ok(_) if args.now => {
+            output::remark(&format!("{} is ending without handing over", args.address))
+        }
+        Ok(_) => output::remark(&format!(
+            "{} is handing over its leaderships and stopping",
+            args.address
+        )),
         // The process may be gone before its answer is on the wire.
         Err(status) if args.now && is_gone(&status) => {
-            output::remark(&format!("{} is gone", args.address));
+            output::remark(&format!("{} has ended", args.address));
         }
         Err(status) => {
             return Err(Failure::new(

@@ -22,11 +22,11 @@ pub(crate) struct PutArgs {
     #[arg(required_unless_present = "file", conflicts_with = "file")]
     pub value: Option<OsString>,
 
-    /// Reads the value from a file.
+    /// Read the value from a file.
     #[arg(long, value_name = "PATH")]
     pub file: Option<PathBuf>,
 
-    /// Stored with the value and given back with it.
+    /// Media type; stored with the value and returned with it.
     #[arg(long, value_name = "TYPE")]
     pub content_type: Option<String>,
 

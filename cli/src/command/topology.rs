@@ -39,7 +39,7 @@ pub(super) fn view(reply: &Reply) -> Result<TopologyView, Failure> {
     serde_json::from_slice(&reply.body).map_err(|error| {
         Failure::new(
             Exit::NotApplied,
-            format!("the gateway's topology is not understood: {error}"),
+            format!("cannot read the gateway's topology: {error}"),
             "use --json, or a ringkv of the gateway's version",
         )
     })

@@ -1,4 +1,4 @@
-//! What `put` and `del` share: the conditions of a write and how its outcome is shown.
+//! What `put` and `del` share: the conditions of a write and how its result is shown.
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -19,12 +19,12 @@ pub(crate) struct WriteArgs {
     #[arg(long)]
     pub previous: bool,
 
-    /// Makes a repetition of this very command safe: it applies at most once, and a repetition
-    /// gets the first outcome. Remembered by the cluster for about an hour.
+    /// Makes it safe to repeat this command: it applies at most once, and a repetition gets the
+    /// first result. The cluster remembers the id for about an hour.
     #[arg(long, value_name = "ID")]
     pub idempotency_key: Option<String>,
 
-    /// Print the outcome as one JSON object.
+    /// Print the result as one JSON object.
     #[arg(long)]
     pub json: bool,
 }
@@ -53,7 +53,7 @@ pub(super) struct WriteReply {
 }
 
 impl WriteReply {
-    /// Shows the outcome: the previous value (if asked for) is the result, the rest a remark.
+    /// Shows the result: the previous value, if asked for, on standard output; the rest as a remark.
     ///
     /// # Errors
     /// Standard output cannot be written.

@@ -19,7 +19,7 @@ use crate::dev::ports::{Bound, Listener, ServiceListeners};
 use crate::failure::{Exit, Failure};
 use crate::output;
 
-/// How long one kind of service may take to stop before the rest is stopped all the same.
+/// How long one kind of service may take to stop before the next kind is stopped anyway.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
 
 /// A running dev cluster.
@@ -41,7 +41,7 @@ impl Cluster {
     /// Starts all services; returns before they are ready.
     ///
     /// # Errors
-    /// A service refuses its settings.
+    /// The settings of a service are invalid.
     pub(crate) fn start(layout: &Layout, bound: Bound, data: &Path) -> Result<Self, Failure> {
         let traces = trace::Settings::from_env()
             .map_err(|error| Failure::new(Exit::Usage, error.to_string(), ""))?;
@@ -83,7 +83,7 @@ impl Cluster {
     /// Stops everything, tier by tier.
     ///
     /// # Errors
-    /// A service failed to stop cleanly or in time; the others were stopped all the same.
+    /// A service failed to stop cleanly or in time; the others were stopped nevertheless.
     pub(crate) async fn stop(self) -> Result<(), Failure> {
         let mut stopped = Ok(());
         for tier in self.tiers {
@@ -166,7 +166,7 @@ impl Tier {
             metrics: listeners.metrics.into_socket(),
         };
         config.trace = self.traces.clone();
-        // `ringkv node stop --now` ends one node; the process is everybody's.
+        // `ringkv node stop --now` ends one node; all services share this process.
         let crash = CancellationToken::new();
         let crashed = crash.clone().cancelled_owned();
         config.stop_now = StopNow::Call(Arc::new(move || crash.cancel()));
@@ -197,13 +197,13 @@ impl Tier {
         Ok(())
     }
 
-    /// Waits for a failure. A service that ended well was told to (`ringkv node stop`).
+    /// Waits for a failure. A service that ends without one was stopped by `ringkv node stop`.
     async fn failed(&mut self) -> Failure {
         while let Some(task) = self.tasks.join_next().await {
             match task {
                 Ok((name, Ok(()))) => output::remark(&format!("{name} has stopped")),
                 Ok((name, Err(error))) => return ended(&format!("{name} failed: {error:#}")),
-                Err(error) => return ended(&format!("a service was lost: {error}")),
+                Err(error) => return ended(&format!("a service ended unexpectedly: {error}")),
             }
         }
         std::future::pending().await
@@ -219,7 +219,7 @@ impl Tier {
                     Ok((name, Err(error))) => {
                         Err(ended(&format!("{name} did not stop cleanly: {error:#}")))
                     }
-                    Err(error) => Err(ended(&format!("a service was lost: {error}"))),
+                    Err(error) => Err(ended(&format!("a service ended unexpectedly: {error}"))),
                 };
                 stopped = std::mem::replace(&mut stopped, Ok(())).and(this);
             }
@@ -243,7 +243,7 @@ fn flag(name: &str, value: &impl std::fmt::Display) -> String {
 fn refused(service: &str, error: &anyhow::Error) -> Failure {
     Failure::new(
         Exit::Usage,
-        format!("{service} refuses its settings: {error:#}"),
+        format!("invalid settings for {service}: {error:#}"),
         "check the RINGKV_* environment variables",
     )
 }

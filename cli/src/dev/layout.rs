@@ -1,8 +1,8 @@
 //! Pure. How many nodes and copies a dev cluster has, and the ports it had last time.
 //!
-//! What the data directory remembers wins over defaults, and a wish that contradicts it is
-//! refused: fewer nodes would leave groups without a quorum, and the number of copies is fixed
-//! when the cluster forms.
+//! What the data directory remembers wins over defaults, and flags that contradict it are refused:
+//! fewer nodes would leave groups without a quorum, and the number of copies is fixed when the
+//! cluster is created.
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +27,7 @@ pub(crate) struct Layout {
     pub replicas: u16,
     /// Nodes that took part when the cluster formed.
     pub nodes_formed: u16,
-    /// Wished-for ports; the ones of the last run where there was one.
+    /// The ports to try first: those of the last run, if there was one.
     pub placement_port: u16,
     /// One entry a node, in the order of the nodes.
     pub nodes: Vec<NodePorts>,
@@ -41,7 +41,7 @@ pub(crate) struct NodePorts {
 }
 
 impl Layout {
-    /// Combines what the user asks with what the data directory remembers.
+    /// Combines the user's flags with what the data directory remembers.
     ///
     /// # Errors
     /// The numbers do not fit each other or the remembered cluster.
@@ -64,7 +64,7 @@ impl Layout {
         }
         if replicas > nodes {
             return Err(refused(format!(
-                "--replicas {replicas} needs at least {replicas} nodes, --nodes gives {nodes}"
+                "--replicas {replicas} needs at least {replicas} nodes, but --nodes is {nodes}"
             )));
         }
         Ok(Self {
@@ -80,7 +80,7 @@ impl Layout {
         let had = u16::try_from(self.nodes.len()).unwrap_or(u16::MAX);
         if let Some(replicas) = replicas.filter(|replicas| *replicas != self.replicas) {
             return Err(refused(format!(
-                "--replicas {replicas}: this data directory was made with {}",
+                "--replicas {replicas}: this data directory was created with {}",
                 self.replicas
             )));
         }
@@ -92,7 +92,7 @@ impl Layout {
         Ok(self)
     }
 
-    /// The same layout with the ports that were got, to be remembered.
+    /// The same layout with the ports that were bound, to be remembered.
     pub(crate) fn with_ports(&self, placement_port: u16, nodes: Vec<NodePorts>) -> Self {
         Self { placement_port, nodes, ..self.clone() }
     }

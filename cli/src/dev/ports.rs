@@ -1,14 +1,14 @@
-//! The listeners of a dev cluster: the wished-for ports, or free ones when those are taken.
+//! The listeners of a dev cluster: the preferred ports, or free ones if those are taken.
 //!
-//! Everything is bound before anything starts, so that every service is told addresses that are
-//! certainly its own.
+//! All ports are bound before any service starts, so that the addresses in the settings are
+//! certainly the cluster's own.
 
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use crate::dev::layout::{Layout, NodePorts};
 
-/// A bound listener and what it was meant to be.
+/// A bound listener, and the address that was preferred.
 pub(crate) struct Listener {
     socket: TcpListener,
     address: SocketAddr,
@@ -30,15 +30,15 @@ pub(crate) struct Bound {
 }
 
 impl Bound {
-    /// Binds everything on loopback, but the gateway where the user wants it.
+    /// Binds everything on loopback, except for the gateway's own address.
     ///
     /// # Errors
-    /// Neither the wished-for nor any other port of an address can be had.
+    /// Neither the preferred nor any other port of an address can be bound.
     pub(crate) fn bind(gateway: SocketAddr, layout: &Layout) -> std::io::Result<Self> {
         let gateway = Listener::bind(gateway, "gateway".to_owned())?;
         let placement = ServiceListeners {
             grpc: Listener::bind(loopback(layout.placement_port), "placement".to_owned())?,
-            // Nobody is told this one's number: any free port will do.
+            // No other service needs to know this port: any free one will do.
             metrics: Listener::bind(loopback(0), "placement metrics".to_owned())?,
         };
         let nodes = (1..)
@@ -102,7 +102,7 @@ impl Listener {
         self.address
     }
 
-    /// Gives the socket away, to the service that will accept on it.
+    /// The socket, for the service that accepts on it.
     pub(crate) fn into_socket(self) -> TcpListener {
         self.socket
     }

@@ -31,7 +31,7 @@ impl Budget {
         amount.min(self.max)
     }
 
-    /// Takes all of `amount`, or nothing and returns false. Whoever took it gives it back.
+    /// Takes all of `amount`, or nothing and returns false. The caller returns it later.
     #[must_use = "what was not taken must not be used"]
     pub fn take(&self, amount: usize) -> bool {
         let before = self.used.fetch_add(amount, Ordering::Relaxed);
@@ -42,7 +42,7 @@ impl Budget {
         fits
     }
 
-    /// Gives back what was taken.
+    /// Returns what was taken.
     pub fn give_back(&self, amount: usize) {
         let before = self.used.fetch_sub(amount, Ordering::Relaxed);
         debug_assert!(before >= amount, "more is given back than was taken");
@@ -60,7 +60,7 @@ impl Budget {
     }
 }
 
-/// What one request has taken; given back when it is dropped.
+/// What one request has taken; returned to the budget when it is dropped.
 #[derive(Debug)]
 pub struct Share<'a> {
     budget: &'a Budget,

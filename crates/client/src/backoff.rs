@@ -16,7 +16,7 @@ impl Backoff {
     }
 
     /// The next pause: between half of and the whole of the current step, so that callers that
-    /// failed together do not come back together.
+    /// failed together do not retry together.
     pub(crate) fn pause(&mut self) -> Duration {
         let step = self.next;
         self.next = (step * 2).min(self.longest);

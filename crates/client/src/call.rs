@@ -21,7 +21,7 @@ use crate::options::CallOptions;
 use crate::trace::{CallTrace, Timing};
 use crate::watched::Watched;
 
-/// Pauses between attempts that found no one to serve them.
+/// Pauses between attempts that no node could serve.
 const PAUSE_FIRST: Duration = Duration::from_millis(5);
 const PAUSE_LONGEST: Duration = Duration::from_millis(200);
 
@@ -166,7 +166,7 @@ impl<'a> Call<'a> {
     async fn pause(&mut self) -> bool {
         let end = self.deadline.min(Instant::now() + self.backoff.pause());
         let mut updates = self.cluster.updates();
-        // Either way there is something new to try: time has passed, or the topology changed.
+        // In both cases another attempt is of use: time has passed, or the topology changed.
         let _ = tokio::time::timeout_at(end, updates.changed()).await;
         Instant::now() < self.deadline
     }
@@ -182,7 +182,7 @@ impl<'a> Call<'a> {
             ),
             (_, RetryReason::NotReady) => (
                 ErrorKind::NotReady,
-                format!("the cluster was not formed, or not known here, for {timeout_ms} ms"),
+                format!("the client had no topology of a formed cluster for {timeout_ms} ms"),
             ),
             (_, RetryReason::Busy) => (
                 ErrorKind::Overloaded,

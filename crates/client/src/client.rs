@@ -38,7 +38,7 @@ use crate::trace::Timed;
 /// let found = client.get("greeting", GetOptions::default()).await?.result;
 /// assert_eq!(found.map(|record| record.revision), Some(written.revision));
 ///
-/// // Only if nobody else has written in between; the id makes it safe to send again.
+/// // Only if no other write came in between; the id makes it safe to send again.
 /// let options = PutOptions {
 ///     condition: Condition::revision(written.revision),
 ///     request_id: Some(RequestId::from_idempotency_key(b"order-7")),

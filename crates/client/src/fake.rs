@@ -1,7 +1,7 @@
 //! A cluster in memory behind the real gRPC services, on loopback ports of its own.
 //!
 //! For tests of the client and of what uses it (feature `fake`): one placement and some storage
-//! nodes that share one map, with a script per node of what the next requests meet. No
+//! nodes that share one map, with a script per node of what happens to its next requests. No
 //! consensus and no disk; never part of a release build.
 
 mod kv;
@@ -27,7 +27,7 @@ use store::Store;
 /// The largest value the fake cluster is set to, in bytes.
 pub const VALUE_BYTES_MAX: u32 = 1 << 20;
 
-/// Where every node says its time went.
+/// The times in the answers of every node.
 pub const TIMING: v1::Timing =
     v1::Timing { queue_us: 120, raft_us: 1_400, fsync_us: 800, apply_us: 50, read_us: 7 };
 
@@ -37,12 +37,12 @@ pub struct FakeCluster {
     placement: String,
 }
 
-/// What one scripted request meets.
+/// What happens to one scripted request.
 #[derive(Clone, Debug)]
 pub enum Step {
     /// This answer, and nothing applied.
     Fail(v1::Error),
-    /// Applied, and all the same this answer.
+    /// Applied, and this answer nevertheless.
     ApplyAndFail(v1::Error),
     /// No answer, ever.
     Hang,
@@ -121,7 +121,7 @@ impl FakeCluster {
         vec![self.placement.clone()]
     }
 
-    /// The next requests that reach `node` meet `steps`, in order.
+    /// `steps` happen to the next requests that reach `node`, in order.
     pub fn script(&self, node: u64, steps: impl IntoIterator<Item = Step>) {
         self.shared.state.lock().scripts.entry(NodeId(node)).or_default().extend(steps);
     }
@@ -131,13 +131,13 @@ impl FakeCluster {
         self.shared.state.lock().leaders.values_mut().for_each(|leader| *leader = NodeId(node));
     }
 
-    /// Publishes a changed topology; nodes judge by it at once.
+    /// Publishes a changed topology; nodes use it at once.
     pub fn change(&self, change: impl FnOnce(&mut Topology)) {
         self.change_unannounced(change);
         self.shared.update.send_replace(placement::update(&self.shared.state.lock().topology));
     }
 
-    /// Changes the topology without telling those who watch it: only who asks hears of it.
+    /// Changes the topology without an update to its watchers: only a request returns it.
     pub fn change_unannounced(&self, change: impl FnOnce(&mut Topology)) {
         change(&mut self.shared.state.lock().topology);
     }

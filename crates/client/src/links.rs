@@ -1,8 +1,8 @@
 //! The links to all storage nodes: at most two to each, one for small requests and one for large.
 //!
-//! A large value on the small link would keep everything behind it waiting; a link of its own is
-//! made when the first large value is written. Links follow the topology: a node that leaves it,
-//! or changes its address, loses its links.
+//! A large value on the small link would delay everything behind it; a second link is made when the
+//! first large value is written. Links follow the topology: a node that leaves it, or changes its
+//! address, loses its links.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
@@ -60,7 +60,7 @@ impl Links {
         let endpoint = match link::endpoint(address) {
             Ok(endpoint) => endpoint,
             Err(error) => {
-                tracing::warn!(node = node.0, %address, %error, "not an address of a node");
+                tracing::warn!(node = node.0, %address, %error, "invalid address of a node");
                 return None;
             }
         };

@@ -1,4 +1,4 @@
-//! What a caller asks of a call, beside key and value.
+//! What a caller may set for a call, in addition to key and value.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Follows the topology: one watch stream from any placement replica, another when it ends.
 //!
-//! Never gives up and never forgets: with every replica away the last topology stays in use.
+//! Retries for ever: while no replica can be reached, the last topology stays in use.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,9 +17,9 @@ use crate::backoff::Backoff;
 use crate::cluster::{Cluster, View};
 use crate::link::endpoint;
 
-/// A replica that does not send its topology in this time is left for the next one.
+/// After this time without a topology from one replica, the next one is asked.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
-/// Refreshes asked for in between are answered by the one before.
+/// Refreshes are at least this far apart.
 const REFRESH_INTERVAL: Duration = Duration::from_millis(20);
 const RECONNECT_FIRST: Duration = Duration::from_millis(20);
 const RECONNECT_LONGEST: Duration = Duration::from_secs(1);
@@ -83,7 +83,7 @@ async fn refresh(cluster: &Cluster, client: &mut PlacementClient<Channel>) -> Re
 
 fn apply(cluster: &Cluster, update: v1::TopologyUpdate) {
     let Some(wire) = &update.topology else {
-        // Placement that has no topology yet.
+        // Placement has no topology yet.
         return;
     };
     match topology::from_proto(wire) {
@@ -98,6 +98,6 @@ fn apply(cluster: &Cluster, update: v1::TopologyUpdate) {
                 .collect(),
             alive: update.alive_nodes.iter().copied().filter_map(NodeId::from_wire).collect(),
         }),
-        Err(error) => tracing::error!(%error, "placement sent a topology that cannot be one"),
+        Err(error) => tracing::error!(%error, "placement sent an invalid topology"),
     }
 }

@@ -29,7 +29,7 @@ pub struct Timed<T> {
 pub struct Timing {
     /// From arrival until the command was proposed.
     pub queue_us: u32,
-    /// A write: from its proposal until a majority had it. A read: until its read point was certain.
+    /// A write: from its proposal until a majority had it. A read: until its read point was sure.
     pub raft_us: u32,
     /// From its proposal until the leader's own disk had it.
     pub fsync_us: u32,

@@ -50,7 +50,7 @@ impl<'a> Watched<'a> {
         }
     }
 
-    /// The attempt ended with a result, or with this error; without this call it counts as abandoned.
+    /// The attempt ended with a result, or with this error. Without this call it is abandoned.
     pub(crate) fn end(mut self, error: Option<&'static str>) {
         self.attempt.error = error;
     }

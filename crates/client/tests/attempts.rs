@@ -1,4 +1,4 @@
-//! A traced call: what its node is told of the trace, and what its owner hears of its attempts.
+//! A traced call: the trace context its node receives, and the attempts its observer receives.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ impl Heard {
     }
 }
 
-/// A cluster of three nodes led by node 1, a client of it, and what its observer hears.
+/// A cluster of three nodes led by node 1, a client of it, and what its observer receives.
 async fn cluster() -> (FakeCluster, Client, Arc<Heard>) {
     let fake = FakeCluster::start(3).await;
     fake.lead_all(1);
@@ -80,7 +80,7 @@ async fn a_call_given_up_tells_its_open_attempt() {
     fake.script(1, [Step::Hang]);
     let call = client.put("key", "value", put(traced()));
     tokio::select! {
-        _ = call => panic!("nobody answers"),
+        _ = call => panic!("the node does not answer"),
         () = async { while fake.seen().is_empty() { tokio::task::yield_now().await } } => {}
     }
     let errors: Vec<_> = heard.attempts().iter().map(|attempt| attempt.error).collect();

@@ -1,4 +1,4 @@
-//! Calls against a scripted cluster: what the caller is told, and what reached the nodes.
+//! Calls against a scripted cluster: what the caller gets, and what reached the nodes.
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ async fn a_moved_slot_is_asked_of_its_new_group() {
     client.put("key", "1", PutOptions::default()).await.unwrap();
     let from = group(&fake);
     let to = GroupId(from.0 % 3 + 1);
-    // Nobody is told: the refusal alone makes the client ask for the newer topology.
+    // No update is sent: the refusal alone makes the client ask for the newer topology.
     fake.change_unannounced(|topology| {
         topology.epoch = Epoch(3);
         topology.owners.iter_mut().for_each(|owner| *owner = to);
@@ -279,7 +279,7 @@ async fn a_large_value_goes_through() {
 
 #[tokio::test]
 async fn without_a_cluster_calls_end_as_not_ready_at_their_deadline() {
-    // A bound port nobody accepts on: placement is away.
+    // A bound port without a server: placement cannot be reached.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let client = Client::connect(ClientConfig::new(vec![closed.local_addr().unwrap().to_string()]));
     let failed = client.put("key", "value", within(50)).await.unwrap_err();

@@ -24,7 +24,7 @@ pub struct Record {
     pub expires_ms: Option<u64>,
     /// Empty if the writer named none.
     pub content_type: String,
-    /// In the order in which the writer gave them.
+    /// In the order of the write.
     pub metadata: Vec<Metadata>,
     /// Empty if the read asked to leave it out.
     pub value: Bytes,

@@ -1,7 +1,8 @@
 //! The retry decision for one request: what failed, may it have applied, what comes next.
 //!
-//! The rule is the wire's ([`Retry`]); this file adds what a single reply cannot know: that an
-//! earlier attempt's fate is still open, and which nodes were asked since the last pause.
+//! The rule for one reply is in `ringkv-proto` ([`Retry`]). This file adds what a single reply
+//! cannot know: that an earlier attempt may have applied, and which nodes were asked since the last
+//! pause.
 
 use ringkv_kv_types::Outcome;
 use ringkv_proto::Retry;
@@ -50,12 +51,12 @@ impl Attempts {
         if self.open { Outcome::Unknown } else { Outcome::NotApplied }
     }
 
-    /// Notes that an attempt left and nobody waits for its answer any more.
+    /// Notes that an attempt was sent and its answer is no longer waited for.
     pub fn abandon(&mut self) {
         self.open = self.write;
     }
 
-    /// Decides what follows a failed attempt, and teaches `router` what the failure shows.
+    /// Decides what follows a failed attempt, and updates `router` with what the failure shows.
     pub fn on_error(&mut self, router: &mut Router, route: &Route, failure: &Failure) -> Next {
         self.aim = None;
         if !self.tried.contains(&route.node) {
@@ -152,8 +153,8 @@ impl Attempts {
     }
 }
 
-/// Whether this refusal is the state machine's own, decided behind every earlier attempt of the
-/// same request id: it then settles them too. Any other refusal says nothing of earlier ones.
+/// Whether this refusal is the state machine's own, decided after every earlier attempt of the same
+/// request id: then it settles them too. Any other refusal says nothing about earlier attempts.
 fn settles(code: ErrorCode) -> bool {
     matches!(
         code,

@@ -2,7 +2,7 @@
 //!
 //! Leaders learnt from replies come before those placement reports (a reply is newer), and both
 //! before the preferred leader. A suspect node is asked last, never left out: the suspicion may
-//! be wrong and ends with the next sign of life.
+//! be wrong and ends with the node's next answer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

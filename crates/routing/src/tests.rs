@@ -62,7 +62,7 @@ fn first_node(router: &Router) -> u64 {
     router.route(KEY, &Attempts::read()).unwrap().node.0
 }
 
-/// Fails the next attempt; gives the node it went to and what follows.
+/// Fails the next attempt; returns the node it went to and what follows.
 fn fail(router: &mut Router, attempts: &mut Attempts, failure: &Failure) -> (u64, Next) {
     let route = router.route(KEY, attempts).unwrap();
     let next = attempts.on_error(router, &route, failure);

@@ -1,8 +1,8 @@
 //! Exemplars: for each bucket of a histogram the last traced request that fell into it.
 //!
-//! Owns what the `prometheus` crate has no place for; the OpenMetrics page shows it beside the
-//! buckets. An observation of a request that is not traced costs what it costs there: nothing here
-//! is touched. One that is traced takes a lock of its own bucket, or leaves if that is taken.
+//! Owns what the `prometheus` crate has no place for; the OpenMetrics page shows it next to the
+//! buckets. An observation of a request that is not traced has no cost here. One that is
+//! traced takes the lock of its bucket, or is not kept if that is taken.
 
 use std::sync::Arc;
 use std::time::SystemTime;

@@ -1,8 +1,8 @@
 //! The operator's port, for its [`OperatorPages`].
 //!
-//! Owns a small HTTP/1.1 server apart from the service's own port, so that a service that is out
-//! of capacity still says so. Connections are few and short: their number, the time to send a
-//! request head and the life of a connection are bounded, so that a stuck client costs nothing.
+//! Owns a small HTTP/1.1 server on a port of its own, so that a service without capacity can still
+//! report it. Connections are few and short: their number, the time to send a
+//! request head and the time a connection is open are bounded: a stuck client costs nothing.
 
 use std::convert::Infallible;
 use std::sync::Arc;

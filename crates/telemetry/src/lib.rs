@@ -1,4 +1,4 @@
-//! What every ringkv binary sets up the same way: logs, traces, metrics and health pages, signals.
+//! What every ringkv binary sets up the same way: logs, traces, metrics, health pages and signals.
 //!
 //! Owns the outside of a process: how it logs, where its traces go, where it answers /metrics and
 //! /readyz, what a signal or a panic does. Knows nothing of groups, keys or nodes; nothing of ours

@@ -55,7 +55,7 @@ impl Page {
             MetricType::COUNTER => (full.strip_suffix("_total").unwrap_or(full), "counter"),
             MetricType::GAUGE => (full, "gauge"),
             MetricType::HISTOGRAM => (full, "histogram"),
-            // Nobody here makes one.
+            // No service has one.
             MetricType::SUMMARY | MetricType::UNTYPED => return,
         };
         self.push(&["# HELP ", name, " ", &escaped(family.help()), "\n"]);
@@ -132,7 +132,7 @@ fn number(value: f64) -> String {
     value.to_string()
 }
 
-/// A bucket's bound, which is a label: 1 is written as `1.0` by everybody.
+/// A bucket's bound, which is a label: every exporter writes 1 as `1.0`.
 fn canonical(bound: f64) -> String {
     let is_whole = bound.is_finite() && bound.fract() == 0.0;
     number(bound) + if is_whole { ".0" } else { "" }

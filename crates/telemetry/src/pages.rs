@@ -1,4 +1,4 @@
-//! What a service shows whoever watches it: /metrics, /livez, /readyz and /healthz.
+//! The pages for operators: /metrics, /livez, /readyz and /healthz.
 //!
 //! Owns the answers, not the port: two services have one of their own for these pages (`http`), the
 //! gateway shows them on its only one.
@@ -23,7 +23,7 @@ impl OperatorPages {
     /// Pages with the series that every service has.
     ///
     /// # Errors
-    /// Never, for a new registry; the `prometheus` crate says it could.
+    /// Never, for a new registry; the `prometheus` crate allows for it.
     pub fn new(component: &str, health: Health) -> prometheus::Result<Self> {
         let pages = Self { health, ..Self::default() };
         build_info::register(&pages.registry, component)?;
@@ -59,7 +59,7 @@ impl OperatorPages {
             Ok(text) => with_type(StatusCode::OK, TEXT_FORMAT, text),
             Err(error) => {
                 tracing::error!(%error, "cannot encode the metrics");
-                plain(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be encoded\n")
+                plain(StatusCode::INTERNAL_SERVER_ERROR, "cannot encode the metrics\n")
             }
         }
     }

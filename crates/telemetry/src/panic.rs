@@ -1,14 +1,15 @@
-//! A panic ends the process: half a node is worse than none.
+//! A panic ends the process.
 //!
-//! A panicking thread may have held part of a state that the other threads go on with; a crash
-//! is a case the cluster is built for, a half-dead node is not.
+//! A panicking thread may leave shared state half changed, and the other threads would go on with
+//! it. The cluster is built to survive a crashed node, not a half-dead one.
 
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Time for the last words to reach stderr; a reader that has stopped must not keep us alive.
+/// The longest wait for stderr to take the last message; a reader that has stopped must not keep
+/// the process alive.
 const LAST_WORDS_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// From now on a panic on any thread is logged with a backtrace, then aborts the process.
@@ -32,7 +33,7 @@ fn describe(info: &PanicHookInfo<'_>) -> String {
 fn write_last_words(words: String) {
     let (done, written) = mpsc::sync_channel(1);
     let writer = std::thread::Builder::new().name("last-words".into()).spawn(move || {
-        // Nobody is left to hear of a failure.
+        // There is no other place to report a failure.
         let _ignored = std::io::stderr().write_all(words.as_bytes());
         let _ignored = done.send(());
     });

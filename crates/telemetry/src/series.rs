@@ -53,7 +53,7 @@ impl<'a> Series<'a> {
         self.add(HistogramVec::new(options, labels)?)
     }
 
-    /// Adds a series made elsewhere, and gives it back to be counted on.
+    /// Adds a series made elsewhere, and returns it.
     pub fn add<C: Collector + Clone + 'static>(&self, series: C) -> prometheus::Result<C> {
         self.registry.register(Box::new(series.clone()))?;
         Ok(series)

@@ -14,7 +14,7 @@ use toml::{Table, Value};
 
 const CONFIG: &str = "config";
 
-/// The settings of this process; ends it with a message when they cannot be used.
+/// The settings of this process; ends it with a message if they are invalid.
 pub fn parse<A: Parser>() -> A {
     from::<A>(std::env::args_os()).unwrap_or_else(|error| error.exit())
 }
@@ -35,11 +35,11 @@ fn with_config(command: Command) -> Command {
             .env("RINGKV_CONFIG")
             .value_name("FILE")
             .value_parser(value_parser!(PathBuf))
-            .help("TOML file of settings, named like the flags; flags and variables go before it"),
+            .help("TOML file of settings, named like the flags; flags and variables win over it"),
     )
 }
 
-/// The file named by flag or variable, whatever else is wrong with the arguments.
+/// The file named by flag or variable, even if other arguments are invalid.
 fn config_path<A: Parser>(args: &[OsString]) -> Option<PathBuf> {
     let matches = with_config(A::command()).ignore_errors(true).try_get_matches_from(args);
     matches.ok()?.get_one(CONFIG).cloned()
@@ -62,7 +62,7 @@ fn with_file(mut command: Command, path: &Path) -> Result<Command, clap::Error> 
             return Err(refuse(&mut command, problem));
         };
         let Some(values) = in_words(value) else {
-            let problem = format!("`{name}` is neither a string, a number, a truth nor a list");
+            let problem = format!("`{name}` is neither a string, a number, a boolean nor a list");
             return Err(refuse(&mut command, problem));
         };
         command = command.mut_arg(id, |arg| arg.required(false).default_values(values));

@@ -24,7 +24,7 @@ pub fn signal() -> std::io::Result<CancellationToken> {
         tracing::info!(signal = name, "stopping");
         cancel.cancel();
         let name = first(&mut terminate, &mut interrupt).await;
-        tracing::warn!(signal = name, "second signal: ending at once");
+        tracing::warn!(signal = name, "second signal: ending without a clean stop");
         std::process::exit(IMPATIENT_EXIT_CODE);
     });
     Ok(token)

@@ -1,6 +1,6 @@
 //! Takes a request body in, within the bounds of one value, of all bodies together, and of time.
 //!
-//! A declared length is judged before a byte is read; an undeclared or false one while reading.
+//! A declared length is checked before a byte is read; an undeclared or wrong one while reading.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use ringkv_client::ErrorKind;
 use crate::metrics::{Metrics, Shed};
 use crate::problem::Problem;
 
-/// What is still read of a refused body, so that its sender, who may not look at the answer
-/// before it has sent everything, sees the answer and not a reset connection.
+/// How much of a refused body is still read. A sender may not look at the answer before it has sent
+/// everything; without this it would see a reset connection.
 const DRAIN_BYTES_MAX: usize = 16 << 20;
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -104,7 +104,10 @@ fn too_large(max: u64) -> Problem {
 
 fn overloaded(metrics: &Metrics) -> Problem {
     metrics.shed(Shed::BodyBytes);
-    Problem::new(ErrorKind::Overloaded, "the bodies of all open requests take up the room there is")
+    Problem::new(
+        ErrorKind::Overloaded,
+        "the bodies of open requests use all the memory that is allowed for them",
+    )
 }
 
 fn too_slow(timeout: Duration) -> Problem {

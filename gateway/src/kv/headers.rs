@@ -1,6 +1,6 @@
-//! What the request headers ask for beside conditions.
+//! What the request headers ask for, except for conditions. Pure.
 //!
-//! Each header that is wrong is named, with what it may be. Pure.
+//! A problem names the header that is wrong, and what it may be.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use ringkv_client::{Metadata, RequestId};
 use crate::limits::Limits;
 use crate::problem::Problem;
 
-/// Prefix of the headers kept beside a value.
+/// Prefix of the headers that are stored with a value.
 pub(crate) const METADATA_PREFIX: &str = "kv-meta-";
 
 /// The request's own budget, if it names one.
@@ -41,8 +41,8 @@ pub(crate) fn request_id(
     Ok(Some(RequestId::from_idempotency_key(key)))
 }
 
-/// The content type to store; empty for none. What curl sends with `-d` and `--data-binary` when
-/// told nothing (`application/x-www-form-urlencoded`) counts as none.
+/// The content type to store; empty for none. The type that curl sends by default with `-d` and
+/// `--data-binary` (`application/x-www-form-urlencoded`) counts as none.
 pub(crate) fn content_type(headers: &HeaderMap, limits: &Limits) -> Result<String, Problem> {
     const NAME: &str = "Content-Type";
     let Some(value) = single(headers, NAME)? else { return Ok(String::new()) };

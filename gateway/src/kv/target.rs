@@ -67,7 +67,7 @@ pub(crate) fn parse(uri: &Uri, place: Place, used: Use) -> Result<Target, Proble
             (b"consistency", Use::Read) => &mut consistency,
             _ => {
                 let name = String::from_utf8_lossy(&name);
-                let detail = format!("there is no parameter `{name}` here");
+                let detail = format!("`{name}` is not a parameter of this request");
                 return Err(Problem::new(ErrorKind::BadParameter, detail));
             }
         };

@@ -80,8 +80,8 @@ fn timing(written: &Result<Timed<Written>, Error>) -> Timing {
     written.as_ref().map_or_else(|error| error.timing, |written| written.timing)
 }
 
-/// With the previous record (asked for and there): 200 and that record as the body, under the
-/// revision of this write. Else `status` without a body.
+/// With the previous record (if it was asked for and there is one): 200 and that record as the
+/// body, under the revision of this write. Else `status` without a body.
 fn answer(keys: &Keys, key: &[u8], written: Written, status: StatusCode, json: bool) -> Reply {
     let mut reply = match written.previous {
         None => reply::bytes(status, Bytes::new()),

@@ -1,4 +1,5 @@
-//! Series of what is known anyway, read when a scrape asks: bounds, and the ties to the cluster.
+//! Series of values that other code keeps, read at each scrape: bounds, and the connections to the
+//! cluster.
 
 use std::sync::Arc;
 

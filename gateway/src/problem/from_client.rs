@@ -6,7 +6,7 @@ use super::Problem;
 
 impl Problem {
     /// The problem of a failed call. `user_named_it`: whether the request carried an
-    /// Idempotency-Key. Without one, nobody can send a write of unknown outcome again safely.
+    /// Idempotency-Key. Without one, a write of unknown outcome cannot be sent again safely.
     pub(crate) fn from_client(error: Error, user_named_it: bool) -> Self {
         let kind = error.kind;
         let unknown = error.outcome == Outcome::Unknown;

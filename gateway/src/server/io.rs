@@ -1,8 +1,8 @@
-//! A socket that does not wait for a client for ever.
+//! A socket with two timeouts that hyper does not have: from accept until the client has sent
+//! enough to identify its protocol, and how long a client may leave an answer unread.
 //!
-//! Two times hyper does not watch: from accept until the client has sent enough to tell its
-//! protocol, and how long a client may leave an answer unread. Either passed, the next operation
-//! fails and the connection ends. A socket that is served in time never touches a timer.
+//! After either, the next operation fails and the connection ends. A socket that is served in time
+//! never touches a timer.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -36,7 +36,7 @@ impl GuardedIo {
         Self { stream, opening, write_timeout, stalled: None }
     }
 
-    /// A write that has to wait, waits for so long only.
+    /// Bounds how long a write may wait.
     fn guard<T>(
         &mut self,
         cx: &mut Context<'_>,

@@ -84,7 +84,7 @@ async fn a_scraper_that_asks_for_openmetrics_gets_it() {
 async fn the_metrics_tell_which_nodes_there_is_no_connection_to() {
     let gateway = Gateway::start(&[]).await;
     gateway.put("/kv/a", b"x").await;
-    // A bound port nobody accepts on.
+    // A bound port without a server.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = closed.local_addr().unwrap().to_string();
     gateway.fake.change(|topology| {

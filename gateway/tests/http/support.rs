@@ -1,4 +1,4 @@
-//! A gateway to test, and a client that sends exactly the bytes it is told to.
+//! A gateway to test, and a client that sends exactly the bytes of its caller.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -152,7 +152,7 @@ impl Reply {
             .unwrap_or_else(|_| panic!("not JSON: {:?}", String::from_utf8_lossy(&self.body)))
     }
 
-    /// Asserts that this is a whole problem body, and gives its status, code and outcome.
+    /// Asserts that this is a whole problem body, and returns its status, code and outcome.
     #[track_caller]
     pub(crate) fn problem(&self) -> (u16, String, String) {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");

@@ -64,7 +64,7 @@ impl FakeNode {
         }
     }
 
-    /// The replies to one batch, and whether the stream goes on behind them.
+    /// The replies to one batch, and whether the stream continues after them.
     fn handle_batch(&self, batch: v1::KvRequests) -> (v1::KvReplies, bool) {
         let mut replies = Vec::new();
         for request in batch.requests {

@@ -1,4 +1,4 @@
-//! The life of a link: connect, stream, read replies, end what was open, pause, again.
+//! Keeps a link connected: connect, stream, read replies, end what was open, pause, repeat.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,11 +13,11 @@ use super::queue::Link;
 use super::stream::Batches;
 use crate::backoff::Backoff;
 
-/// How long a connection may take to be made, in all: refused is quick, black-holed is not.
+/// The longest time to connect: a refusal is quick, a host that drops packets is not.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Every so often an idle connection is asked for a sign of life.
+/// An idle connection is pinged this often.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(1);
-/// A connection without a sign of life for this long is dead.
+/// A connection that answers no ping for this long is dead.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// Pauses between connection attempts: short enough that a restarted node is found at once.
 const RECONNECT_FIRST: Duration = Duration::from_millis(20);
@@ -60,7 +60,7 @@ pub(crate) async fn run(
                     tracing::debug!(?ended, "stream to a storage node ended");
                 }
                 Ok(Err(error)) => tracing::debug!(%error, "no connection to a storage node"),
-                Err(_) => tracing::debug!("no stream to a storage node in time"),
+                Err(_) => tracing::debug!("no stream to a storage node within the connect timeout"),
             }
             link.end();
             tokio::time::sleep(backoff.pause()).await;
@@ -83,7 +83,7 @@ async fn open(
     Ok(replies.into_inner())
 }
 
-/// Hands out replies until the stream ends; gives the error that ended it, if it was one.
+/// Delivers replies until the stream ends; returns the error that ended it, if there was one.
 async fn read(link: &Link, mut replies: tonic::Streaming<v1::KvReplies>) -> Option<tonic::Status> {
     loop {
         match replies.message().await {

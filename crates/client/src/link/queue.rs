@@ -15,7 +15,7 @@ use super::{Answer, Reply};
 const BATCH_REQUESTS_MAX: usize = 512;
 /// Size at which a message is closed, in bytes; the request that passes it still goes with it.
 const BATCH_BYTES_MAX: usize = 1 << 20;
-/// What a request takes on the wire beside its key and value, roughly, in bytes.
+/// Approximate bytes of a request on the wire, without its key and value.
 const OVERHEAD_BYTES: usize = 64;
 
 /// The sending and waiting side of one connection; shared by callers and the connection's tasks.
@@ -77,7 +77,7 @@ impl Link {
         Ok(id)
     }
 
-    /// Forgets a request that nobody waits for; returns whether it was on a stream. One that is
+    /// Forgets a request without a caller; returns whether it was on a stream. One that is
     /// still queued is left out when its batch is made: its receiver is closed.
     pub(super) fn forget(&self, id: u64) -> bool {
         self.state.lock().waiting.remove(&id).is_some()
@@ -112,7 +112,7 @@ impl Link {
         let sender = state.sender.take();
         drop(state);
         for queued in queue {
-            // The caller may have gone; then nobody needs the answer.
+            // The caller may have gone; then the answer has no receiver.
             let _ = queued.answer.send(Err(Failure::NotSent));
         }
         #[allow(
@@ -165,7 +165,7 @@ impl Link {
         batch
     }
 
-    /// Hands each reply to the request with its id; a reply nobody waits for is dropped.
+    /// Delivers each reply to the request with its id; a reply without a caller is dropped.
     pub(super) fn complete(&self, replies: Vec<v1::KvReply>) {
         let mut answers = Vec::with_capacity(replies.len());
         let mut state = self.state.lock();
@@ -183,7 +183,7 @@ impl Link {
     }
 }
 
-/// What a stream finds when it looks for work.
+/// Whether a stream has requests to send.
 pub(super) enum Queueing {
     Filled,
     Ended,

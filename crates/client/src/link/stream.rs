@@ -1,7 +1,7 @@
 //! The request side of a `Kv.Stream`: everything queued, as one message.
 //!
-//! Natural batching, no timer: gRPC asks for the next message when the last one was taken, and
-//! whatever was queued by then goes together.
+//! Natural batching, no timer: gRPC asks for the next message when it has taken the last one, and
+//! all requests queued by then go together.
 
 use std::pin::Pin;
 use std::sync::Arc;

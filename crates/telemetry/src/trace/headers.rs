@@ -14,7 +14,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// `00-`, 32 digits, `-`, 16 digits, `-`, 2 digits.
 const LENGTH: usize = 55;
-/// A longer `tracestate` is dropped: everybody must pass on as much, nobody more.
+/// A longer `tracestate` is dropped: the standard requires no process to pass on more.
 const STATE_BYTES_MAX: usize = 512;
 
 /// The span a request comes from, if its headers name one.

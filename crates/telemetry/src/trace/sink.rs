@@ -1,7 +1,7 @@
-//! The exporter as the batch processor drives it: counts what is lost and says so now and then.
+//! The exporter as the batch processor drives it: counts lost spans and logs them now and then.
 //!
-//! Runs on the processor's own thread. A collector that stays away is mentioned in the log when it
-//! goes, once a minute, and when it is back.
+//! Runs on the processor's own thread. It logs when a collector starts to fail, once a minute while
+//! it fails, and when it has recovered.
 
 use std::fmt;
 use std::sync::Arc;
@@ -45,13 +45,13 @@ impl<E: SpanExporter> SpanExporter for Sink<E> {
         match &result {
             Ok(()) => {
                 if self.complaints.lock().recovered() {
-                    tracing::info!("the trace collector takes spans again");
+                    tracing::info!("the trace collector accepts spans again");
                 }
             }
             Err(error) => {
                 self.dropped.inc_by(spans as u64);
                 if let Some(lost) = self.complaints.lock().failed(Instant::now(), spans) {
-                    tracing::warn!(%error, lost, "the trace collector takes no spans");
+                    tracing::warn!(%error, lost, "the trace collector accepts no spans");
                 }
             }
         }
@@ -81,7 +81,7 @@ struct Complaints {
 }
 
 impl Complaints {
-    /// Another batch was lost; gives the spans lost since the last line if it is time for one.
+    /// Another batch was lost; returns the spans lost since the last line if one is due.
     fn failed(&mut self, now: Instant, spans: usize) -> Option<usize> {
         self.lost += spans;
         if self.last.is_some_and(|last| now.duration_since(last) < COMPLAINT_INTERVAL) {
@@ -91,7 +91,7 @@ impl Complaints {
         Some(std::mem::take(&mut self.lost))
     }
 
-    /// A batch arrived; tells whether that ends a failure.
+    /// A batch arrived; returns whether that ends a failure.
     fn recovered(&mut self) -> bool {
         std::mem::take(self).last.is_some()
     }

@@ -54,7 +54,7 @@ impl Tls {
             (None, None) => None,
             (Some(c), Some(k)) => Some((certificate(c)?, key(k)?)),
             (Some((name, path)), None) | (None, Some((name, path))) => {
-                return invalid(name, path, "of use alone: client certificate and key go together");
+                return invalid(name, path, "usable alone: client certificate and key go together");
             }
         };
         Ok(Self { trusted: path(CERTIFICATE).map(certificate).transpose()?, identity })

@@ -25,7 +25,7 @@ use super::sink::Sink;
 use super::span::Span;
 use crate::build_info::VERSION;
 
-/// Time for the last spans to leave when a service stops. A collector that is away costs no more.
+/// The longest wait for the last spans when a service stops.
 const LAST_SPANS: Duration = Duration::from_secs(1);
 
 /// What traces say of the service they come from; `OTEL_SERVICE_NAME` and
@@ -66,7 +66,7 @@ struct Pipeline {
     limits: Limits,
     processor: BatchSpanProcessor,
     /// Spans handed to the processor that its exporter has not taken yet; the processor counts
-    /// its own, but tells nobody.
+    /// its own, but does not publish it.
     waiting: Arc<AtomicUsize>,
     waiting_max: usize,
     stopped: AtomicBool,
@@ -143,13 +143,13 @@ impl Tracer {
             let Some(pipeline) = &shared.pipeline else { return };
             pipeline.stopped.store(true, Ordering::Relaxed);
             if let Err(error) = pipeline.processor.shutdown_with_timeout(LAST_SPANS) {
-                tracing::debug!(%error, "the last spans may not have left");
+                tracing::debug!(%error, "the last spans may be lost");
             }
         };
         if self.is_on()
             && let Err(error) = tokio::task::spawn_blocking(stop).await
         {
-            tracing::debug!(%error, "the last spans were not waited for");
+            tracing::debug!(%error, "cannot wait for the last spans");
         }
     }
 }

@@ -29,7 +29,7 @@ fn span() -> Span {
     Span::new("test", SpanKind::Internal, context, (now, now))
 }
 
-/// Hands on each batch, then waits to be told how it went.
+/// Passes on each batch, then waits for its result.
 #[derive(Debug)]
 struct Told {
     batches: SyncSender<Vec<SpanData>>,
