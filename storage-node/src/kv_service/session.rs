@@ -13,10 +13,10 @@ use std::time::Duration;
 use ringkv_consensus::{Completion, Done, Refusal, Request, Ticket};
 use ringkv_engine::{Registration, Sink, boot_us};
 use ringkv_proto::v1::kv_reply::Result as ReplyResult;
-use ringkv_proto::v1::{Error, ErrorCode, KvReplies, KvReply, KvRequest, KvRequests};
+use ringkv_proto::v1::{Error, ErrorCode, KvReplies, KvReply, KvRequests};
 use ringkv_storage_core::machine::ReadError;
 use ringkv_storage_core::service::accept::{self, Accepted, Op, Read};
-use ringkv_storage_core::service::open_requests::OpenRequests;
+use ringkv_storage_core::service::open_requests::{OPEN_MAX, OpenRequests};
 use ringkv_storage_core::service::stages::Stages;
 use ringkv_storage_core::service::{convert, reply};
 use ringkv_storage_core::store::StoreError;
@@ -30,17 +30,10 @@ use crate::kv_service::Context;
 use crate::kv_service::inbox::Inbox;
 use crate::kv_service::spans::{self, End, OpenEntry, Traced};
 
-/// Requests open on one stream; a gateway has many streams' worth of clients behind one of these,
-/// and more than this in the queue is more than a node does in 100 ms.
-const OPEN_MAX: u16 = 2_048;
 /// A batch of replies is closed at this size; the last reply may go over it by one value.
 const BATCH_BYTES: usize = 1 << 20;
 /// Batches read before replies are made.
 const BATCHES_PER_TURN: usize = 8;
-/// For requests that name no timeout.
-const TIMEOUT_DEFAULT_MS: u64 = 5_000;
-/// The longest timeout granted.
-const TIMEOUT_MAX_MS: u64 = 60_000;
 /// How late a deadline may be noticed.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(50);
 
@@ -152,7 +145,7 @@ where
                 }
                 Ok(accepted) => {
                     if let Some(request) =
-                        self.keep(now_ms + timeout_ms(&request), waiting, accepted)
+                        self.keep(now_ms + accept::timeout_ms(&request), waiting, accepted)
                     {
                         requests.push(request);
                     }
@@ -169,13 +162,8 @@ where
         mut waiting: Waiting,
         accepted: Accepted,
     ) -> Option<Request> {
-        let (group, command) = match accepted {
-            Accepted::Read { group, read } => {
-                waiting.read = Some(read);
-                (group, None)
-            }
-            Accepted::Write { group, command } => (group, Some(command)),
-        };
+        let (asked, read) = accepted.split();
+        waiting.read = read;
         let ticket = match self.open.insert(waiting, deadline_ms) {
             Ok(ticket) => ticket,
             Err(waiting) => {
@@ -183,11 +171,7 @@ where
                 return None;
             }
         };
-        let ticket = Ticket { sink: self.registration.id(), id: ticket };
-        Some(match command {
-            Some(command) => Request::Propose { group, command, ticket },
-            None => Request::Read { group, ticket },
-        })
+        Some(asked.under(Ticket { sink: self.registration.id(), id: ticket }))
     }
 
     /// Replies to what has completed, until the batch is full or nothing is left.
@@ -230,19 +214,12 @@ where
     }
 
     fn result_of(&self, waiting: &Waiting, result: Result<Done, Refusal>) -> ReplyResult {
-        match (result, &waiting.read) {
-            (Ok(Done::Applied(outcome)), None) => convert::write_reply(&outcome),
-            (Ok(Done::ReadReady), Some(read)) => self.read(read, &waiting.traced),
-            (Err(refusal), _) => ReplyResult::Error(reply::refused(refusal)),
-            (Ok(_), _) => {
-                let (trace_id, op) = (spans::trace_id(&waiting.traced), waiting.op);
-                tracing::error!(trace_id, ?op, "unexpected completion type for request");
-                ReplyResult::Error(Error::new(
-                    ErrorCode::Internal,
-                    "unexpected completion type for the request",
-                ))
-            }
-        }
+        let look_up = |read: &Read| self.read(read, &waiting.traced);
+        reply::ended(result, waiting.read.as_ref(), look_up).unwrap_or_else(|| {
+            let (trace_id, op) = (spans::trace_id(&waiting.traced), waiting.op);
+            tracing::error!(trace_id, ?op, "unexpected completion type for request");
+            ReplyResult::Error(reply::unexpected())
+        })
     }
 
     /// Serves a read at once: the engine has a lease for the group.
@@ -340,14 +317,6 @@ where
     fn take_batch(&mut self) -> KvReplies {
         self.batch_bytes = 0;
         KvReplies { replies: std::mem::take(&mut self.batch) }
-    }
-}
-
-/// The time a request has, in milliseconds.
-fn timeout_ms(request: &KvRequest) -> u64 {
-    match u64::from(request.timeout_ms) {
-        0 => TIMEOUT_DEFAULT_MS,
-        timeout => timeout.min(TIMEOUT_MAX_MS),
     }
 }
 

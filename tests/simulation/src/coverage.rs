@@ -32,6 +32,8 @@ pub struct Coverage {
     pub operations: u64,
     /// Operations whose outcome the client received.
     pub answered: u64,
+    /// Requests whose deadline passed on a node before the engine had ended them.
+    pub late: u64,
     pub unknown: u64,
     pub not_applied: u64,
     /// Writes that a retry found already applied.
@@ -66,6 +68,7 @@ impl AddAssign for Coverage {
         self.fetches += other.fetches;
         self.operations += other.operations;
         self.answered += other.answered;
+        self.late += other.late;
         self.unknown += other.unknown;
         self.not_applied += other.not_applied;
         self.repeated += other.repeated;

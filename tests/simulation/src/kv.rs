@@ -1,43 +1,64 @@
-//! Converts between the types of the histories and the shipped commands, outcomes and records.
+//! Converts between the types of the histories and the messages of the wire.
 
 use bytes::Bytes;
+use ringkv_proto::v1::kv_reply::Result as Reply;
+use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{self, ErrorCode};
-use ringkv_storage_core::command::{Command, Operation, RequestId};
-use ringkv_storage_core::condition::Condition as WireCondition;
-use ringkv_storage_core::outcome::{Outcome, Rejection};
-use ringkv_storage_core::record::{Attributes, Record};
-use ringkv_topology::Slot;
+use ringkv_storage_core::command::Command;
+use ringkv_storage_core::outcome::Outcome;
 
 use crate::history::{Answer, Change, Condition, ValueId, Version};
-use crate::world::{KvResult, WriteBody};
+use crate::world::{KvBody, WriteBody};
 
-/// The command that replicates a write.
-pub(crate) fn command(slot: Slot, key: &Bytes, write: &WriteBody) -> Bytes {
-    let condition = match write.condition {
-        Condition::Always => WireCondition::default(),
-        Condition::Absent => WireCondition { if_none_match_any: true, ..Default::default() },
-        Condition::Revision(revision) => {
-            WireCondition { if_match: vec![revision], ..Default::default() }
+/// The operation in a client's request; the same in every attempt.
+pub(crate) fn operation(key: &Bytes, body: &KvBody) -> Operation {
+    let write = match body {
+        KvBody::Get => {
+            return Operation::Get(v1::Get { key: key.clone(), without_value: false });
         }
+        KvBody::Write(write) => write,
     };
-    let operation = match write.change {
-        Change::Delete => Operation::Delete,
-        Change::Put(value) => {
-            let mut attributes = Vec::new();
-            Attributes::encode("text/plain", std::iter::empty(), &mut attributes);
-            Operation::Put { ttl_ms: 0, attributes: attributes.into(), value: value_bytes(value) }
+    let request_id = Some(v1::RequestId {
+        id: Bytes::copy_from_slice(&write.request_id),
+        chosen_by_user: write.chosen_by_user,
+    });
+    let (key, condition, return_previous) = (key.clone(), condition(write), write.return_previous);
+    match write.change {
+        Change::Delete => {
+            Operation::Delete(v1::Delete { key, condition, request_id, return_previous })
         }
-    };
-    let request = RequestId { id: write.request_id, chosen_by_user: write.chosen_by_user };
-    Command {
-        slot,
-        key: key.clone(),
-        request,
-        condition,
-        return_previous: write.return_previous,
-        operation,
+        Change::Put(value) => Operation::Put(v1::Put {
+            key,
+            value: value_bytes(value),
+            content_type: "text/plain".to_owned(),
+            metadata: Vec::new(),
+            condition,
+            request_id,
+            return_previous,
+        }),
     }
-    .encode()
+}
+
+fn condition(write: &WriteBody) -> Option<v1::Condition> {
+    match write.condition {
+        Condition::Always => None,
+        Condition::Absent => {
+            Some(v1::Condition { if_none_match_any: true, ..v1::Condition::default() })
+        }
+        Condition::Revision(revision) => {
+            Some(v1::Condition { if_match: vec![revision], ..v1::Condition::default() })
+        }
+    }
+}
+
+/// The key of a request; empty if it names no operation.
+pub(crate) fn key(request: &v1::KvRequest) -> &[u8] {
+    match &request.operation {
+        Some(Operation::Get(get)) => &get.key,
+        Some(Operation::Put(put)) => &put.key,
+        Some(Operation::Delete(delete)) => &delete.key,
+        None => &[],
+    }
 }
 
 /// The bytes of a value: its id and padding, so that sizes differ.
@@ -51,41 +72,61 @@ fn value_bytes(value: ValueId) -> Bytes {
 ///
 /// # Errors
 /// The value was never written.
-pub(crate) fn version(record: &Record) -> Result<Version, String> {
+fn version(record: &v1::Record) -> Result<Version, String> {
     let value = record.value.first_chunk().map(|id| ValueId::from_le_bytes(*id));
     let value = value.filter(|id| value_bytes(*id) == record.value);
     let value = value.ok_or_else(|| format!("no client wrote the value of {record:?}"))?;
     Ok(Version { value, revision: record.revision })
 }
 
-/// The reply that a client receives for the outcome of its command.
+/// The meaning of a reply for a client.
+pub(crate) enum Learnt {
+    /// The operation is over.
+    Answer(Answer),
+    /// The attempt failed.
+    Failed(v1::Error),
+}
+
+/// The meaning of a reply for the client of an operation.
 ///
 /// # Errors
-/// The outcome is not one that a simulated command can have.
-pub(crate) fn learnt(outcome: &[u8], wants_previous: bool) -> Result<KvResult, String> {
-    match decode(outcome)? {
-        Outcome::Written(written) => {
+/// The reply is not one that a simulated operation can have.
+pub(crate) fn learnt(reply: Reply, body: &KvBody) -> Result<Learnt, String> {
+    let wants_previous = matches!(body, KvBody::Write(write) if write.return_previous);
+    let answer = match (reply, body) {
+        (Reply::Found(found), KvBody::Get) => {
+            Answer::Found(found.record.as_ref().map(version).transpose()?)
+        }
+        (Reply::Written(written), KvBody::Write(_)) => {
             let previous = written.previous.as_ref().map(version).transpose()?;
             let (revision, existed) = (written.revision, written.existed);
-            let previous = wants_previous.then_some(previous);
-            Ok(KvResult::Learnt(Answer::Written { revision, existed, previous }))
+            Answer::Written { revision, existed, previous: wants_previous.then_some(previous) }
         }
-        Outcome::Rejected(Rejection::PreconditionFailed { current_revision }) => {
-            let current = (current_revision != 0).then_some(current_revision);
-            Ok(KvResult::Learnt(Answer::Refused { current }))
-        }
-        Outcome::Rejected(Rejection::KeyAbsent) => Ok(KvResult::Learnt(Answer::NothingToDelete)),
-        Outcome::Rejected(Rejection::Busy) => Ok(failed(ErrorCode::Busy)),
-        Outcome::Rejected(rejection) => Err(format!("a command was rejected: {rejection:?}")),
-    }
-}
-
-fn failed(code: ErrorCode) -> KvResult {
-    KvResult::Failed(Box::new(v1::Error::new(code, code.slug())))
-}
-
-fn decode(outcome: &[u8]) -> Result<Outcome, String> {
-    Outcome::decode(outcome).map_err(|error| format!("an outcome does not decode: {error}"))
+        (Reply::Error(error), _) => match error.code() {
+            ErrorCode::PreconditionFailed => {
+                let current = (error.current_revision != 0).then_some(error.current_revision);
+                Answer::Refused { current }
+            }
+            ErrorCode::KeyAbsent => Answer::NothingToDelete,
+            ErrorCode::NotLeader
+            | ErrorCode::NoGroup
+            | ErrorCode::Busy
+            | ErrorCode::ShuttingDown
+            | ErrorCode::LeadershipLost
+            | ErrorCode::Deadline => return Ok(Learnt::Failed(error)),
+            // Requests of simulated clients are valid, and no slot moves.
+            ErrorCode::Unspecified
+            | ErrorCode::Moved
+            | ErrorCode::KeyInvalid
+            | ErrorCode::ValueTooLarge
+            | ErrorCode::RequestIdReused
+            | ErrorCode::Invalid
+            | ErrorCode::NoSpace
+            | ErrorCode::Internal => return Err(format!("a request was refused: {error:?}")),
+        },
+        (reply, body) => return Err(format!("a reply to {body:?} is {reply:?}")),
+    };
+    Ok(Learnt::Answer(answer))
 }
 
 /// The effect of an applied command.
@@ -99,7 +140,9 @@ pub(crate) enum Effect {
 
 /// Returns whether an applied command took effect at this entry.
 pub(crate) fn effect(command: &Bytes, outcome: &[u8]) -> Result<Effect, String> {
-    match decode(outcome)? {
+    let outcome =
+        Outcome::decode(outcome).map_err(|error| format!("an outcome does not decode: {error}"))?;
+    match outcome {
         Outcome::Written(written) if written.repeated => Ok(Effect::Repeated),
         Outcome::Rejected(_) => Ok(Effect::Rejected),
         Outcome::Written(_) => {

@@ -9,8 +9,9 @@ use ringkv_placement_core::image::{GROUP, Image};
 use ringkv_placement_core::state::State;
 use ringkv_storage_core::machine::{self, KvMachine};
 use ringkv_storage_core::record::Record;
+use ringkv_storage_core::service::accept::Read;
 use ringkv_storage_core::store::memory::MemoryStore;
-use ringkv_topology::{GroupId, Slot};
+use ringkv_topology::GroupId;
 
 /// Far fewer entries than on real nodes, so that a run compares replicas several times.
 const CHECKPOINT_INTERVAL: u64 = 8;
@@ -122,15 +123,11 @@ impl Machine {
     ///
     /// # Errors
     /// The store cannot be read; contains its message.
-    pub(crate) fn read(
-        &self,
-        group: GroupId,
-        slot: Slot,
-        key: &[u8],
-    ) -> Result<Option<Record>, String> {
+    pub(crate) fn read(&self, read: &Read) -> Result<Option<Record>, String> {
+        let Read { group, slot, key, without_value } = read;
         match self {
             Self::Kv { machine, .. } => {
-                let found = machine.reader().get(group, slot, key, false);
+                let found = machine.reader().get(*group, *slot, key, *without_value);
                 found.map_err(|error| format!("a read of group {group} fails: {error}"))
             }
             Self::Placement(_) => Err("placement holds no records".to_owned()),

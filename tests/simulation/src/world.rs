@@ -26,7 +26,7 @@ use crate::history::{Moment, Operation};
 use crate::invariants::{Broken, Invariants};
 use crate::network::{Endpoint, Network};
 use crate::process::{Process, SnapshotFiles};
-use crate::seed::{Seed, Stream};
+use crate::seed::{self, Seed};
 use crate::swarm::Swarm;
 use crate::time::{Agenda, Micros};
 use crate::trace::Trace;
@@ -34,8 +34,8 @@ use crate::violation::Violation;
 
 use clients::Client;
 use control::{Control, ControlMessage};
-use service::{Applied, KvAnswer, KvRequest, OpenRequests};
-pub(crate) use service::{KvResult, WriteBody};
+use service::{Applied, KvAnswer, KvRequest, Stream};
+pub(crate) use service::{KvBody, WriteBody};
 use states::States;
 
 /// An event of the world.
@@ -110,11 +110,12 @@ pub(crate) struct World {
     pub(crate) network: Network,
     pub(crate) trace: Trace,
     pub(crate) coverage: Coverage,
-    rng: Stream,
+    rng: seed::Stream,
     processes: Vec<Process>,
     clients: Vec<Client>,
     control: Control,
-    open: Vec<OpenRequests>,
+    /// Of each process; those of placement stay empty.
+    streams: Vec<Stream>,
     applied: Applied,
     states: States,
     faults: Vec<Fault>,
@@ -146,7 +147,7 @@ impl World {
             trace: Trace::new(number, in_words),
             coverage: Coverage::default(),
             rng,
-            open: processes.iter().map(|_| OpenRequests::default()).collect(),
+            streams: processes.iter().map(|_| Stream::new()).collect(),
             processes,
             clients,
             control,

@@ -5,11 +5,17 @@
 //! refused early.
 
 use bytes::Bytes;
+use ringkv_consensus::{Request, Ticket};
 use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{Error, ErrorCode, KvRequest};
 use ringkv_topology::{GroupId, Slot, Topology};
 
 use crate::service::convert;
+
+/// For requests that name no timeout.
+const TIMEOUT_DEFAULT_MS: u64 = 5_000;
+/// The longest timeout granted.
+const TIMEOUT_MAX_MS: u64 = 60_000;
 
 /// The operation that a request names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +39,42 @@ pub struct Read {
     pub slot: Slot,
     pub key: Bytes,
     pub without_value: bool,
+}
+
+/// What the engine is asked for: to replicate a command, or without one for a read point.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Asked {
+    group: GroupId,
+    command: Option<Bytes>,
+}
+
+impl Accepted {
+    /// The part for the engine, and what to read after it.
+    pub fn split(self) -> (Asked, Option<Read>) {
+        match self {
+            Self::Read { group, read } => (Asked { group, command: None }, Some(read)),
+            Self::Write { group, command } => (Asked { group, command: Some(command) }, None),
+        }
+    }
+}
+
+impl Asked {
+    /// The engine's request, to be completed under the ticket.
+    pub fn under(self, ticket: Ticket) -> Request {
+        let group = self.group;
+        match self.command {
+            Some(command) => Request::Propose { group, command, ticket },
+            None => Request::Read { group, ticket },
+        }
+    }
+}
+
+/// The time a request has, in milliseconds.
+pub fn timeout_ms(request: &KvRequest) -> u64 {
+    match u64::from(request.timeout_ms) {
+        0 => TIMEOUT_DEFAULT_MS,
+        timeout => timeout.min(TIMEOUT_MAX_MS),
+    }
 }
 
 /// Which operation the request names; `None` if it names none.

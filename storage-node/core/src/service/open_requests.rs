@@ -4,6 +4,10 @@
 //! an answer that comes after the deadline of its request cannot reach another request. Time comes
 //! from the caller, in milliseconds from any fixed point.
 
+/// Requests open on one stream. A gateway serves many clients over one of these, and more than this
+/// in the queue is more than a node does in 100 ms.
+pub const OPEN_MAX: u16 = 2_048;
+
 /// A bounded set of open requests; `R` is what is needed to reply.
 #[derive(Debug)]
 pub struct OpenRequests<R> {

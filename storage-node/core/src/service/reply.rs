@@ -2,9 +2,27 @@
 //!
 //! Reads change nothing: whatever goes wrong with one, its outcome is "not applied".
 
-use ringkv_consensus::Refusal;
+use ringkv_consensus::{Done, Refusal};
 use ringkv_proto::v1::kv_reply;
 use ringkv_proto::v1::{Error, ErrorCode, Outcome};
+
+use crate::service::accept::Read;
+use crate::service::convert;
+
+/// The reply to a request that the engine has ended; `look_up` reads the record of a read. `None`
+/// when the engine ended a read as a write, or a write as a read.
+pub fn ended(
+    result: Result<Done, Refusal>,
+    read: Option<&Read>,
+    look_up: impl FnOnce(&Read) -> kv_reply::Result,
+) -> Option<kv_reply::Result> {
+    match (result, read) {
+        (Ok(Done::Applied(outcome)), None) => Some(convert::write_reply(&outcome)),
+        (Ok(Done::ReadReady), Some(read)) => Some(look_up(read)),
+        (Err(refusal), _) => Some(kv_reply::Result::Error(refused(refusal))),
+        (Ok(_), _) => None,
+    }
+}
 
 /// The reply to a request that the engine did not do.
 pub fn refused(refusal: Refusal) -> Error {
@@ -21,6 +39,11 @@ pub fn refused(refusal: Refusal) -> Error {
         _ => 0,
     };
     Error { leader_node, ..Error::new(code, refusal.to_string()) }
+}
+
+/// The reply to a request that [`ended`] has no reply for.
+pub fn unexpected() -> Error {
+    Error::new(ErrorCode::Internal, "unexpected completion type for the request")
 }
 
 /// The reply to a request whose deadline passed before its end.
@@ -62,7 +85,9 @@ pub fn weight(result: &kv_reply::Result) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use ringkv_topology::NodeId;
+    use bytes::Bytes;
+    use ringkv_proto::v1::Found;
+    use ringkv_topology::{GroupId, NodeId, Slot};
 
     use super::*;
 
@@ -80,6 +105,22 @@ mod tests {
         complete(&mut read, true, 7);
         let kv_reply::Result::Error(error) = read else { unreachable!("it was an error") };
         assert_eq!((error.outcome(), error.epoch), (Outcome::NotApplied, 7));
+    }
+
+    #[test]
+    fn a_request_that_ended_as_another_kind_has_no_reply() {
+        let read = Read {
+            group: GroupId(1),
+            slot: Slot(1),
+            key: Bytes::from_static(b"k"),
+            without_value: false,
+        };
+        let found = |_: &Read| kv_reply::Result::Found(Found::default());
+        assert_eq!(ended(Ok(Done::ReadReady), Some(&read), found), Some(found(&read)));
+        assert_eq!(ended(Ok(Done::ReadReady), None, found), None);
+        assert_eq!(ended(Ok(Done::Applied(Bytes::new())), Some(&read), found), None);
+        let busy = Some(kv_reply::Result::Error(refused(Refusal::Busy)));
+        assert_eq!(ended(Err(Refusal::Busy), Some(&read), found), busy);
     }
 
     #[test]

@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ringkv_kv_types::Outcome;
+use ringkv_proto::v1;
 use ringkv_routing::{Attempts, Failure, Next, Route, Router};
 use ringkv_topology::{GroupId, NodeId, Topology};
 
-use super::service::{KvAnswer, KvBody, KvRequest, KvResult, WriteBody};
+use super::service::{Attempt, KvAnswer, KvBody, KvRequest, KvResult, WriteBody};
 use super::{Event, World};
 use crate::history::{Action, Answer, Change, Condition, Moment, Operation, Revision};
+use crate::kv::{self, Learnt};
 use crate::network::Endpoint;
 use crate::seed::{Seed, Stream};
 use crate::swarm::Swarm;
@@ -225,17 +227,19 @@ impl World {
             route.node = client.rng.pick(replicas).node;
         }
         work.attempt += 1;
-        let request = KvRequest {
-            client: client.endpoint,
-            operation: work.invoked,
-            attempt: work.attempt,
-            group: route.group,
-            slot: route.slot,
-            key: key_bytes(work.key),
-            body: work.body.clone(),
-        };
         let timeout = client.attempt_timeout.min(work.deadline - now);
         let (from, node) = (client.endpoint, route.node);
+        let attempt = Attempt { client: from, operation: work.invoked, number: work.attempt };
+        let timeout_ms = u32::try_from((timeout / MILLISECOND).max(1)).expect("seconds at most");
+        let wire = v1::KvRequest {
+            id: work.attempt,
+            group: route.group.0,
+            epoch: route.epoch.0,
+            timeout_ms,
+            trace: None,
+            operation: Some(kv::operation(&key_bytes(work.key), &work.body)),
+        };
+        let request = KvRequest { from: attempt, wire };
         work.route = Some(route);
         let target = self.endpoint_of(super::Cluster::Storage, node);
         let passage = self.network.pass(now, from, target);
@@ -243,7 +247,7 @@ impl World {
             self.agenda.at(at, Event::Request { to: target, request: request.clone() });
         }
         if passage.told {
-            let answer = request.answer(KvResult::NotSent);
+            let answer = attempt.answer(KvResult::NotSent);
             let wait = self.moment_later();
             self.agenda.after(wait, Event::Answer { client: from, answer });
         }
@@ -326,14 +330,18 @@ impl World {
         let Some(work) = client
             .work
             .as_mut()
-            .filter(|work| (work.invoked, work.attempt) == (answer.operation, answer.attempt))
+            .filter(|work| (work.invoked, work.attempt) == (answer.to.operation, answer.to.number))
         else {
             return Ok(());
         };
         let Some(route) = work.route.clone() else { return Ok(()) };
         let learnt = match answer.result {
-            KvResult::Learnt(learnt) => learnt,
-            KvResult::Failed(error) => return self.failed(index, Failure::Reply(*error)),
+            KvResult::Replied(reply) => {
+                match kv::learnt(*reply, &work.body).map_err(Violation::broken)? {
+                    Learnt::Answer(answer) => answer,
+                    Learnt::Failed(error) => return self.failed(index, Failure::Reply(error)),
+                }
+            }
             KvResult::NotSent => return self.failed(index, Failure::NotSent),
             KvResult::Lost => return self.failed(index, Failure::Lost),
         };

@@ -193,7 +193,10 @@ impl World {
             self.flush(process);
         }
         match self.cluster_of(process) {
-            Cluster::Storage => self.on_storage_tick(process),
+            Cluster::Storage => {
+                self.give_up_late(process);
+                self.on_storage_tick(process);
+            }
             Cluster::Placement => self.on_placement_tick(process),
         }
     }

@@ -1,35 +1,40 @@
-//! The part of the storage node's service that clients see: proposes a write; for a read waits for
-//! its read point, then reads the local store.
+//! The part of the storage node's service that clients see: the shipped checks, request table and
+//! replies, driven by the agenda instead of a stream.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use ringkv_consensus::{
-    Committed, Completion, Done, Input, LogIndex, Refusal, Request, SinkId, Ticket,
-};
-use ringkv_proto::v1::{self, ErrorCode};
-use ringkv_topology::{GroupId, Slot};
+use ringkv_consensus::{Committed, Completion, Input, LogIndex, SinkId, Ticket};
+use ringkv_proto::v1::{self, kv_reply};
+use ringkv_storage_core::service::accept::{self, Accepted, Op, Read};
+use ringkv_storage_core::service::open_requests::{OPEN_MAX, OpenRequests};
+use ringkv_storage_core::service::{convert, reply};
+use ringkv_topology::GroupId;
 
 use super::{Cluster, Event, World};
-use crate::history::{Answer, Change, Condition, Moment};
+use crate::history::{Change, Condition, Moment};
 use crate::kv;
 use crate::network::Endpoint;
+use crate::time::MILLISECOND;
 use crate::violation::Violation;
 
 /// The engine's only client on a simulated node.
 pub(super) const SINK: SinkId = SinkId(1);
 
-/// One attempt of an operation.
+/// One attempt of an operation, on its way to a node.
 #[derive(Clone, Debug)]
 pub(crate) struct KvRequest {
+    pub(super) from: Attempt,
+    pub(super) wire: v1::KvRequest,
+}
+
+/// Identifies an attempt and the client that waits for its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Attempt {
     pub(super) client: Endpoint,
     /// Identifies the operation among the client's.
     pub(super) operation: Moment,
-    pub(super) attempt: u64,
-    pub(super) group: GroupId,
-    pub(super) slot: Slot,
-    pub(super) key: Bytes,
-    pub(super) body: KvBody,
+    pub(super) number: u64,
 }
 
 /// A request.
@@ -52,25 +57,33 @@ pub(crate) struct WriteBody {
 /// The result of an attempt.
 #[derive(Clone, Debug)]
 pub(crate) struct KvAnswer {
-    pub(super) operation: Moment,
-    pub(super) attempt: u64,
+    pub(super) to: Attempt,
     pub(super) result: KvResult,
 }
 
 /// The result of an attempt, as the client's connection reports it.
 #[derive(Clone, Debug)]
 pub(crate) enum KvResult {
-    Learnt(Answer),
-    Failed(Box<v1::Error>),
+    Replied(Box<kv_reply::Result>),
     NotSent,
     Lost,
 }
 
-/// Requests that a node has accepted and not answered.
-#[derive(Default)]
-pub(super) struct OpenRequests {
-    last: u64,
-    open: BTreeMap<u64, KvRequest>,
+/// The stream on which all clients send their requests to a node. A restarted node has a new one.
+pub(super) struct Stream {
+    open: OpenRequests<Waiting>,
+    /// Tickets that the engine has not completed yet, including those of requests past their
+    /// deadline.
+    tickets: BTreeSet<u64>,
+}
+
+/// The data for the reply to an open request.
+#[derive(Debug)]
+struct Waiting {
+    from: Attempt,
+    is_read: bool,
+    /// The read to do at the read point.
+    read: Option<Read>,
 }
 
 /// Where each request id took effect.
@@ -82,15 +95,20 @@ pub(super) struct Applied {
 impl KvRequest {
     /// The part of the request that the trace contains.
     pub(super) fn trace(&self) -> &[u8] {
-        &self.key
+        kv::key(&self.wire)
     }
+}
 
-    fn wants_previous(&self) -> bool {
-        matches!(&self.body, KvBody::Write(write) if write.return_previous)
+impl Attempt {
+    pub(super) fn answer(self, result: KvResult) -> KvAnswer {
+        KvAnswer { to: self, result }
     }
+}
 
-    pub(super) fn answer(&self, result: KvResult) -> KvAnswer {
-        KvAnswer { operation: self.operation, attempt: self.attempt, result }
+impl Stream {
+    /// A stream with nothing on it.
+    pub(super) fn new() -> Self {
+        Self { open: OpenRequests::new(OPEN_MAX), tickets: BTreeSet::new() }
     }
 }
 
@@ -101,31 +119,45 @@ impl World {
         process: Endpoint,
         request: KvRequest,
     ) -> Result<(), Violation> {
+        let KvRequest { from, wire } = request;
         if !self.processes[process].is_up() {
-            let refused = request.answer(KvResult::NotSent);
-            self.send_answer(process, request.client, refused);
+            self.send_answer(process, from.answer(KvResult::NotSent));
             return Ok(());
         }
-        let by_lease = self.processes[process].may_read(request.group, self.agenda.now());
-        if matches!(request.body, KvBody::Get) && by_lease {
-            self.coverage.lease_reads += 1;
-            let answer = self.read(process, &request).map_err(Violation::broken)?;
-            self.send_answer(process, request.client, request.answer(answer));
-            return Ok(());
-        }
-        self.open[process].last += 1;
-        let ticket = Ticket { sink: SINK, id: self.open[process].last };
-        let group = request.group;
-        let asked = match &request.body {
-            KvBody::Get => Request::Read { group, ticket },
-            KvBody::Write(write) => {
-                let command = kv::command(request.slot, &request.key, write);
-                Request::Propose { group, command, ticket }
+        let is_read = accept::op(&wire).is_none_or(|op| op == Op::Get);
+        let mut waiting = Waiting { from, is_read, read: None };
+        let topology = self.control.nodes[process].topology.clone();
+        let accepted = match accept::accept(&wire, topology.as_deref(), false) {
+            Ok(Accepted::Read { group, read }) if self.reads_by_lease(process, group) => {
+                self.coverage.lease_reads += 1;
+                let result = self.look_up(process, &read)?;
+                self.reply(process, &waiting, result);
+                return Ok(());
+            }
+            Ok(accepted) => accepted,
+            Err(error) => {
+                self.reply(process, &waiting, kv_reply::Result::Error(error));
+                return Ok(());
             }
         };
-        self.open[process].open.insert(ticket.id, request);
-        self.input(process, Input::Request(asked));
+        let (asked, read) = accepted.split();
+        waiting.read = read;
+        let deadline_ms = self.agenda.now() / MILLISECOND + accept::timeout_ms(&wire);
+        match self.streams[process].open.insert(waiting, deadline_ms) {
+            Ok(id) => {
+                self.streams[process].tickets.insert(id);
+                self.input(process, Input::Request(asked.under(Ticket { sink: SINK, id })));
+            }
+            Err(waiting) => {
+                let error = reply::too_many(OPEN_MAX);
+                self.reply(process, &waiting, kv_reply::Result::Error(error));
+            }
+        }
         Ok(())
+    }
+
+    fn reads_by_lease(&self, process: Endpoint, group: GroupId) -> bool {
+        self.processes[process].may_read(group, self.agenda.now())
     }
 
     /// The engine has completed requests.
@@ -138,32 +170,58 @@ impl World {
             return self.on_placement_completions(process, completions);
         }
         for completion in completions {
-            let Some(request) = self.open[process].open.remove(&completion.id) else {
+            let stream = &mut self.streams[process];
+            if !stream.tickets.remove(&completion.id) {
                 return Err(Violation::broken(format!(
                     "process {process} ends request {} twice, or one never made",
                     completion.id
                 )));
+            }
+            // A request past its deadline already has a reply.
+            let Some(waiting) = stream.open.take(completion.id) else { continue };
+            let mut found = Ok(());
+            let look_up = |read: &Read| match self.look_up(process, read) {
+                Ok(result) => result,
+                Err(violation) => {
+                    found = Err(violation);
+                    kv_reply::Result::Error(reply::unexpected())
+                }
             };
-            let result = match completion.result {
-                Ok(Done::Applied(outcome)) => kv::learnt(&outcome, request.wants_previous()),
-                Ok(Done::ReadReady) => self.read(process, &request),
-                Err(refusal) => Ok(KvResult::Failed(Box::new(error(refusal)))),
-            };
-            let answer = request.answer(result.map_err(Violation::broken)?);
-            self.send_answer(process, request.client, answer);
+            let result = reply::ended(completion.result, waiting.read.as_ref(), look_up);
+            found?;
+            let result = result.ok_or_else(|| {
+                let from = waiting.from;
+                Violation::broken(format!("process {process} ends {from:?} as another kind"))
+            })?;
+            self.reply(process, &waiting, result);
         }
         Ok(())
     }
 
-    /// Reads the local store at a read point.
-    fn read(&self, process: Endpoint, request: &KvRequest) -> Result<KvResult, String> {
-        let machine = &self.processes[process].machine;
-        let record = machine.read(request.group, request.slot, &request.key)?;
-        let version = record.as_ref().map(kv::version).transpose()?;
-        Ok(KvResult::Learnt(Answer::Found(version)))
+    /// Replies to requests whose deadline has passed.
+    pub(super) fn give_up_late(&mut self, process: Endpoint) {
+        let now_ms = self.agenda.now() / MILLISECOND;
+        for waiting in self.streams[process].open.take_due(now_ms) {
+            self.coverage.late += 1;
+            self.reply(process, &waiting, kv_reply::Result::Error(reply::too_late()));
+        }
     }
 
-    fn send_answer(&mut self, process: Endpoint, client: Endpoint, answer: KvAnswer) {
+    /// Reads the local store, at a read point or under a lease.
+    fn look_up(&self, process: Endpoint, read: &Read) -> Result<kv_reply::Result, Violation> {
+        let record = self.processes[process].machine.read(read).map_err(Violation::broken)?;
+        Ok(convert::read_reply(Ok(record)))
+    }
+
+    fn reply(&mut self, process: Endpoint, waiting: &Waiting, mut result: kv_reply::Result) {
+        let topology = self.control.nodes[process].topology.as_ref();
+        let epoch = topology.map_or(0, |topology| topology.epoch.0);
+        reply::complete(&mut result, waiting.is_read, epoch);
+        self.send_answer(process, waiting.from.answer(KvResult::Replied(Box::new(result))));
+    }
+
+    fn send_answer(&mut self, process: Endpoint, answer: KvAnswer) {
+        let client = answer.to.client;
         let passage = self.network.pass(self.agenda.now(), process, client);
         for at in passage.arrivals {
             let answer = answer.clone();
@@ -173,9 +231,9 @@ impl World {
 
     /// Connections to a killed node break: waiting clients are notified, unless they are cut off.
     pub(super) fn break_connections(&mut self, process: Endpoint) {
-        for (_, request) in std::mem::take(&mut self.open[process].open) {
-            let lost = request.answer(KvResult::Lost);
-            self.send_answer(process, request.client, lost);
+        let mut stream = std::mem::replace(&mut self.streams[process], Stream::new());
+        for waiting in stream.open.take_due(u64::MAX) {
+            self.send_answer(process, waiting.from.answer(KvResult::Lost));
         }
     }
 
@@ -210,25 +268,5 @@ impl World {
             }
         }
         Ok(())
-    }
-}
-
-/// A rejection of the engine, as clients receive it.
-fn error(refusal: Refusal) -> v1::Error {
-    let code = match refusal {
-        Refusal::NoGroup => ErrorCode::NoGroup,
-        Refusal::NotLeader { .. } => ErrorCode::NotLeader,
-        Refusal::Busy => ErrorCode::Busy,
-        Refusal::ShuttingDown => ErrorCode::ShuttingDown,
-        Refusal::LeadershipLost => ErrorCode::LeadershipLost,
-        Refusal::ChangeRefused => ErrorCode::Invalid,
-    };
-    let leader = match refusal {
-        Refusal::NotLeader { leader } => leader,
-        _ => None,
-    };
-    v1::Error {
-        leader_node: leader.map_or(0, |node| node.0),
-        ..v1::Error::new(code, refusal.to_string())
     }
 }
