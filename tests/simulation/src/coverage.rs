@@ -15,6 +15,8 @@ pub struct Coverage {
     pub pauses: u64,
     pub cuts: u64,
     pub transfers: u64,
+    /// Groups whose leadership returned to the preferred node.
+    pub returns: u64,
     /// Replicas that received the message that they have diverged.
     pub accusations: u64,
     /// Checksums of replicas' states that placement received.
@@ -55,6 +57,7 @@ impl AddAssign for Coverage {
         self.pauses += other.pauses;
         self.cuts += other.cuts;
         self.transfers += other.transfers;
+        self.returns += other.returns;
         self.accusations += other.accusations;
         self.checkpoints += other.checkpoints;
         self.wrong_states += other.wrong_states;

@@ -13,6 +13,7 @@ mod nodes;
 mod service;
 mod snapshots;
 mod states;
+mod upkeep;
 
 use std::collections::BTreeMap;
 
@@ -37,6 +38,7 @@ use control::{Control, ControlMessage};
 use service::{Applied, KvAnswer, KvRequest, Stream};
 pub(crate) use service::{KvBody, WriteBody};
 use states::States;
+use upkeep::Upkeep;
 
 /// An event of the world.
 pub(crate) enum Event {
@@ -116,6 +118,8 @@ pub(crate) struct World {
     control: Control,
     /// Of each process; those of placement stay empty.
     streams: Vec<Stream>,
+    /// Of each storage node.
+    upkeep: Vec<Upkeep>,
     applied: Applied,
     states: States,
     faults: Vec<Fault>,
@@ -147,6 +151,7 @@ impl World {
             trace: Trace::new(number, in_words),
             coverage: Coverage::default(),
             rng,
+            upkeep: (0..swarm.storage_nodes).map(|_| Upkeep::default()).collect(),
             streams: processes.iter().map(|_| Stream::new()).collect(),
             processes,
             clients,

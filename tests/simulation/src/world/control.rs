@@ -17,6 +17,7 @@ use ringkv_topology::{
 };
 
 use super::service::SINK;
+use super::upkeep::Upkeep;
 use super::{Cluster, Event, World};
 use crate::machine::Durable;
 use crate::network::Endpoint;
@@ -156,7 +157,8 @@ impl World {
                 self.control.nodes[process].confirmed = false;
                 // The first run began before the node had an id.
                 self.control.nodes[process].incarnation = self.processes[process].life - 1;
-                self.set_up_replicas(process);
+                self.upkeep[process] = Upkeep::default();
+                self.adopt(process);
             }
             Cluster::Placement => {
                 let node = self.processes[process].node;
@@ -193,10 +195,7 @@ impl World {
             self.flush(process);
         }
         match self.cluster_of(process) {
-            Cluster::Storage => {
-                self.give_up_late(process);
-                self.on_storage_tick(process);
-            }
+            Cluster::Storage => self.on_storage_tick(process),
             Cluster::Placement => self.on_placement_tick(process),
         }
     }

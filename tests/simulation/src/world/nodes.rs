@@ -1,13 +1,11 @@
-//! A storage node's own part in the cluster: it registers, reports, follows the topology and sets
-//! up the replicas that the topology assigns to it.
+//! A storage node's link to placement: it registers, reports, and follows the topology.
 
 use std::sync::Arc;
 
-use ringkv_consensus::{Genesis, Input, Members, Role};
+use ringkv_consensus::Role;
 use ringkv_placement_core::command::{Outcome, Refusal, Registration};
 use ringkv_placement_core::observations::GroupReport;
-use ringkv_storage_core::owned_slots::OwnedSlots;
-use ringkv_topology::{GroupId, Topology};
+use ringkv_topology::Topology;
 
 use super::control::ControlMessage;
 use super::{Event, World};
@@ -40,6 +38,8 @@ impl World {
     }
 
     pub(super) fn on_storage_tick(&mut self, process: Endpoint) {
+        self.give_up_late(process);
+        self.keep_up(process);
         if self.rng.chance(0.1) {
             self.ask_topology(process);
         }
@@ -93,37 +93,7 @@ impl World {
         let known = &mut self.control.nodes[process].topology;
         if known.as_ref().is_none_or(|known| known.epoch < topology.epoch) {
             *known = Some(topology);
-            self.set_up_replicas(process);
-        }
-    }
-
-    /// Creates the replicas that the topology assigns to this node and the engine does not have.
-    pub(super) fn set_up_replicas(&mut self, process: Endpoint) {
-        let node = self.processes[process].node;
-        let Some(topology) = self.control.nodes[process].topology.clone() else { return };
-        self.input(process, Input::ReadMode(topology.settings.read_mode));
-        let present: Vec<GroupId> =
-            self.processes[process].status().iter().map(|status| status.group).collect();
-        for group in topology.groups.values().filter(|group| !present.contains(&group.id)) {
-            let Some(replica) = group.replicas.iter().find(|replica| replica.node == node) else {
-                continue;
-            };
-            let voters = group.replicas.iter().map(|replica| (replica.id, replica.node));
-            let settings = topology.settings;
-            let slots = topology.slots_of(group.id);
-            let owned = OwnedSlots::new(settings.slot_count, settings.value_bytes_max, slots);
-            self.input(
-                process,
-                Input::Create(Genesis {
-                    group: group.id,
-                    replica: replica.id,
-                    members: Members::of_voters(voters),
-                    context: owned.encode(),
-                }),
-            );
-            if group.preferred_leader == node {
-                self.input(process, Input::Campaign { group: group.id });
-            }
+            self.adopt(process);
         }
     }
 }

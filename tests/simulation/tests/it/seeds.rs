@@ -30,6 +30,7 @@ fn many_seeds_keep_every_promise_and_meet_every_misfortune() {
         ("pauses", seen.pauses),
         ("cuts", seen.cuts),
         ("leader transfers", seen.transfers),
+        ("leaderships returned", seen.returns),
         ("accused replicas", seen.accusations),
         ("wrong states", seen.wrong_states),
         ("wrong states found", seen.wrong_states_found),
@@ -42,6 +43,7 @@ fn many_seeds_keep_every_promise_and_meet_every_misfortune() {
         ("retries that had applied", seen.repeated),
         ("conditions that did not hold", seen.refused),
         ("unknown outcomes", seen.unknown),
+        ("replies past the deadline", seen.late),
     ];
     for (what, count) in counts {
         assert!(count > 0, "no {what} in 60 runs");
