@@ -49,7 +49,7 @@ use metrics::Metrics;
 use observer::ClientObserver;
 use service::Service;
 
-/// The part of [`Health`] that waits for a topology of a formed cluster.
+/// The part of [`Health`] that waits for a topology of a bootstrapped cluster.
 const TOPOLOGY: &str = "topology";
 /// The part that says a shutdown has begun.
 const SHUTDOWN: &str = "shutdown";
@@ -121,7 +121,7 @@ async fn ready_once_formed(client: Client, health: Health) {
                 tracing::info!(epoch = view.topology.epoch.0, "gateway is ready");
                 return health.ready(TOPOLOGY);
             }
-            Err(_) => tracing::warn!("no topology of a formed cluster yet"),
+            Err(_) => tracing::warn!("no topology of a bootstrapped cluster yet"),
         }
     }
 }

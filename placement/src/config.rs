@@ -11,7 +11,7 @@ use clap::Parser;
 use ringkv_placement_core::state::NODES_MAX;
 use ringkv_telemetry::logging::LogFormat;
 use ringkv_telemetry::trace;
-use ringkv_topology::{ClusterId, FormWhen, NodeId, ReadMode, Settings, SlotCount};
+use ringkv_topology::{BootstrapWhen, ClusterId, NodeId, ReadMode, Settings, SlotCount};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// A placement replica of a ringkv cluster: keeps its nodes, its groups and the owner of each slot.
@@ -104,7 +104,7 @@ pub struct Config {
     pub raft_cluster: ClusterId,
     pub data_dir: PathBuf,
     pub settings: Settings,
-    pub form_when: FormWhen,
+    pub bootstrap_when: BootstrapWhen,
     /// Off unless set: see [`trace::Settings::from_env`].
     pub trace: trace::Settings,
 }
@@ -157,7 +157,7 @@ impl TryFrom<Args> for Config {
             raft_cluster,
             data_dir: args.data_dir,
             settings,
-            form_when: FormWhen { nodes, servers },
+            bootstrap_when: BootstrapWhen { nodes, servers },
             trace: trace::Settings::default(),
         })
     }

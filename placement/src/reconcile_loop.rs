@@ -60,8 +60,9 @@ impl ReconcileLoop {
                     self.propose(step).await;
                 }
             }
-            let formed = state.topology().is_some_and(|topology| topology.is_formed());
-            tokio::time::sleep(if formed { PAUSE } else { PAUSE_BEFORE_BOOTSTRAP }).await;
+            let is_bootstrapped =
+                state.topology().is_some_and(|topology| topology.is_bootstrapped());
+            tokio::time::sleep(if is_bootstrapped { PAUSE } else { PAUSE_BEFORE_BOOTSTRAP }).await;
         }
     }
 

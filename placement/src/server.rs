@@ -91,7 +91,7 @@ pub async fn serve(
         wanted: Wanted {
             cluster: ClusterId(random_id()),
             settings: config.settings,
-            form_when: config.form_when,
+            bootstrap_when: config.bootstrap_when,
         },
         health: health.clone(),
     };

@@ -182,7 +182,7 @@ impl<'a> Call<'a> {
             ),
             (_, RetryReason::NotReady) => (
                 ErrorKind::NotReady,
-                format!("the client had no topology of a formed cluster for {timeout_ms} ms"),
+                format!("the client had no topology of a bootstrapped cluster for {timeout_ms} ms"),
             ),
             (_, RetryReason::Busy) => (
                 ErrorKind::Overloaded,

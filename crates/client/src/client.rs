@@ -183,9 +183,14 @@ impl Client {
         self.inner.cluster.links.connected()
     }
 
-    /// Whether calls can be routed: the client has the topology of a formed cluster.
+    /// Whether calls can be routed: the client has the topology of a bootstrapped cluster.
     pub fn is_ready(&self) -> bool {
-        self.inner.cluster.router.read().topology().is_some_and(|topology| topology.is_formed())
+        self.inner
+            .cluster
+            .router
+            .read()
+            .topology()
+            .is_some_and(|topology| topology.is_bootstrapped())
     }
 
     /// Waits until calls can be routed.
@@ -196,7 +201,7 @@ impl Client {
         let mut updates = self.inner.cluster.updates();
         let formed = async {
             loop {
-                if let Some(view) = self.view().filter(|view| view.topology.is_formed()) {
+                if let Some(view) = self.view().filter(|view| view.topology.is_bootstrapped()) {
                     return view;
                 }
                 if updates.changed().await.is_err() {
@@ -205,7 +210,8 @@ impl Client {
             }
         };
         tokio::time::timeout(timeout, formed).await.map_err(|_| {
-            let message = format!("the cluster did not form within {} ms", timeout.as_millis());
+            let message =
+                format!("the cluster was not bootstrapped within {} ms", timeout.as_millis());
             Error::new(ErrorKind::NotReady, Outcome::NotApplied, message)
         })
     }

@@ -77,7 +77,7 @@ struct State {
 }
 
 impl FakeCluster {
-    /// A formed cluster of `nodes` nodes and as many groups, each with a replica everywhere;
+    /// A bootstrapped cluster of `nodes` nodes and as many groups, each with a replica everywhere;
     /// group `n` is led by node `n`.
     ///
     /// # Panics

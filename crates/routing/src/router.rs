@@ -39,7 +39,7 @@ pub struct Route {
 pub enum NotReady {
     /// No topology has arrived from placement.
     NoTopology,
-    /// The cluster has not formed its groups.
+    /// The cluster is not bootstrapped yet.
     NotFormed,
 }
 

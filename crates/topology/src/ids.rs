@@ -26,7 +26,7 @@ macro_rules! id {
 }
 
 id!(
-    /// A cluster; drawn once when placement first starts. Data of one never serves another.
+    /// A cluster; drawn at random when placement first starts. Data of one is never used in another.
     ClusterId
 );
 id!(

@@ -11,7 +11,9 @@ mod slot;
 mod topology;
 
 pub use ids::{ClusterId, Epoch, GroupId, NodeId, ReplicaId, Slot};
-pub use plan::{FormBlocked, FormWhen, Formation, GROUPS_MAX, PlannedGroup, form};
+pub use plan::{
+    BootstrapBlocked, BootstrapPlan, BootstrapWhen, GROUPS_MAX, PlannedGroup, plan_bootstrap,
+};
 pub use ring::{Ring, WEIGHT_DEFAULT};
 pub use slot::{SlotCount, tag};
 pub use topology::{Group, Node, NodeState, ReadMode, Replica, Role, Settings, Topology};

@@ -1,4 +1,4 @@
-//! The plan of forming: from the registered nodes to groups, replicas, leaders and slot owners.
+//! The bootstrap plan: from the registered nodes to groups, replicas, leaders and slot owners.
 //!
 //! Owns the choice and names what it waits for; changes nothing itself (the placement state
 //! machine does, and assigns the replica ids). Level-triggered: the same nodes always lead to the
@@ -13,48 +13,48 @@ use crate::ids::{GroupId, NodeId};
 use crate::ring::{Ring, WEIGHT_DEFAULT};
 use crate::topology::{Node, NodeState, Settings};
 
-/// The most groups a cluster is formed with: up to here the ring is balanced within its bound.
+/// Maximum number of groups at bootstrap: up to here the ring is balanced within its bound.
 pub const GROUPS_MAX: usize = 256;
 
-/// Leaders per node at forming: enough to spread the load of a lost node over all others, few
+/// Leaders per node at bootstrap: enough to spread the load of a lost node over all others, few
 /// enough that each write batch of a group stays large.
 const GROUPS_PER_NODE: usize = 4;
 
-/// What has to be there before the cluster forms.
+/// What must be present before the cluster is bootstrapped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FormWhen {
+pub struct BootstrapWhen {
     /// At least this many nodes; never fewer than the replication factor.
     pub nodes: usize,
-    /// Nodes with these advertised addresses.
+    /// Advertised addresses of nodes that must be alive.
     pub servers: BTreeSet<String>,
 }
 
-/// The cluster as it is to be formed.
+/// The first groups of a cluster and the owners of its slots.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Formation {
+pub struct BootstrapPlan {
     /// The groups, ascending by id.
     pub groups: Vec<PlannedGroup>,
     /// Owner of slot `i` at index `i`.
     pub owners: Vec<GroupId>,
 }
 
-/// A group and where its voters live.
+/// A group and the nodes of its voters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedGroup {
     /// Its id.
     pub id: GroupId,
-    /// One voter each; the first is the preferred leader. Never a node twice.
+    /// One voter each, on different nodes; the first is the preferred leader.
     pub nodes: Vec<NodeId>,
 }
 
-/// What forming waits for.
+/// What the bootstrap waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum FormBlocked {
+pub enum BootstrapBlocked {
     /// Fewer nodes than needed are registered and alive.
     Nodes {
         /// Nodes that are registered and alive.
         present: usize,
-        /// Nodes that forming needs.
+        /// Nodes that the bootstrap needs.
         needed: usize,
     },
     /// No live node advertises these addresses of the servers file.
@@ -64,7 +64,7 @@ pub enum FormBlocked {
     },
 }
 
-impl fmt::Display for FormBlocked {
+impl fmt::Display for BootstrapBlocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Nodes { present, needed } => {
@@ -77,16 +77,15 @@ impl fmt::Display for FormBlocked {
     }
 }
 
-/// Plans the first groups over those of `nodes` that are active. The caller leaves out nodes it
-/// does not believe alive.
+/// Plans the first groups on those of `nodes` that are active. The caller passes live nodes only.
 ///
 /// # Errors
-/// [`FormBlocked`] says what is still missing; ask again when nodes have come.
-pub fn form<'a>(
+/// [`BootstrapBlocked`] reports what is missing; call again when more nodes are alive.
+pub fn plan_bootstrap<'a>(
     nodes: impl IntoIterator<Item = &'a Node>,
     settings: &Settings,
-    when: &FormWhen,
-) -> Result<Formation, FormBlocked> {
+    when: &BootstrapWhen,
+) -> Result<BootstrapPlan, BootstrapBlocked> {
     let nodes: BTreeMap<NodeId, &Node> = nodes
         .into_iter()
         .filter(|node| node.state == NodeState::Active)
@@ -95,13 +94,13 @@ pub fn form<'a>(
     let replicas = usize::from(settings.replication_factor);
     let needed = when.nodes.max(replicas);
     if nodes.len() < needed {
-        return Err(FormBlocked::Nodes { present: nodes.len(), needed });
+        return Err(BootstrapBlocked::Nodes { present: nodes.len(), needed });
     }
     let present: BTreeSet<&str> = nodes.values().map(|node| node.address.as_str()).collect();
     let missing: Vec<String> =
         when.servers.iter().filter(|server| !present.contains(server.as_str())).cloned().collect();
     if !missing.is_empty() {
-        return Err(FormBlocked::Servers { missing });
+        return Err(BootstrapBlocked::Servers { missing });
     }
     let slots = usize::from(settings.slot_count.get());
     let count = (nodes.len() * GROUPS_PER_NODE).min(GROUPS_MAX).min(slots);
@@ -112,16 +111,16 @@ pub fn form<'a>(
         .collect();
     let weights: Vec<_> = groups.iter().map(|group| (group.id, WEIGHT_DEFAULT)).collect();
     let owners = Ring::new(&weights, settings.slot_count).owners();
-    Ok(Formation { groups, owners })
+    Ok(BootstrapPlan { groups, owners })
 }
 
-/// What each node has been given so far.
+/// What has been assigned to each node so far.
 #[derive(Default)]
 struct Spread<'a> {
     nodes: BTreeMap<NodeId, &'a Node>,
     leaders: BTreeMap<NodeId, u64>,
     replicas: BTreeMap<NodeId, u64>,
-    /// How many groups two nodes share, lower id first.
+    /// Number of groups that two nodes share, lower id first.
     shared: BTreeMap<(NodeId, NodeId), u64>,
 }
 
@@ -143,7 +142,7 @@ impl Spread<'_> {
         picked
     }
 
-    /// The node, not yet picked, that comes first by `before_all`, then by load.
+    /// The first node that is not picked yet, by `before_all`, then by load.
     fn pick(
         &self,
         picked: &[NodeId],
@@ -168,8 +167,8 @@ impl Spread<'_> {
     }
 
     /// How full a node would be with one more, in millionths of its capacity.
-    fn fill(&self, given: &BTreeMap<NodeId, u64>, node: &Node) -> u64 {
-        let count = given.get(&node.id).copied().unwrap_or_default() + 1;
+    fn fill(&self, assigned: &BTreeMap<NodeId, u64>, node: &Node) -> u64 {
+        let count = assigned.get(&node.id).copied().unwrap_or_default() + 1;
         count * 1_000_000 / u64::from(node.capacity.max(1))
     }
 

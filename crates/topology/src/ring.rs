@@ -4,7 +4,7 @@
 //! first virtual node at or after its own point whose group is not full, slots in rising order
 //! (bounded loads, Mirrokni et al. 2018). Points come from a fixed hash of ids, so the result is
 //! part of the data format: the same in every process and every version (golden test).
-//! The ring proposes; who owns a slot is what the topology says, since moving data takes time.
+//! The ring only proposes: the topology names the owner of a slot, because moving data takes time.
 
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -15,11 +15,11 @@ use xxhash_rust::xxh3::Xxh3;
 use crate::ids::{GroupId, Slot};
 use crate::slot::SlotCount;
 
-/// The weight of a group that was not given another.
+/// The default weight of a group.
 pub const WEIGHT_DEFAULT: u32 = 100;
 
-/// Virtual nodes of a group of default weight. More of them even out what groups get before the
-/// bound has to; beyond this the bound moves hardly fewer slots.
+/// Virtual nodes of a group of default weight. With more of them groups are more even before the
+/// bound applies; above this number the bound moves hardly fewer slots.
 const VIRTUAL_NODES: u64 = 128;
 
 /// Proposed owners of all slots.

@@ -23,7 +23,7 @@ impl SlotCount {
         (count.is_power_of_two()).then_some(Self(count))
     }
 
-    /// The count itself.
+    /// The number of slots.
     pub fn get(self) -> u16 {
         self.0
     }

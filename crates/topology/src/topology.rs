@@ -1,8 +1,8 @@
-//! The topology: nodes, groups and who owns each slot, numbered by epoch.
+//! The topology: nodes, groups and the owner of each slot, numbered by epoch.
 //!
-//! Owns the shape of the map and the questions asked of it; never decides a change (the plan
-//! modules do) and knows no wire format. Invariants: `owners` is empty (not formed yet) or has
-//! exactly `settings.slot_count` entries, each naming a group of the map.
+//! Owns the shape of the map and the lookups in it. Never decides a change (the plan does) and
+//! knows no wire format. Invariants: `owners` is empty (not bootstrapped yet) or has exactly
+//! `settings.slot_count` entries, each naming a group of the map.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,20 +22,20 @@ pub struct Topology {
     pub settings: Settings,
     /// Every node that was ever registered and is not forgotten.
     pub nodes: BTreeMap<NodeId, Node>,
-    /// Every group; empty until the cluster has formed.
+    /// Every group; empty until the cluster is bootstrapped.
     pub groups: BTreeMap<GroupId, Group>,
-    /// Owner of slot `i` at index `i`; empty until the cluster has formed.
+    /// Owner of slot `i` at index `i`; empty until the cluster is bootstrapped.
     pub owners: Vec<GroupId>,
 }
 
-/// Values every process of the cluster must agree on; replicated by placement.
+/// Values on which all processes of the cluster must agree; replicated by placement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How many slots there are; fixed at creation.
     pub slot_count: SlotCount,
     /// Voters per group: 1, 3 or 5.
     pub replication_factor: u8,
-    /// The largest value a write may carry, in bytes.
+    /// The largest value of a write, in bytes.
     pub value_bytes_max: u32,
     /// How leaders serve reads.
     pub read_mode: ReadMode,
@@ -77,9 +77,9 @@ impl FromStr for ReadMode {
 pub struct Node {
     /// Its id.
     pub id: NodeId,
-    /// `host:port` of its gRPC.
+    /// `host:port` of its gRPC server.
     pub address: String,
-    /// Failure domain; empty when the operator named none.
+    /// Failure domain; empty if none is configured.
     pub zone: String,
     /// Relative weight, 1 to 1000.
     pub capacity: u32,
@@ -92,7 +92,7 @@ pub struct Node {
 pub enum NodeState {
     /// It takes part in the cluster.
     Active,
-    /// A newer node took over its address; it never comes back under this id.
+    /// A newer node has taken over its address; it never returns under this id.
     Replaced,
 }
 
@@ -103,9 +103,9 @@ pub struct Group {
     pub id: GroupId,
     /// Its copies, at most one on a node.
     pub replicas: Vec<Replica>,
-    /// The node that should lead when all is well.
+    /// The node that should lead while all nodes are healthy.
     pub preferred_leader: NodeId,
-    /// The epoch at which the group was formed.
+    /// The epoch at which the group was created.
     pub formed: Epoch,
 }
 
@@ -131,16 +131,16 @@ pub enum Role {
 
 impl Topology {
     /// Whether groups exist and every slot has an owner.
-    pub fn is_formed(&self) -> bool {
+    pub fn is_bootstrapped(&self) -> bool {
         !self.owners.is_empty()
     }
 
-    /// The group that owns `slot`; `None` until the cluster has formed.
+    /// The group that owns `slot`; `None` until the cluster is bootstrapped.
     pub fn owner(&self, slot: Slot) -> Option<&Group> {
         self.owners.get(usize::from(slot.0)).and_then(|id| self.groups.get(id))
     }
 
-    /// The slot of a key and its owner; `None` until the cluster has formed.
+    /// The slot of a key and its owner; `None` until the cluster is bootstrapped.
     pub fn locate(&self, key: &[u8]) -> Option<(Slot, &Group)> {
         let slot = self.settings.slot_count.slot_of(key);
         self.owner(slot).map(|group| (slot, group))

@@ -18,7 +18,7 @@ pub(super) fn page(view: &View) -> Value {
     json!({
         "cluster": topology.cluster.to_string(),
         "epoch": topology.epoch.0,
-        "formed": topology.is_formed(),
+        "formed": topology.is_bootstrapped(),
         "slot_count": topology.settings.slot_count.get(),
         "replication_factor": topology.settings.replication_factor,
         "value_bytes_max": topology.settings.value_bytes_max,

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use ringkv_topology::{ClusterId, FormWhen, NodeId, Settings, form};
+use ringkv_topology::{BootstrapWhen, ClusterId, NodeId, Settings, plan_bootstrap};
 
 use crate::command::Command;
 use crate::state::State;
@@ -18,7 +18,7 @@ pub struct Wanted {
     /// The id for a cluster that has none yet; the caller draws it at random.
     pub cluster: ClusterId,
     pub settings: Settings,
-    pub form_when: FormWhen,
+    pub bootstrap_when: BootstrapWhen,
 }
 
 /// What to do next.
@@ -36,16 +36,16 @@ pub fn plan(state: &State, alive: &BTreeSet<NodeId>, wanted: &Wanted) -> Plan {
         let init = Command::Init { cluster: wanted.cluster, settings: wanted.settings };
         return Plan { steps: vec![init], blocked: None };
     };
-    if topology.is_formed() {
+    if topology.is_bootstrapped() {
         return Plan::default();
     }
     let nodes = topology.nodes.values().filter(|node| alive.contains(&node.id));
-    match form(nodes, &topology.settings, &wanted.form_when) {
-        Ok(formation) => {
+    match plan_bootstrap(nodes, &topology.settings, &wanted.bootstrap_when) {
+        Ok(plan) => {
             let bootstrap = Command::Bootstrap {
                 planned_at: topology.epoch,
-                groups: formation.groups,
-                owners: formation.owners,
+                groups: plan.groups,
+                owners: plan.owners,
             };
             Plan { steps: vec![bootstrap], blocked: None }
         }

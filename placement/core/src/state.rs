@@ -179,7 +179,7 @@ impl Cluster {
         groups: &[PlannedGroup],
         owners: Vec<GroupId>,
     ) -> Result<Epoch, Refusal> {
-        if planned_at != self.topology.epoch || self.topology.is_formed() {
+        if planned_at != self.topology.epoch || self.topology.is_bootstrapped() {
             return Err(Refusal::Stale);
         }
         self.check_plan(groups, &owners).map_err(Refusal::Impossible)?;

@@ -14,7 +14,7 @@ fn the_defaults_are_one_replica_and_three_nodes() {
     let config = config(&[]).unwrap();
     assert_eq!(addresses(&config), [(1, "0.0.0.0:7000")]);
     assert_eq!(config.settings.slot_count, SlotCount::DEFAULT);
-    assert_eq!(config.form_when, FormWhen { nodes: 3, servers: BTreeSet::new() });
+    assert_eq!(config.bootstrap_when, BootstrapWhen { nodes: 3, servers: BTreeSet::new() });
 }
 
 #[test]
@@ -37,7 +37,7 @@ fn the_servers_file_names_nodes() {
     let path = dir.path().join("servers");
     fs::write(&path, "# nodes\nnode-1:50051\n\n  node-2:50051 \n").unwrap();
     let path = path.display().to_string();
-    let servers = config(&["--servers-file", &path]).unwrap().form_when.servers;
+    let servers = config(&["--servers-file", &path]).unwrap().bootstrap_when.servers;
     assert_eq!(servers, ["node-1:50051", "node-2:50051"].map(String::from).into());
     fs::write(&path, "node-1\n").unwrap();
     let error = config(&["--servers-file", &path]).unwrap_err().to_string();

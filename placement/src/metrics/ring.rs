@@ -35,7 +35,7 @@ impl RingSeries {
             epoch: by("component", "ringkv_ring_epoch", "Epoch of the topology known here.")?,
             formed: IntGauge::new(
                 "ringkv_placement_formed",
-                "Whether the cluster has formed, so that every slot has an owner: 1 yes, 0 no.",
+                "Whether the cluster is bootstrapped: every slot has an owner; 1 yes, 0 no.",
             )?,
             groups: IntGauge::new("ringkv_placement_groups", "Groups of the topology.")?,
             slots: by(
@@ -60,7 +60,7 @@ impl RingSeries {
         let epoch = topology.map_or(0, |topology| topology.epoch.0);
         self.epoch.with_label_values(&["placement"]).set(signed(epoch));
         let Some(topology) = topology else { return };
-        self.formed.set(topology.is_formed().into());
+        self.formed.set(topology.is_bootstrapped().into());
         self.groups.set(signed(topology.groups.len() as u64));
         self.show_nodes(topology);
     }

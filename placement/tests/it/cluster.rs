@@ -190,7 +190,7 @@ impl Cluster {
     }
 }
 
-pub(crate) fn is_formed(update: &TopologyUpdate) -> bool {
+pub(crate) fn is_bootstrapped(update: &TopologyUpdate) -> bool {
     update.topology.as_ref().is_some_and(|topology| !topology.slot_owners.is_empty())
 }
 

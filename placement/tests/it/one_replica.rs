@@ -6,7 +6,7 @@ use ringkv_proto::v1::{RegisterRequest, WatchRequest};
 use tokio_util::sync::CancellationToken;
 use tonic::Code;
 
-use crate::cluster::{Cluster, PATIENCE, is_formed};
+use crate::cluster::{Cluster, PATIENCE, is_bootstrapped};
 
 fn bind() -> std::net::TcpListener {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap()
@@ -17,14 +17,14 @@ fn fresh(address: &str, incarnation: u64) -> RegisterRequest {
 }
 
 #[tokio::test]
-async fn the_cluster_forms_once_enough_nodes_are_there_and_watchers_see_it() {
+async fn the_cluster_is_bootstrapped_once_enough_nodes_are_alive_and_watchers_see_it() {
     let mut cluster = Cluster::start(1, &[]);
     cluster.join(1).await;
     cluster.join(2).await;
-    let unformed = cluster.watch_until(0, |update| update.alive_nodes == [1, 2]).await;
-    assert!(!is_formed(&unformed));
+    let waiting = cluster.watch_until(0, |update| update.alive_nodes == [1, 2]).await;
+    assert!(!is_bootstrapped(&waiting));
     cluster.join(3).await;
-    let formed = cluster.watch_until(0, is_formed).await;
+    let formed = cluster.watch_until(0, is_bootstrapped).await;
     let topology = from_proto(&formed.topology.unwrap()).unwrap();
     assert_eq!((topology.groups.len(), topology.owners.len()), (12, 4096));
     cluster.stop_all().await;
@@ -34,10 +34,10 @@ async fn the_cluster_forms_once_enough_nodes_are_there_and_watchers_see_it() {
 async fn everything_is_there_after_a_restart() {
     let mut cluster = Cluster::start(1, &["--replication-factor=1"]);
     let identity = cluster.join(1).await;
-    let before = cluster.watch_until(0, is_formed).await.topology;
+    let before = cluster.watch_until(0, is_bootstrapped).await.topology;
     cluster.stop(0).await.unwrap();
     cluster.restart(0);
-    let after = cluster.watch_until(0, is_formed).await.topology;
+    let after = cluster.watch_until(0, is_bootstrapped).await.topology;
     assert_eq!(before, after);
     let confirmed = RegisterRequest {
         cluster: identity.cluster,
@@ -57,9 +57,9 @@ async fn the_nodes_of_the_servers_file_are_waited_for() {
     let mut cluster = Cluster::start(1, &flags);
     cluster.join(1).await;
     let waiting = cluster.watch_until(0, |update| update.alive_nodes == [1]).await;
-    assert!(!is_formed(&waiting));
+    assert!(!is_bootstrapped(&waiting));
     cluster.join(2).await;
-    cluster.watch_until(0, is_formed).await;
+    cluster.watch_until(0, is_bootstrapped).await;
     cluster.stop_all().await;
 }
 

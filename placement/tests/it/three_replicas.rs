@@ -4,7 +4,7 @@ use ringkv_proto::v1::{GetTopologyRequest, RegisterRequest};
 use ringkv_services::LEADER_METADATA;
 use tonic::{Code, Status};
 
-use crate::cluster::{Cluster, is_formed};
+use crate::cluster::{Cluster, is_bootstrapped};
 
 async fn ask(cluster: &Cluster, at: usize) -> Result<(), Status> {
     let request =
@@ -41,7 +41,7 @@ async fn followers_show_the_topology_too() {
     cluster.join(1).await;
     let mut seen = Vec::new();
     for at in cluster.running() {
-        seen.push(cluster.watch_until(at, is_formed).await.topology.unwrap());
+        seen.push(cluster.watch_until(at, is_bootstrapped).await.topology.unwrap());
     }
     assert_eq!(seen[0], seen[1]);
     assert_eq!(seen[0], seen[2]);
@@ -68,9 +68,9 @@ async fn the_others_go_on_without_the_leader_and_it_catches_up_when_it_returns()
     // The new leader has heard nothing of node 1 yet.
     cluster.join(1).await;
     let survivor = cluster.running()[0];
-    let formed = cluster.watch_until(survivor, is_formed).await.topology.unwrap();
+    let formed = cluster.watch_until(survivor, is_bootstrapped).await.topology.unwrap();
     cluster.restart(first);
-    let caught_up = cluster.watch_until(first, is_formed).await.topology.unwrap();
+    let caught_up = cluster.watch_until(first, is_bootstrapped).await.topology.unwrap();
     assert_eq!(caught_up, formed);
     cluster.stop_all().await;
 }

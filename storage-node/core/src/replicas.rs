@@ -54,8 +54,8 @@ pub fn unready_reason(
     node: NodeId,
     present: &[GroupStatus],
 ) -> Option<String> {
-    let Some(topology) = topology.filter(|topology| topology.is_formed()) else {
-        return Some("the cluster has not formed yet".to_owned());
+    let Some(topology) = topology.filter(|topology| topology.is_bootstrapped()) else {
+        return Some("the cluster is not bootstrapped yet".to_owned());
     };
     let mine: Vec<&Group> =
         topology.groups.values().filter(|group| local_voter(group, node).is_some()).collect();

@@ -49,7 +49,7 @@ impl FakePlacement {
         Self { address, cluster, nodes_wanted: nodes, state, server }
     }
 
-    /// The topology, once the cluster has formed.
+    /// The topology, once the cluster is bootstrapped.
     pub(crate) async fn formed(&self) -> Topology {
         let mut topology = self.state.topology.subscribe();
         topology.wait_for(Option::is_some).await.unwrap();

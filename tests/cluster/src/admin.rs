@@ -46,13 +46,13 @@ pub async fn group_status(address: &str, group: u64) -> anyhow::Result<GroupStat
 /// The group that owns `key`, according to the first placement replica.
 ///
 /// # Errors
-/// Placement does not answer, or the cluster has not formed.
+/// Placement does not answer, or the cluster is not bootstrapped.
 pub async fn group_of(cluster: &Cluster, key: &[u8]) -> anyhow::Result<u64> {
     let topology = topology(&cluster.placement[0].address).await?;
     let slot_count = topology.settings.context("topology has settings")?.slot_count;
     let slots = SlotCount::new(slot_count).context("topology has a valid slot count")?;
     let owner = topology.slot_owners.get(usize::from(slots.slot_of(key).0));
-    owner.copied().context("the cluster has formed")
+    owner.copied().context("the cluster is bootstrapped")
 }
 
 /// The leader of `group` among the running nodes: if several report that they lead, the one with

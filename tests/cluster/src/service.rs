@@ -12,7 +12,7 @@ use anyhow::{Context, bail, ensure};
 use crate::process::{Process, text};
 use crate::wait;
 
-/// The time limit for a cluster to form or to recover, also on a busy machine.
+/// The time limit for a cluster to bootstrap or to recover, also on a busy machine.
 const READY: Duration = Duration::from_secs(30);
 
 /// A placement replica, storage node or gateway: its command line, and its process while it runs.

@@ -178,7 +178,7 @@ impl World {
     }
 
     fn live(&mut self) -> Result<(), Violation> {
-        self.form()?;
+        self.bootstrap()?;
         self.faults = schedule(&self.swarm, self.agenda.now(), &mut self.seed.stream("faults", 0));
         for index in 0..self.faults.len() {
             self.agenda.at(self.faults[index].at, Event::Fault(index));

@@ -35,69 +35,75 @@ fn count_per_node(picks: impl Iterator<Item = NodeId>) -> BTreeMap<NodeId, usize
 }
 
 #[test]
-fn three_nodes_form_twelve_groups_of_four_leaders_each() {
-    let formation = form(&alike(3), &settings(3), &FormWhen::default()).expect("three are enough");
-    assert_eq!(formation.groups.len(), 12);
-    assert_eq!(formation.owners.len(), 4096);
-    let leaders = count_per_node(formation.groups.iter().map(|group| group.nodes[0]));
+fn three_nodes_get_twelve_groups_and_lead_four_each() {
+    let plan = plan_bootstrap(&alike(3), &settings(3), &BootstrapWhen::default())
+        .expect("three are enough");
+    assert_eq!(plan.groups.len(), 12);
+    assert_eq!(plan.owners.len(), 4096);
+    let leaders = count_per_node(plan.groups.iter().map(|group| group.nodes[0]));
     assert_eq!(leaders, (1..=3).map(|id| (NodeId(id), 4)).collect());
 }
 
 #[test]
-fn one_node_forms_alone_with_one_replica() {
-    let formation = form(&alike(1), &settings(1), &FormWhen::default()).expect("one is enough");
-    assert!(formation.groups.iter().all(|group| group.nodes == [NodeId(1)]));
+fn one_node_is_enough_for_one_replica() {
+    let plan =
+        plan_bootstrap(&alike(1), &settings(1), &BootstrapWhen::default()).expect("one is enough");
+    assert!(plan.groups.iter().all(|group| group.nodes == [NodeId(1)]));
 }
 
 #[test]
-fn too_few_nodes_are_told_with_both_counts() {
-    let when = FormWhen { nodes: 5, ..FormWhen::default() };
-    let blocked = form(&alike(4), &settings(3), &when).unwrap_err();
-    assert_eq!(blocked, FormBlocked::Nodes { present: 4, needed: 5 });
+fn too_few_nodes_are_reported_with_both_counts() {
+    let when = BootstrapWhen { nodes: 5, ..BootstrapWhen::default() };
+    let blocked = plan_bootstrap(&alike(4), &settings(3), &when).unwrap_err();
+    assert_eq!(blocked, BootstrapBlocked::Nodes { present: 4, needed: 5 });
     assert_eq!(blocked.to_string(), "4 of 5 nodes are registered and alive");
-    let blocked = form(&alike(2), &settings(3), &FormWhen::default()).unwrap_err();
-    assert_eq!(blocked, FormBlocked::Nodes { present: 2, needed: 3 });
+    let blocked = plan_bootstrap(&alike(2), &settings(3), &BootstrapWhen::default()).unwrap_err();
+    assert_eq!(blocked, BootstrapBlocked::Nodes { present: 2, needed: 3 });
 }
 
 #[test]
 fn replaced_nodes_do_not_count() {
     let mut nodes = alike(3);
     nodes[1].state = NodeState::Replaced;
-    let blocked = form(&nodes, &settings(3), &FormWhen::default()).unwrap_err();
-    assert_eq!(blocked, FormBlocked::Nodes { present: 2, needed: 3 });
+    let blocked = plan_bootstrap(&nodes, &settings(3), &BootstrapWhen::default()).unwrap_err();
+    assert_eq!(blocked, BootstrapBlocked::Nodes { present: 2, needed: 3 });
 }
 
 #[test]
-fn named_servers_must_be_there() {
+fn named_servers_must_be_alive() {
     let servers = ["node-2:50051", "node-7:50051"].map(String::from).into();
-    let blocked = form(&alike(3), &settings(3), &FormWhen { nodes: 3, servers }).unwrap_err();
-    assert_eq!(blocked, FormBlocked::Servers { missing: vec!["node-7:50051".into()] });
+    let blocked =
+        plan_bootstrap(&alike(3), &settings(3), &BootstrapWhen { nodes: 3, servers }).unwrap_err();
+    assert_eq!(blocked, BootstrapBlocked::Servers { missing: vec!["node-7:50051".into()] });
 }
 
 #[test]
 fn a_node_of_twice_the_capacity_gets_twice_the_leaders() {
     let nodes = [node(1, "", 200), node(2, "", 100), node(3, "", 100), node(4, "", 100)];
-    let formation = form(&nodes, &settings(3), &FormWhen::default()).expect("enough nodes");
-    let leaders = count_per_node(formation.groups.iter().map(|group| group.nodes[0]));
+    let plan =
+        plan_bootstrap(&nodes, &settings(3), &BootstrapWhen::default()).expect("enough nodes");
+    let leaders = count_per_node(plan.groups.iter().map(|group| group.nodes[0]));
     assert_eq!(leaders.into_values().collect::<Vec<_>>(), [7, 3, 3, 3]);
 }
 
 #[test]
 fn the_groups_of_one_node_are_shared_with_all_others() {
-    let formation = form(&alike(6), &settings(3), &FormWhen::default()).expect("enough nodes");
-    let beside_first: BTreeSet<NodeId> = formation
+    let plan =
+        plan_bootstrap(&alike(6), &settings(3), &BootstrapWhen::default()).expect("enough nodes");
+    let with_first: BTreeSet<NodeId> = plan
         .groups
         .iter()
         .filter(|group| group.nodes.contains(&NodeId(1)))
         .flat_map(|group| group.nodes.iter().copied())
         .collect();
-    assert_eq!(beside_first.len(), 6);
+    assert_eq!(with_first.len(), 6);
 }
 
 #[test]
 fn groups_stop_at_the_number_the_ring_is_balanced_for() {
-    let formation = form(&alike(100), &settings(3), &FormWhen::default()).expect("enough nodes");
-    assert_eq!(formation.groups.len(), GROUPS_MAX);
+    let plan =
+        plan_bootstrap(&alike(100), &settings(3), &BootstrapWhen::default()).expect("enough nodes");
+    assert_eq!(plan.groups.len(), GROUPS_MAX);
 }
 
 proptest! {
@@ -113,8 +119,8 @@ proptest! {
             .map(|(id, (zone, capacity))| node(id, &format!("zone-{zone}"), *capacity))
             .collect();
         let zones: BTreeSet<&str> = nodes.iter().map(|node| node.zone.as_str()).collect();
-        let formation = form(&nodes, &settings(factor), &FormWhen::default()).expect("enough");
-        for group in &formation.groups {
+        let plan = plan_bootstrap(&nodes, &settings(factor), &BootstrapWhen::default()).expect("enough");
+        for group in &plan.groups {
             let on: BTreeSet<NodeId> = group.nodes.iter().copied().collect();
             prop_assert_eq!(on.len(), usize::from(factor));
             let zone_of = |id: &NodeId| nodes[usize::try_from(id.0 - 1).unwrap()].zone.as_str();
@@ -125,10 +131,10 @@ proptest! {
 
     #[test]
     fn nodes_that_are_alike_get_nearly_the_same(count in 5u64..=64, factor in prop::sample::select(&[1u8, 3, 5])) {
-        let formation = form(&alike(count), &settings(factor), &FormWhen::default()).expect("enough");
-        let leaders = count_per_node(formation.groups.iter().map(|group| group.nodes[0]));
+        let plan = plan_bootstrap(&alike(count), &settings(factor), &BootstrapWhen::default()).expect("enough");
+        let leaders = count_per_node(plan.groups.iter().map(|group| group.nodes[0]));
         prop_assert_eq!(leaders.into_values().collect::<BTreeSet<_>>(), [4].into());
-        let replicas = count_per_node(formation.groups.iter().flat_map(|group| group.nodes.clone()));
+        let replicas = count_per_node(plan.groups.iter().flat_map(|group| group.nodes.clone()));
         let fewest = replicas.values().min().copied().unwrap_or_default();
         let most = replicas.values().max().copied().unwrap_or_default();
         prop_assert!(most - fewest <= 2, "{fewest} to {most} replicas on a node");
@@ -137,8 +143,8 @@ proptest! {
     #[test]
     fn the_order_in_which_nodes_are_given_does_not_matter(count in 3u64..10) {
         let mut nodes = alike(count);
-        let formation = form(&nodes, &settings(3), &FormWhen::default());
+        let plan = plan_bootstrap(&nodes, &settings(3), &BootstrapWhen::default());
         nodes.reverse();
-        prop_assert_eq!(form(&nodes, &settings(3), &FormWhen::default()), formation);
+        prop_assert_eq!(plan_bootstrap(&nodes, &settings(3), &BootstrapWhen::default()), plan);
     }
 }

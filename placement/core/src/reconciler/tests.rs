@@ -10,7 +10,7 @@ fn wanted() -> Wanted {
         value_bytes_max: 1 << 20,
         read_mode: ReadMode::ReadIndex,
     };
-    Wanted { cluster: ClusterId(9), settings, form_when: FormWhen::default() }
+    Wanted { cluster: ClusterId(9), settings, bootstrap_when: BootstrapWhen::default() }
 }
 
 fn with_nodes(count: u64) -> State {
@@ -88,6 +88,6 @@ fn the_settings_in_the_state_count_and_not_those_of_the_flags() {
         state.apply(step);
     }
     let topology = state.topology().expect("initialized");
-    assert!(topology.is_formed());
+    assert!(topology.is_bootstrapped());
     assert!(topology.groups.values().all(|group| group.replicas.len() == 3));
 }

@@ -1,4 +1,4 @@
-use ringkv_topology::{FormWhen, ReadMode, SlotCount, form};
+use ringkv_topology::{BootstrapWhen, ReadMode, SlotCount, plan_bootstrap};
 
 use super::*;
 
@@ -39,13 +39,9 @@ fn register(state: &mut State, registration: Registration) -> Result<NodeId, Ref
 
 fn plan_of(state: &State) -> Command {
     let topology = state.topology().expect("initialized");
-    let formation =
-        form(topology.nodes.values(), &settings(), &FormWhen::default()).expect("enough nodes");
-    Command::Bootstrap {
-        planned_at: topology.epoch,
-        groups: formation.groups,
-        owners: formation.owners,
-    }
+    let plan = plan_bootstrap(topology.nodes.values(), &settings(), &BootstrapWhen::default())
+        .expect("enough nodes");
+    Command::Bootstrap { planned_at: topology.epoch, groups: plan.groups, owners: plan.owners }
 }
 
 fn bootstrapped() -> State {
@@ -179,7 +175,7 @@ mod bootstrap {
     fn every_replica_gets_an_id_of_its_own() {
         let state = bootstrapped();
         let topology = state.topology().expect("initialized");
-        assert!(topology.is_formed());
+        assert!(topology.is_bootstrapped());
         let ids: Vec<u64> = topology
             .groups
             .values()

@@ -101,8 +101,8 @@ pub fn accept(
     let Some(group) = GroupId::from_wire(request.group) else {
         return Err(Error::new(ErrorCode::Invalid, "`group` is missing"));
     };
-    let Some(topology) = topology.filter(|topology| topology.is_formed()) else {
-        return Err(Error::new(ErrorCode::NoGroup, "the cluster has not formed yet"));
+    let Some(topology) = topology.filter(|topology| topology.is_bootstrapped()) else {
+        return Err(Error::new(ErrorCode::NoGroup, "the cluster is not bootstrapped yet"));
     };
     let key = match operation {
         Operation::Get(get) => &get.key,

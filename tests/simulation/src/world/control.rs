@@ -13,7 +13,7 @@ use ringkv_placement_core::image::GROUP;
 use ringkv_placement_core::observations::{GroupReport, Observations};
 use ringkv_placement_core::reconciler::{Wanted, plan};
 use ringkv_topology::{
-    ClusterId, FormWhen, GroupId, NodeId, ReadMode, ReplicaId, Settings, SlotCount, Topology,
+    BootstrapWhen, ClusterId, GroupId, NodeId, ReadMode, ReplicaId, Settings, SlotCount, Topology,
 };
 
 use super::service::SINK;
@@ -27,8 +27,8 @@ use crate::swarm::Swarm;
 use crate::time::{MILLISECOND, Micros, SECOND, TICK};
 use crate::violation::Violation;
 
-/// The time limit to form a cluster in which only the network has faults.
-const FORM_MAX: Micros = 120 * SECOND;
+/// The time limit to bootstrap a cluster in which only the network has faults.
+const BOOTSTRAP_MAX: Micros = 120 * SECOND;
 
 /// The messages between nodes, clients and placement.
 #[derive(Clone)]
@@ -77,10 +77,10 @@ impl Control {
             value_bytes_max: 1 << 20,
             read_mode: *rng.pick(&[ReadMode::ReadIndex, ReadMode::Lease]),
         };
-        let form_when = FormWhen { nodes: swarm.storage_nodes, servers: BTreeSet::new() };
+        let bootstrap_when = BootstrapWhen { nodes: swarm.storage_nodes, servers: BTreeSet::new() };
         let cluster = ClusterId(rng.between(1, u64::MAX));
         Self {
-            wanted: Wanted { cluster, settings, form_when },
+            wanted: Wanted { cluster, settings, bootstrap_when },
             nodes: (0..swarm.storage_nodes).map(|_| DataDirectory::default()).collect(),
             shells: (0..swarm.placement_replicas).map(|_| Shell::default()).collect(),
         }
@@ -105,25 +105,25 @@ impl Control {
 
 impl World {
     /// Starts the cluster from empty disks and runs until every group has a leader.
-    pub(super) fn form(&mut self) -> Result<(), Violation> {
+    pub(super) fn bootstrap(&mut self) -> Result<(), Violation> {
         for process in self.swarm.storage_nodes..self.processes.len() {
             self.start(process)?;
         }
         for process in 0..self.swarm.storage_nodes {
             self.agenda.after(0, Event::Errand { process });
         }
-        let end = self.agenda.now() + FORM_MAX;
-        while !self.has_formed() {
+        let end = self.agenda.now() + BOOTSTRAP_MAX;
+        while !self.is_bootstrapped() {
             if self.agenda.now() > end {
-                return Err(Violation::broken("the cluster does not form"));
+                return Err(Violation::broken("the cluster is not bootstrapped in time"));
             }
             self.run_until(self.agenda.now() + TICK)?;
         }
-        self.say(|| "FORMED".to_owned());
+        self.say(|| "BOOTSTRAPPED".to_owned());
         Ok(())
     }
 
-    fn has_formed(&self) -> bool {
+    fn is_bootstrapped(&self) -> bool {
         let mut led = BTreeSet::new();
         for process in 0..self.swarm.storage_nodes {
             let status = self.processes[process].status();
@@ -131,7 +131,7 @@ impl World {
         }
         let topology = self.control.nodes.iter().filter_map(|node| node.topology.as_ref()).next();
         topology.is_some_and(|topology| {
-            topology.is_formed() && topology.groups.keys().all(|group| led.contains(group))
+            topology.is_bootstrapped() && topology.groups.keys().all(|group| led.contains(group))
         })
     }
 
