@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use ringkv_consensus::{Completion, Done, GroupStatus, Refusal, Request, Role, Ticket};
+use ringkv_consensus::{Completion, Done, GroupStatus, Request, Role, Ticket};
 use ringkv_engine::{Handle, Registration, Sink};
 use ringkv_placement_core::command::{Command, Outcome};
 use ringkv_placement_core::image::GROUP;
@@ -68,7 +68,7 @@ pub(crate) struct Replica {
 /// Requests that wait for a completion. The engine bounds their number.
 #[derive(Default)]
 struct Open {
-    requests: Mutex<BTreeMap<u64, oneshot::Sender<Result<Done, Refusal>>>>,
+    requests: Mutex<BTreeMap<u64, oneshot::Sender<Result<Done, ringkv_consensus::RequestError>>>>,
 }
 
 impl Sink for Open {
@@ -163,14 +163,14 @@ fn decode(outcome: &Bytes) -> Result<Outcome, RequestError> {
     Outcome::decode(outcome).map_err(|error| RequestError::Unknown(error.to_string()))
 }
 
-fn refused(refusal: Refusal) -> RequestError {
-    match refusal {
-        Refusal::NotLeader { leader } => RequestError::NotLeader { leader },
-        Refusal::NoGroup => RequestError::NotLeader { leader: None },
-        Refusal::Busy => RequestError::Busy,
-        Refusal::ShuttingDown => RequestError::Stopping,
-        Refusal::LeadershipLost | Refusal::ChangeRefused => {
-            RequestError::Unknown(refusal.to_string())
-        }
+fn refused(error: ringkv_consensus::RequestError) -> RequestError {
+    use ringkv_consensus::RequestError as Engine;
+
+    match error {
+        Engine::NotLeader { leader } => RequestError::NotLeader { leader },
+        Engine::NoGroup => RequestError::NotLeader { leader: None },
+        Engine::Busy => RequestError::Busy,
+        Engine::ShuttingDown => RequestError::Stopping,
+        Engine::LeadershipLost | Engine::ChangeRejected => RequestError::Unknown(error.to_string()),
     }
 }

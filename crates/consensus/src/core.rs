@@ -9,10 +9,16 @@ pub(crate) mod effects;
 pub(crate) mod poller;
 pub(crate) mod start_error;
 
+mod apply_cursor;
+mod compaction;
+mod elections;
 mod frame;
 mod group;
+mod held_messages;
 mod lease;
 mod log_tail;
 mod out;
+mod proposals;
 mod reads;
+mod snapshots;
 mod wire;

@@ -8,8 +8,8 @@
 //! `core/group`.
 
 mod codec;
+mod command_batch;
 mod members;
-mod pack;
 mod position;
 mod times;
 mod types;
@@ -26,6 +26,7 @@ mod memory_log;
 pub mod testing;
 
 pub use codec::{DecodeError, take_version};
+pub use command_batch::CommandBatch;
 pub use core::config::PollerConfig;
 pub use core::counters::Counters;
 pub use core::effects::{
@@ -44,9 +45,8 @@ pub use machine::{
 pub use manifest::{Manifest, ManifestFile, is_plain};
 pub use members::{Members, MembersChange};
 pub use memory_log::MemoryLog;
-pub use pack::Pack;
 pub use position::{LogIndex, LogPosition, Term};
 pub use times::{EntryTimes, Now, Stage};
 pub use types::{
-    Completion, Done, GroupStatus, PeerStatus, Refusal, Request, Role, SinkId, Ticket,
+    Completion, Done, GroupStatus, PeerStatus, Request, RequestError, Role, SinkId, Ticket,
 };

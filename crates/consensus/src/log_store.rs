@@ -17,7 +17,7 @@ use crate::position::{LogIndex, LogPosition, Term};
 pub struct Entry {
     pub position: LogPosition,
     pub kind: EntryKind,
-    /// A [`crate::pack::Pack`] for `Commands`, an encoded change for `Members`, nothing for `Empty`.
+    /// A [`crate::command_batch::CommandBatch`] for `Commands`, an encoded change for `Members`, nothing for `Empty`.
     pub data: Bytes,
 }
 

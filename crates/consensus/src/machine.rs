@@ -1,7 +1,7 @@
 //! What the engine asks of a replicated state machine, and the values that pass between them.
 //!
 //! The engine decides order and durability; the machine decides what a command does. The machine
-//! is deterministic: the same packs give the same bytes on every replica. One machine serves all
+//! is deterministic: the same entries give the same bytes on every replica. One machine serves all
 //! groups of a node, so that one write carries many groups.
 //! Invariant (I-5): data, applied state and outcomes of a batch are one atomic write.
 
@@ -12,8 +12,8 @@ use bytes::{Buf, BufMut, Bytes};
 use ringkv_topology::{GroupId, ReplicaId};
 
 use crate::codec::DecodeError;
+use crate::command_batch::CommandBatch;
 use crate::members::Members;
-use crate::pack::Pack;
 use crate::position::{LogIndex, LogPosition};
 use crate::times::EntryTimes;
 use crate::types::Ticket;
@@ -72,8 +72,8 @@ pub struct GroupBatch {
 pub struct Committed {
     pub index: LogIndex,
     /// The commands; `None` for entries that only concern the engine.
-    pub pack: Option<Pack>,
-    /// Who waits for each command of the pack here: empty, or one per command.
+    pub commands: Option<CommandBatch>,
+    /// Who waits for each command here: empty, or one per command.
     pub tickets: Vec<Ticket>,
     /// As far as it has come; all zero on a node that did not propose it.
     pub times: EntryTimes,
@@ -113,7 +113,7 @@ pub trait StateMachine: Send + 'static {
     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError>;
 
     /// Applies in order, as one atomic write with each group's `after`. Gives, for every entry of
-    /// every batch in order, one outcome per command of its pack.
+    /// every batch in order, one outcome per command.
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError>;
 
     /// Replaces all of a group by the snapshot files in `dir` (as built by

@@ -21,7 +21,7 @@ pub struct Now {
 pub struct EntryTimes {
     /// The first of its commands reached the poller.
     pub queued_us: u64,
-    /// Its commands were packed and proposed; appends to the followers left with that turn.
+    /// Its commands were put into one batch and proposed; appends to the followers left with that turn.
     pub proposed_us: u64,
     /// The leader's own log held it, synced.
     pub persisted_us: u64,

@@ -1,4 +1,4 @@
-//! The words of the engine: tickets and their completions, refusals.
+//! The words of the engine: tickets and their completions, and why a request is rejected.
 //!
 //! Plain data. No raft-rs type appears here or in any other public item of the crate.
 
@@ -24,7 +24,7 @@ pub struct Ticket {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
     pub id: u64,
-    pub result: Result<Done, Refusal>,
+    pub result: Result<Done, RequestError>,
     /// The log entry the command was in and how many commands that had; zero for what was in none.
     pub index: LogIndex,
     pub commands: u32,
@@ -34,13 +34,13 @@ pub struct Completion {
 
 impl Completion {
     /// The end of a request that was in no entry.
-    pub fn new(id: u64, result: Result<Done, Refusal>) -> Self {
+    pub fn new(id: u64, result: Result<Done, RequestError>) -> Self {
         Self { id, result, index: LogIndex::ZERO, commands: 0, times: EntryTimes::default() }
     }
 
     /// The end of a request that was not done.
-    pub fn refused(id: u64, refusal: Refusal) -> Self {
-        Self::new(id, Err(refusal))
+    pub fn rejected(id: u64, error: RequestError) -> Self {
+        Self::new(id, Err(error))
     }
 }
 
@@ -56,7 +56,7 @@ pub enum Done {
 
 /// Why a request was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum RequestError {
     /// No replica of the group here. Not applied: refresh the topology.
     #[error("no replica of the group on this node")]
     NoGroup,
@@ -75,7 +75,7 @@ pub enum Refusal {
     LeadershipLost,
     /// The membership change is not legal now (another one is pending, or it changes nothing).
     #[error("the membership change is not possible now")]
-    ChangeRefused,
+    ChangeRejected,
 }
 
 /// A request to a group's leader.

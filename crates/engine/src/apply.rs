@@ -121,7 +121,7 @@ impl<M: StateMachine> Worker<M> {
 }
 
 fn command_count(entry: &Committed) -> usize {
-    entry.pack.as_ref().map_or(0, ringkv_consensus::Pack::count)
+    entry.commands.as_ref().map_or(0, ringkv_consensus::CommandBatch::count)
 }
 
 /// The outcomes of commands somebody waits for, by sink.
@@ -136,7 +136,7 @@ fn complete(
             let of_entry = outcomes.next().unwrap_or_default();
             if of_entry.len() != command_count(entry) {
                 return Err(MachineError::corrupt(format!(
-                    "the state machine gave {} outcomes for the {} commands of entry {} of group {}",
+                    "the state machine returned {} outcomes for the {} commands of entry {} of group {}",
                     of_entry.len(),
                     command_count(entry),
                     entry.index,

@@ -14,7 +14,7 @@ use crate::config::EngineConfig;
 use crate::handle::Handle;
 use crate::inbox::Message;
 use crate::observer::Observer;
-use crate::poller::{PollerThread, Ways};
+use crate::poller::{PollerThread, Senders};
 use crate::repair::EngineError;
 use crate::shared::Shared;
 use crate::snapshot_dir::SnapshotDir;
@@ -22,8 +22,8 @@ use crate::threads::{fatal, spawn};
 use crate::transport::Transport;
 use crate::{apply, flush, log, repair, snapshot};
 
-/// A running engine: all groups of one node. Dropping it without [`Engine::stop`] is a crash in
-/// good order: threads end, nothing is handed over or flushed.
+/// A running engine: all groups of one node. Dropping it without [`Engine::stop`] is
+/// equivalent to a crash: threads end, nothing is handed over or flushed.
 pub struct Engine {
     handle: Handle,
     flusher: Arc<dyn Flusher>,
@@ -57,9 +57,9 @@ impl Engine {
         let shared = Arc::new(Shared::new(&config, dirs, observer));
         shared.publish(poller.status(), poller.counters());
         let handle = Handle { shared };
-        let (ways, ends) = channels(transport(handle.clone()));
+        let (senders, receivers) = channels(transport(handle.clone()));
         let flusher = machine.flusher();
-        let poller = PollerThread { poller, handle: handle.clone(), ways, tick: config.tick };
+        let poller = PollerThread { poller, handle: handle.clone(), senders, tick: config.tick };
         let parts = Parts {
             log,
             reader,
@@ -68,7 +68,7 @@ impl Engine {
             flusher: Arc::clone(&flusher),
             life: config.poller.seed,
         };
-        let threads = parts.start(ends, poller).map_err(EngineError::Threads)?;
+        let threads = parts.start(receivers, poller).map_err(EngineError::Threads)?;
         Ok(Self { handle, flusher, threads })
     }
 
@@ -106,8 +106,8 @@ impl Drop for Engine {
     }
 }
 
-/// The receiving ends of [`Ways`].
-struct Ends {
+/// The other ends of [`Senders`].
+struct Receivers {
     log: Receiver<LogBatch>,
     apply: Receiver<Vec<ApplyTask>>,
     flush: Receiver<()>,
@@ -126,20 +126,20 @@ fn gated<T>() -> (Sender<T>, Receiver<T>) {
 }
 
 /// One batch and one waiting flush have room.
-fn channels(transport: Arc<dyn Transport>) -> (Ways, Ends) {
+fn channels(transport: Arc<dyn Transport>) -> (Senders, Receivers) {
     let (log, log_end) = bounded(1);
     let (apply, apply_end) = gated();
     let (flush, flush_end) = bounded(1);
     let (fetch, fetch_end) = gated();
     let (snapshot, snapshot_end) = gated();
-    let ends = Ends {
+    let receivers = Receivers {
         log: log_end,
         apply: apply_end,
         flush: flush_end,
         fetch: fetch_end,
         snapshot: snapshot_end,
     };
-    (Ways { log, apply, flush, fetch, snapshot, transport }, ends)
+    (Senders { log, apply, flush, fetch, snapshot, transport }, receivers)
 }
 
 /// What the threads work on.
@@ -154,9 +154,14 @@ struct Parts<L, M> {
 
 impl<L: LogWriter, M: StateMachine> Parts<L, M> {
     /// Starts all threads, the poller's last: it is the one that gives the others work.
-    fn start(self, ends: Ends, poller: PollerThread) -> std::io::Result<Vec<JoinHandle<()>>> {
+    fn start(
+        self,
+        receivers: Receivers,
+        poller: PollerThread,
+    ) -> std::io::Result<Vec<JoinHandle<()>>> {
         let Self { log, reader, machine, builder, flusher, life } = self;
-        let Ends { log: batches, apply: tasks, flush: requests, fetch, snapshot: cuts } = ends;
+        let Receivers { log: batches, apply: tasks, flush: requests, fetch, snapshot: cuts } =
+            receivers;
         let handle = || poller.handle.clone();
         let (h1, h2, h3, h4, h5) = (handle(), handle(), handle(), handle(), handle());
         Ok(vec![

@@ -6,8 +6,8 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ringkv_consensus::{
-    Completion, Counters, Genesis, GroupStatus, Input, ReceivedSnapshot, Refusal, Request, SinkId,
-    Ticket, is_plain,
+    Completion, Counters, Genesis, GroupStatus, Input, ReceivedSnapshot, Request, RequestError,
+    SinkId, Ticket, is_plain,
 };
 use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
 
@@ -56,7 +56,7 @@ impl Handle {
     /// Hands requests in. Each gets exactly one completion, unless the engine is stopped before
     /// its outcome is known; those that find a gate full get `Busy` at once.
     pub fn submit(&self, mut requests: Vec<Request>) {
-        let mut refused = Vec::new();
+        let mut rejected = Vec::new();
         let mut bytes = self.weight(requests.iter().map(request_bytes).sum());
         if !self.admit(requests.len(), bytes) {
             bytes = 0;
@@ -66,7 +66,7 @@ impl Handle {
                 bytes += if fits { weight } else { 0 };
                 fits
             });
-            (requests, refused) = (fit, full);
+            (requests, rejected) = (fit, full);
         }
         if !requests.is_empty()
             && let Err(Message::Requests { requests, bytes }) =
@@ -74,11 +74,11 @@ impl Handle {
         {
             self.shared.requests.leave(requests.len());
             self.shared.request_bytes.leave(bytes);
-            self.refuse(requests, Refusal::ShuttingDown);
+            self.reject(requests, RequestError::ShuttingDown);
         }
-        if !refused.is_empty() {
-            self.shared.observer.refused(refused.len());
-            self.refuse(refused, Refusal::Busy);
+        if !rejected.is_empty() {
+            self.shared.observer.rejected(rejected.len());
+            self.reject(rejected, RequestError::Busy);
         }
     }
 
@@ -98,10 +98,10 @@ impl Handle {
     }
 
     /// Completes requests that were never admitted.
-    fn refuse(&self, requests: Vec<Request>, refusal: Refusal) {
+    fn reject(&self, requests: Vec<Request>, error: RequestError) {
         for request in requests {
             let Ticket { sink, id } = ticket(&request);
-            self.shared.deliver(sink, vec![Completion::refused(id, refusal)]);
+            self.shared.deliver(sink, vec![Completion::rejected(id, error)]);
         }
     }
 

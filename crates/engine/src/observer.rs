@@ -22,8 +22,8 @@ pub trait Observer: Send + Sync + 'static {
     /// A peer's frame of so many bytes was dropped, since too many wait already.
     fn frame_dropped(&self, _bytes: usize) {}
 
-    /// So many requests were refused, since too many are open already.
-    fn refused(&self, _requests: usize) {}
+    /// So many requests were rejected, since too many are open already.
+    fn rejected(&self, _requests: usize) {}
 
     /// The state machine's store was made durable.
     fn flushed(&self, _took: Duration) {}

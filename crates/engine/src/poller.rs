@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError};
-use ringkv_consensus::{ApplyTask, Completion, Effects, Fetch, Input, LogBatch, Poller, Refusal};
+use ringkv_consensus::{
+    ApplyTask, Completion, Effects, Fetch, Input, LogBatch, Poller, RequestError,
+};
 
 use crate::clock;
 use crate::handle::{Handle, ticket};
@@ -18,8 +20,8 @@ use crate::transport::Transport;
 /// The status is published this often, and every turn while retiring.
 const STATUS_TICKS: u32 = 4;
 
-/// The ways out of the poller thread. Dropping them ends the other threads.
-pub(crate) struct Ways {
+/// The channels to the other threads, and the network. Dropping them ends those threads.
+pub(crate) struct Senders {
     pub(crate) log: Sender<LogBatch>,
     pub(crate) apply: Sender<Vec<ApplyTask>>,
     pub(crate) flush: Sender<()>,
@@ -32,7 +34,7 @@ pub(crate) struct Ways {
 pub(crate) struct PollerThread {
     pub(crate) poller: Poller,
     pub(crate) handle: Handle,
-    pub(crate) ways: Ways,
+    pub(crate) senders: Senders,
     pub(crate) tick: Duration,
 }
 
@@ -119,34 +121,34 @@ impl PollerThread {
         let Effects { leases, log, frames, apply, completions, fetch, build, send, flush, discard } =
             effects;
         self.handle.shared.leases.tell(&leases);
-        let ways = &self.ways;
+        let senders = &self.senders;
         if let Some(batch) = log {
             // The poller has one batch out at a time, so there is always room.
-            give(ways.log.try_send(batch), "log");
+            give(senders.log.try_send(batch), "log");
         }
         for (to, frame) in frames {
-            ways.transport.send(to, frame);
+            senders.transport.send(to, frame);
         }
         if !apply.is_empty() {
-            give(ways.apply.try_send(apply), "apply");
+            give(senders.apply.try_send(apply), "apply");
         }
         self.handle.shared.complete(completions);
         for fetch in fetch {
-            give(ways.fetch.try_send(fetch), "fetch");
+            give(senders.fetch.try_send(fetch), "fetch");
         }
         for group in build {
-            give(ways.snapshot.try_send(SnapshotTask::Build(group)), "snapshot");
+            give(senders.snapshot.try_send(SnapshotTask::Build(group)), "snapshot");
         }
         for snapshot in send {
             let dir = self.handle.shared.dirs.cut(snapshot.group, &snapshot.id);
-            ways.transport.send_snapshot(snapshot, dir);
+            senders.transport.send_snapshot(snapshot, dir);
         }
-        if flush && let Err(TrySendError::Disconnected(())) = ways.flush.try_send(()) {
+        if flush && let Err(TrySendError::Disconnected(())) = senders.flush.try_send(()) {
             // Full means that a flush is asked for already and has not begun: it will do.
             give::<()>(Err(TrySendError::Disconnected(())), "flush");
         }
         for (group, id) in discard {
-            give(ways.snapshot.try_send(SnapshotTask::Discard(group, id)), "snapshot");
+            give(senders.snapshot.try_send(SnapshotTask::Discard(group, id)), "snapshot");
         }
     }
 
@@ -156,7 +158,7 @@ impl PollerThread {
             if let Message::Requests { requests, .. } = message {
                 let refused = requests.iter().map(|request| {
                     let ticket = ticket(request);
-                    (ticket.sink, vec![Completion::refused(ticket.id, Refusal::ShuttingDown)])
+                    (ticket.sink, vec![Completion::rejected(ticket.id, RequestError::ShuttingDown)])
                 });
                 self.handle.shared.complete(refused.collect());
             }

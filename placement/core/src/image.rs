@@ -63,7 +63,7 @@ impl Image {
                     let context = format!("apply entry {index}: already applied up to {at}");
                     return Err(MachineError::corrupt(context));
                 }
-                let commands = entry.pack.iter().flat_map(|pack| pack.commands());
+                let commands = entry.commands.iter().flat_map(|batch| batch.commands());
                 let apply = |command: Bytes| {
                     let command = Command::decode(&command).map_err(|source| {
                         MachineError::new(format!("decode entry {}", entry.index), source)

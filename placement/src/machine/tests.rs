@@ -1,4 +1,4 @@
-use ringkv_consensus::{Committed, EntryTimes, LogPosition, Members, Pack, Term};
+use ringkv_consensus::{CommandBatch, Committed, EntryTimes, LogPosition, Members, Term};
 use ringkv_placement_core::command::Command;
 use ringkv_topology::{ClusterId, NodeId, ReadMode, ReplicaId, Settings, SlotCount};
 
@@ -21,9 +21,9 @@ fn init_at(index: u64) -> GroupBatch {
         read_mode: ReadMode::ReadIndex,
     };
     let command = Command::Init { cluster: ClusterId(index), settings }.encode();
-    let pack = Some(Pack::new(0, [command].iter()));
+    let commands = Some(CommandBatch::new(0, [command].iter()));
     let index = LogIndex(index);
-    let entry = Committed { index, pack, tickets: Vec::new(), times: EntryTimes::default() };
+    let entry = Committed { index, commands, tickets: Vec::new(), times: EntryTimes::default() };
     let after =
         AppliedState { position: LogPosition { term: Term(2), index }, members: genesis().members };
     GroupBatch { group: GROUP, entries: vec![entry], after }

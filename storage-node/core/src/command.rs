@@ -198,7 +198,7 @@ mod tests {
         fn a_command_cut_short_is_no_other_command(command in command(), cut in 1usize..40) {
             let bytes = command.encode();
             let cut = bytes.slice(..bytes.len().saturating_sub(cut));
-            // A put may lose the end of its value unseen: packs carry the length of each command.
+            // A put may lose the end of its value unseen: batches carry the length of each command.
             if let (Err(_), Operation::Delete) = (Command::decode(&cut), &command.operation) {
                 return Ok(());
             }

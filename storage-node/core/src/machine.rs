@@ -7,11 +7,11 @@
 //! every replica, however they are cut into batches and wherever it was restarted.
 
 mod apply;
-mod checkpoints;
 mod engine;
 mod group;
 mod reader;
 mod retention;
+mod state_hashes;
 mod view;
 mod window;
 mod write_set;
@@ -31,19 +31,19 @@ use crate::machine::write_set::WriteSet;
 use crate::owned_slots::OwnedSlots;
 use crate::store::{Store, StoreError, Write};
 
-pub use checkpoints::Checkpoint;
 pub use reader::{ReadError, Reader};
 pub use retention::{Keep, Retention};
+pub use state_hashes::StateHash;
 
-/// Log indexes between two checkpoints. A part of what every replica must agree on, too: replicas
+/// Log indexes between two state hashes. A part of what every replica must agree on, too: replicas
 /// are compared at indexes that they all note.
-const CHECKPOINT_INTERVAL: u64 = 1_024;
+const STATE_HASH_INTERVAL: u64 = 1_024;
 
 /// The state machine of all groups in one store.
 pub struct KvMachine<S: Store> {
     store: S,
     retention: Retention,
-    checkpoint_interval: u64,
+    state_hash_interval: u64,
     groups: BTreeMap<GroupId, Group>,
     views: Views,
 }
@@ -65,7 +65,7 @@ impl<S: Store> KvMachine<S> {
         let mut machine = Self {
             store,
             retention,
-            checkpoint_interval: CHECKPOINT_INTERVAL,
+            state_hash_interval: STATE_HASH_INTERVAL,
             groups: BTreeMap::new(),
             views: Views::default(),
         };
@@ -75,10 +75,10 @@ impl<S: Store> KvMachine<S> {
         Ok(machine)
     }
 
-    /// Notes checkpoints at other indexes than the usual: at every multiple of `interval`, over 0.
+    /// Notes state hashes at other indexes than the usual: at every multiple of `interval`, over 0.
     #[must_use]
-    pub fn with_checkpoints_every(self, interval: u64) -> Self {
-        Self { checkpoint_interval: interval, ..self }
+    pub fn with_state_hashes_every(self, interval: u64) -> Self {
+        Self { state_hash_interval: interval, ..self }
     }
 
     /// The groups and how far they are.
@@ -125,12 +125,12 @@ impl<S: Store> KvMachine<S> {
             })?;
             let mut application = Application::new(batch.group, &self.store, &mut writes, group);
             for entry in &batch.entries {
-                outcomes.push(match &entry.pack {
-                    Some(pack) => application.pack(pack)?,
+                outcomes.push(match &entry.commands {
+                    Some(commands) => application.commands(commands)?,
                     None => Vec::new(),
                 });
-                if entry.index.0.is_multiple_of(self.checkpoint_interval) {
-                    application.checkpoint(entry.index);
+                if entry.index.0.is_multiple_of(self.state_hash_interval) {
+                    application.note_state_hash(entry.index);
                 }
             }
             group.state.applied = batch.after.clone();

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use ringkv_consensus::{Completion, Done, Refusal, Request, Ticket};
+use ringkv_consensus::{Completion, Done, Request, RequestError, Ticket};
 use ringkv_engine::{Registration, Sink, boot_us};
 use ringkv_proto::v1::kv_reply::Result as ReplyResult;
 use ringkv_proto::v1::{Error, ErrorCode, KvReplies, KvReply, KvRequests};
@@ -213,7 +213,7 @@ where
         self.reply(&waiting, stages, traced, result);
     }
 
-    fn result_of(&self, waiting: &Waiting, result: Result<Done, Refusal>) -> ReplyResult {
+    fn result_of(&self, waiting: &Waiting, result: Result<Done, RequestError>) -> ReplyResult {
         let look_up = |read: &Read| self.read(read, &waiting.traced);
         reply::ended(result, waiting.read.as_ref(), look_up).unwrap_or_else(|| {
             let (trace_id, op) = (spans::trace_id(&waiting.traced), waiting.op);

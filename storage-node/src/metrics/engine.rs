@@ -116,7 +116,7 @@ impl Observer for EngineSeries {
         self.frames_dropped.inc();
     }
 
-    fn refused(&self, requests: usize) {
+    fn rejected(&self, requests: usize) {
         self.requests_refused.inc_by(requests as u64);
     }
 

@@ -76,7 +76,7 @@ impl<'a> Reconciler<'a> {
         let report = || Report {
             epoch: view.epoch(),
             groups: self.engine.status(),
-            checkpoints: self.reader.checkpoints(),
+            state_hashes: self.reader.state_hashes(),
             data_bytes: bytes_under(&data_dir).unwrap_or(0),
         };
         placement_link::beat(placement, registration, *identity, report, |group| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ringkv_consensus::{GroupStatus, Role};
 use ringkv_proto::v1::{self, GroupReport, HeartbeatRequest};
-use ringkv_storage_core::machine::Checkpoint;
+use ringkv_storage_core::machine::StateHash;
 use ringkv_topology::GroupId;
 use tokio::time::MissedTickBehavior;
 
@@ -24,7 +24,7 @@ const CONFIRM_PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Report {
     pub(crate) epoch: u64,
     pub(crate) groups: Arc<Vec<GroupStatus>>,
-    pub(crate) checkpoints: BTreeMap<GroupId, Vec<Checkpoint>>,
+    pub(crate) state_hashes: BTreeMap<GroupId, Vec<StateHash>>,
     pub(crate) data_bytes: u64,
 }
 
@@ -73,20 +73,17 @@ pub(crate) async fn beat(
 }
 
 fn request(identity: Identity, report: Report) -> HeartbeatRequest {
-    let checkpoint = |checkpoint: &Checkpoint| v1::Checkpoint {
-        index: checkpoint.index.0,
-        checksum: checkpoint.checksum,
-    };
-    let checkpoints = |group: GroupId| {
-        let kept = report.checkpoints.get(&group).map_or(&[][..], Vec::as_slice);
-        kept.iter().map(checkpoint).collect()
+    let state_hash = |hash: &StateHash| v1::Checkpoint { index: hash.index.0, checksum: hash.hash };
+    let state_hashes = |group: GroupId| {
+        let kept = report.state_hashes.get(&group).map_or(&[][..], Vec::as_slice);
+        kept.iter().map(state_hash).collect()
     };
     let group = |status: &GroupStatus| GroupReport {
         group: status.group.0,
         leader: status.role == Role::Leader,
         term: status.term.0,
         applied_index: status.applied_index.0,
-        checkpoints: checkpoints(status.group),
+        checkpoints: state_hashes(status.group),
     };
     HeartbeatRequest {
         cluster: identity.cluster.0,

@@ -238,7 +238,7 @@ impl Invariants {
                     group.committed.get(&index)
                 ));
             }
-            let print = entry.pack.as_ref().map_or(0, |pack| xxh3_64(pack.as_bytes()));
+            let print = entry.commands.as_ref().map_or(0, |batch| xxh3_64(batch.as_bytes()));
             same(&mut group.applied, index, print).map_err(|()| {
                 format!("group {id}: node {node} applies another entry at {index}")
             })?;

@@ -14,7 +14,7 @@ use ringkv_storage_core::store::memory::MemoryStore;
 use ringkv_topology::GroupId;
 
 /// Far fewer entries than on real nodes, so that a run compares replicas several times.
-const CHECKPOINT_INTERVAL: u64 = 8;
+const STATE_HASH_INTERVAL: u64 = 8;
 
 /// All of a group's state, in order of keys.
 pub(crate) type Rows = Vec<(Bytes, Bytes)>;
@@ -49,7 +49,7 @@ impl Durable {
                 let store = rows.fork();
                 let machine = KvMachine::new(store.clone());
                 let machine = machine.expect("rows that a machine wrote are readable");
-                let machine = Box::new(machine.with_checkpoints_every(CHECKPOINT_INTERVAL));
+                let machine = Box::new(machine.with_state_hashes_every(STATE_HASH_INTERVAL));
                 Machine::Kv { store, machine }
             }
             Self::Placement(bytes) => {
@@ -135,10 +135,10 @@ impl Machine {
     }
 
     /// The hashes that a storage node reports for its groups' states; empty for placement.
-    pub(crate) fn checkpoints(&self) -> BTreeMap<GroupId, Vec<StateHash>> {
+    pub(crate) fn state_hashes(&self) -> BTreeMap<GroupId, Vec<StateHash>> {
         match self {
             Self::Kv { machine, .. } => {
-                let all = machine.reader().checkpoints().into_iter();
+                let all = machine.reader().state_hashes().into_iter();
                 all.map(|(group, noted)| (group, noted.iter().map(as_reported).collect())).collect()
             }
             Self::Placement(_) => BTreeMap::new(),
@@ -163,6 +163,6 @@ impl Machine {
 }
 
 /// A state hash in the form of a heartbeat.
-fn as_reported(noted: &machine::Checkpoint) -> StateHash {
-    StateHash { index: noted.index.0, hash: noted.checksum }
+fn as_reported(noted: &machine::StateHash) -> StateHash {
+    StateHash { index: noted.index.0, hash: noted.hash }
 }

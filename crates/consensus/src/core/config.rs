@@ -24,7 +24,7 @@ pub struct PollerConfig {
     pub log_bytes_kept: u64,
     /// Log bytes of all groups since the last flush that force the next one.
     pub log_bytes_unflushed_max: u64,
-    /// A pack of commands is closed at this size (one larger command is a pack of its own).
+    /// A batch of commands is closed at this size (one larger command is a batch of its own).
     pub entry_bytes_max: usize,
     /// An append to a follower is closed at this size.
     pub append_bytes_max: u64,

@@ -94,7 +94,7 @@ pub enum Input {
 #[derive(Debug, Default)]
 pub struct Effects {
     /// Leases of groups led here: reads need no round before this time on [`crate::Now::boot_us`].
-    /// Taken to heart before anything else, since what goes out next may let another node lead.
+    /// Apply first: a later effect may let another node become leader.
     pub leases: Vec<(GroupId, u64)>,
     /// To write, if anything, while no other batch is out.
     pub log: Option<LogBatch>,

@@ -24,6 +24,8 @@ pub(crate) struct Lease {
     void_until_us: u64,
     /// Leadership was offered to another replica.
     offered: bool,
+    /// As last reported to the shell.
+    reported_us: u64,
 }
 
 impl Lease {
@@ -43,6 +45,17 @@ impl Lease {
     /// Until when reads may be served, given where the state machine is; 0 for not at all.
     pub(crate) fn until_us(&self, applied: LogIndex) -> u64 {
         if applied >= self.index { self.until_us } else { 0 }
+    }
+
+    /// The term is over: another one begins without a lease.
+    pub(crate) fn end_term(&mut self) {
+        *self = Self { reported_us: self.reported_us, ..Self::default() };
+    }
+
+    /// What to report to the shell, if that is not what it was last told: the end of the lease, 0
+    /// for none.
+    pub(crate) fn report(&mut self, until_us: u64) -> Option<u64> {
+        (std::mem::replace(&mut self.reported_us, until_us) != until_us).then_some(until_us)
     }
 
     /// The members changed: only rounds that begin from now on count.
@@ -91,6 +104,17 @@ mod tests {
         assert_eq!(lease.until_us(LogIndex(9)), 0);
         lease.extend(1_101, LEASE, LogIndex(7));
         assert_eq!(lease.until_us(LogIndex(9)), 1_501);
+    }
+
+    #[test]
+    fn a_new_term_begins_without_it_and_the_shell_is_told_once() {
+        let mut lease = Lease::default();
+        lease.extend(1_000, LEASE, LogIndex(7));
+        assert_eq!(lease.report(1_400), Some(1_400));
+        assert_eq!(lease.report(1_400), None);
+        lease.end_term();
+        assert_eq!(lease.until_us(LogIndex(9)), 0);
+        assert_eq!(lease.report(0), Some(0), "what was told is taken back");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::core::frame::FrameBuilder;
 use crate::log_store::{Entry, GroupWrite, HardState, LogBatch};
 use crate::position::LogIndex;
 use crate::times::Now;
-use crate::types::{Completion, Done, Refusal, SinkId, Ticket};
+use crate::types::{Completion, Done, RequestError, SinkId, Ticket};
 
 /// Everything a group may write to while it is driven, and what it must know of its node.
 pub(crate) struct Out {
@@ -29,7 +29,7 @@ pub(crate) struct Out {
     pub(crate) batch: OpenBatch,
     /// A log batch is being written: commands wait and share the next entry.
     pub(crate) log_busy: bool,
-    /// Handed out and not applied yet, all groups, in bytes.
+    /// Sent to the apply worker and not applied yet, all groups, in bytes.
     pub(crate) unapplied_bytes: u64,
     /// Groups that hold back commands until the log is free.
     pub(crate) held: Vec<GroupId>,
@@ -152,11 +152,11 @@ impl Outbox {
 pub(crate) struct Completions(BTreeMap<SinkId, Vec<Completion>>);
 
 impl Completions {
-    pub(crate) fn refuse(&mut self, ticket: Ticket, refusal: Refusal) {
-        self.push(ticket, Err(refusal));
+    pub(crate) fn reject(&mut self, ticket: Ticket, error: RequestError) {
+        self.push(ticket, Err(error));
     }
 
-    pub(crate) fn push(&mut self, ticket: Ticket, result: Result<Done, Refusal>) {
+    pub(crate) fn push(&mut self, ticket: Ticket, result: Result<Done, RequestError>) {
         self.0.entry(ticket.sink).or_default().push(Completion::new(ticket.id, result));
     }
 

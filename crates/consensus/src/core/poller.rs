@@ -26,7 +26,7 @@ use crate::log_store::{HardState, LogReader, StoredGroup};
 use crate::machine::{AppliedState, Genesis};
 use crate::position::LogIndex;
 use crate::times::Now;
-use crate::types::{GroupStatus, Refusal, Request, Role};
+use crate::types::{GroupStatus, Request, RequestError, Role};
 
 /// All groups of a node.
 pub struct Poller {
@@ -190,7 +190,7 @@ impl Poller {
             | Request::ChangeMembers { group, ticket, .. } => (*group, *ticket),
         };
         if self.retiring {
-            self.out.completions.refuse(ticket, Refusal::ShuttingDown);
+            self.out.completions.reject(ticket, RequestError::ShuttingDown);
             return;
         }
         let known = self.touch(group, |group, out| match request {
@@ -201,7 +201,7 @@ impl Poller {
             }
         });
         if known.is_none() {
-            self.out.completions.refuse(ticket, Refusal::NoGroup);
+            self.out.completions.reject(ticket, RequestError::NoGroup);
         }
     }
 

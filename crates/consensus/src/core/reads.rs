@@ -12,6 +12,9 @@ use crate::types::Ticket;
 /// The reads of one group.
 #[derive(Default)]
 pub(crate) struct Reads {
+    /// Makes round ids of this run of the process differ from those of any other.
+    seed: u64,
+    rounds: u64,
     /// Not in a round yet.
     waiting: Vec<Ticket>,
     round: Option<Round>,
@@ -25,10 +28,15 @@ struct Round {
     tickets: Vec<Ticket>,
 }
 
-/// The id of a round: the process's own number, then a counter.
+/// The id of a round: the seed of the process, then a counter.
 pub(crate) type RoundId = [u8; 16];
 
 impl Reads {
+    /// `seed` differs from one run of the process to the next.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, ..Self::default() }
+    }
+
     pub(crate) fn push(&mut self, ticket: Ticket) {
         self.waiting.push(ticket);
     }
@@ -38,10 +46,15 @@ impl Reads {
         self.round.is_none() && !self.waiting.is_empty()
     }
 
-    /// Puts all waiting reads into a round that begins now.
-    pub(crate) fn begin(&mut self, id: RoundId, began_us: u64) {
+    /// Puts all waiting reads into a round that begins now, under an id never used before.
+    pub(crate) fn begin(&mut self, began_us: u64) -> RoundId {
         assert!(self.round.is_none(), "one round at a time");
+        self.rounds += 1;
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.seed.to_le_bytes());
+        id[8..].copy_from_slice(&self.rounds.to_le_bytes());
         self.round = Some(Round { id, began_us, tickets: std::mem::take(&mut self.waiting) });
+        id
     }
 
     /// The round could not begin: its reads wait on.
@@ -87,9 +100,9 @@ mod tests {
     fn a_read_is_ready_only_after_its_round_and_its_index() {
         let mut reads = Reads::default();
         reads.push(ticket(1));
-        reads.begin([1; 16], 5);
+        let first = reads.begin(5);
         assert_eq!(reads.ready(LogIndex(100)), []);
-        assert_eq!(reads.confirm(&[1; 16], LogIndex(7)), Some(5));
+        assert_eq!(reads.confirm(&first, LogIndex(7)), Some(5));
         assert_eq!(reads.ready(LogIndex(6)), []);
         assert_eq!(reads.ready(LogIndex(7)), [ticket(1)]);
         assert_eq!(reads.ready(LogIndex(8)), []);
@@ -99,10 +112,10 @@ mod tests {
     fn a_read_asked_for_during_a_round_waits_for_the_next() {
         let mut reads = Reads::default();
         reads.push(ticket(1));
-        reads.begin([1; 16], 5);
+        let first = reads.begin(5);
         reads.push(ticket(2));
         assert!(!reads.wants_round());
-        assert_eq!(reads.confirm(&[1; 16], LogIndex(5)), Some(5));
+        assert_eq!(reads.confirm(&first, LogIndex(5)), Some(5));
         assert_eq!(reads.ready(LogIndex(9)), [ticket(1)]);
         assert!(reads.wants_round());
     }
@@ -111,11 +124,11 @@ mod tests {
     fn an_answer_to_an_older_round_confirms_nothing() {
         let mut reads = Reads::default();
         reads.push(ticket(1));
-        reads.begin([1; 16], 5);
+        let first = reads.begin(5);
         assert_eq!(reads.take_all(), [ticket(1)]);
         reads.push(ticket(2));
-        reads.begin([2; 16], 5);
-        assert_eq!(reads.confirm(&[1; 16], LogIndex(5)), None);
+        assert_ne!(reads.begin(5), first);
+        assert_eq!(reads.confirm(&first, LogIndex(5)), None);
         assert_eq!(reads.ready(LogIndex(9)), []);
     }
 }

@@ -1,6 +1,6 @@
 //! The pure core alone: scripted clusters of pollers in memory, no thread, no clock, no socket.
 
-mod lab;
+mod test_cluster;
 
 mod divergence;
 mod lease;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 use ringkv_consensus::{
-    Completion, Done, Genesis, LogReader, LogWriter, Members, Refusal, Request, Role, Ticket,
+    Completion, Done, Genesis, LogReader, LogWriter, Members, Request, RequestError, Role, Ticket,
 };
 use ringkv_engine::{Engine, EngineConfig, Handle, NoObserver, Registration, Sink, Transport};
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
@@ -39,7 +39,7 @@ pub(crate) trait Logs {
 /// Keeps what completions came, for a test to wait for.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    done: Mutex<BTreeMap<u64, Result<Done, Refusal>>>,
+    done: Mutex<BTreeMap<u64, Result<Done, RequestError>>>,
     changed: Condvar,
 }
 
@@ -56,7 +56,7 @@ impl Sink for Inbox {
 
 impl Inbox {
     /// The completion of a request, if it comes within `patience`.
-    pub(crate) fn wait(&self, id: u64, patience: Duration) -> Option<Result<Done, Refusal>> {
+    pub(crate) fn wait(&self, id: u64, patience: Duration) -> Option<Result<Done, RequestError>> {
         let deadline = Instant::now() + patience;
         let mut done = self.done.lock();
         while !done.contains_key(&id) {
@@ -158,7 +158,7 @@ impl<W: Wiring, L: Logs> Cluster<W, L> {
         &mut self,
         node: NodeId,
         request: impl Fn(Ticket) -> Request,
-    ) -> Result<Done, Refusal> {
+    ) -> Result<Done, RequestError> {
         self.next_request += 1;
         let id = self.next_request;
         let running = &self.nodes[&node];

@@ -118,7 +118,9 @@ impl StateMachine for Ledger {
                     "an entry is never applied twice"
                 );
                 let mut of_entry = Vec::new();
-                for command in entry.pack.iter().flat_map(ringkv_consensus::Pack::commands) {
+                for command in
+                    entry.commands.iter().flat_map(ringkv_consensus::CommandBatch::commands)
+                {
                     assert!(command != PANIC, "told to panic");
                     if command == POISON {
                         return Err(MachineError::corrupt("told to fail"));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ringkv_consensus::{Refusal, Request, Ticket};
+use ringkv_consensus::{Request, RequestError, Ticket};
 use ringkv_engine::Sink;
 use ringkv_topology::NodeId;
 
@@ -29,7 +29,7 @@ fn requests_beyond_the_bound_are_refused_and_the_others_served() {
     let requests = (100..106).map(|id| propose(command(id), Ticket { sink, id })).collect();
     running.handle.submit(requests);
     for id in 104..106 {
-        assert_eq!(running.inbox.wait(id, PATIENCE), Some(Err(Refusal::Busy)));
+        assert_eq!(running.inbox.wait(id, PATIENCE), Some(Err(RequestError::Busy)));
     }
     drop(gate);
     for id in 100..104 {
@@ -61,7 +61,7 @@ fn a_stopped_engine_refuses_and_a_handle_to_it_does_no_harm() {
     let inbox = Arc::new(Inbox::default());
     let sink = handle.register(Arc::clone(&inbox) as Arc<dyn Sink>);
     handle.submit(vec![propose(command(1), Ticket { sink: sink.id(), id: 7 })]);
-    assert_eq!(inbox.wait(7, PATIENCE), Some(Err(Refusal::ShuttingDown)));
+    assert_eq!(inbox.wait(7, PATIENCE), Some(Err(RequestError::ShuttingDown)));
     handle.frame(NodeId(2), Bytes::from_static(b"late"));
     handle.unreachable(NodeId(2));
 }

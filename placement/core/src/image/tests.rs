@@ -1,4 +1,4 @@
-use ringkv_consensus::{Committed, EntryTimes, LogIndex, LogPosition, Members, Pack};
+use ringkv_consensus::{CommandBatch, Committed, EntryTimes, LogIndex, LogPosition, Members};
 use ringkv_topology::{ClusterId, ReadMode, ReplicaId, Settings, SlotCount};
 
 use super::*;
@@ -33,20 +33,20 @@ fn register(address: &str) -> Command {
     })
 }
 
-fn batch(first: u64, packs: &[Option<&[Command]>]) -> GroupBatch {
+fn batch(first: u64, entries: &[Option<&[Command]>]) -> GroupBatch {
     let entry = |(index, commands): (u64, &Option<&[Command]>)| Committed {
         index: LogIndex(index),
-        pack: commands.map(|commands| {
+        commands: commands.map(|commands| {
             let encoded: Vec<Bytes> = commands.iter().map(Command::encode).collect();
-            Pack::new(0, encoded.iter())
+            CommandBatch::new(0, encoded.iter())
         }),
         tickets: Vec::new(),
         times: EntryTimes::default(),
     };
-    let entries: Vec<Committed> = (first..).zip(packs).map(entry).collect();
-    let index = first + packs.len() as u64 - 1;
-    let after = AppliedState { position: LogPosition::new(2, index), members: genesis().members };
-    GroupBatch { group: GROUP, entries, after }
+    let committed: Vec<Committed> = (first..).zip(entries).map(entry).collect();
+    let last = first + entries.len() as u64 - 1;
+    let after = AppliedState { position: LogPosition::new(2, last), members: genesis().members };
+    GroupBatch { group: GROUP, entries: committed, after }
 }
 
 fn filled() -> Image {

@@ -7,7 +7,7 @@
 use std::ops::Deref;
 
 use bytes::Bytes;
-use ringkv_consensus::{LogIndex, MachineError, Pack};
+use ringkv_consensus::{CommandBatch, LogIndex, MachineError};
 use ringkv_topology::GroupId;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -46,14 +46,14 @@ impl<'a, S: Store> Application<'a, S> {
     }
 
     /// Applies the commands of one entry and returns the outcome of each.
-    pub(super) fn pack(&mut self, pack: &Pack) -> Result<Vec<Bytes>, MachineError> {
+    pub(super) fn commands(&mut self, batch: &CommandBatch) -> Result<Vec<Bytes>, MachineError> {
         let state = &mut self.group.state;
-        state.clock_ms = state.clock_ms.max(pack.clock_ms());
-        let mut checksum = xxh3_64_with_seed(pack.as_bytes(), state.checksum);
+        state.clock_ms = state.clock_ms.max(batch.clock_ms());
+        let mut checksum = xxh3_64_with_seed(batch.as_bytes(), state.checksum);
         self.rows = [false, true].map(|user| OutcomeRow::new(user, state.clock_ms));
         self.forget_due();
-        let mut outcomes = Vec::with_capacity(pack.count());
-        for bytes in pack.commands() {
+        let mut outcomes = Vec::with_capacity(batch.count());
+        for bytes in batch.commands() {
             let received = Command::decode(&bytes)
                 .map_err(|e| MachineError::new("decode a committed command", e))?;
             let outcome = self.command(&received)?;
@@ -70,8 +70,8 @@ impl<'a, S: Store> Application<'a, S> {
     }
 
     /// The entry at `index` is done.
-    pub(super) fn checkpoint(&self, index: LogIndex) {
-        self.group.view.checkpoints.note(index, self.group.state.checksum);
+    pub(super) fn note_state_hash(&self, index: LogIndex) {
+        self.group.view.state_hashes.note(index, self.group.state.checksum);
     }
 
     /// Drops rows of outcomes whose time is over, the oldest first, a bounded number of them.

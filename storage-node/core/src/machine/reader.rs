@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use ringkv_topology::{GroupId, Slot};
 
 use crate::keys;
-use crate::machine::checkpoints::Checkpoint;
+use crate::machine::state_hashes::StateHash;
 use crate::machine::view::Views;
 use crate::owned_slots::OwnedSlots;
 use crate::record::{Record, RecordView};
@@ -62,9 +62,9 @@ impl<S: Store> Reader<S> {
         Ok(alive.then(|| record.to_record(!without_value)))
     }
 
-    /// The latest checkpoints of every group here, to be compared with those of other replicas.
-    pub fn checkpoints(&self) -> BTreeMap<GroupId, Vec<Checkpoint>> {
-        self.views.checkpoints()
+    /// The latest state hashes of every group here, to be compared with those of other replicas.
+    pub fn state_hashes(&self) -> BTreeMap<GroupId, Vec<StateHash>> {
+        self.views.state_hashes()
     }
 
     /// The slots the group owns, and the cluster's settings, as applied here.

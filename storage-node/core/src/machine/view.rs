@@ -10,14 +10,14 @@ use parking_lot::RwLock;
 use ringkv_consensus::LogIndex;
 use ringkv_topology::GroupId;
 
-use crate::machine::checkpoints::{Checkpoint, Checkpoints};
+use crate::machine::state_hashes::{StateHash, StateHashes};
 use crate::owned_slots::OwnedSlots;
 
 /// One group; replaced whole when its slots change.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) owned: OwnedSlots,
-    pub(super) checkpoints: Checkpoints,
+    pub(super) state_hashes: StateHashes,
     clock_ms: AtomicU64,
     applied: AtomicU64,
 }
@@ -26,7 +26,7 @@ impl View {
     pub(super) fn new(owned: OwnedSlots, clock_ms: u64, applied: LogIndex) -> Self {
         Self {
             owned,
-            checkpoints: Checkpoints::default(),
+            state_hashes: StateHashes::default(),
             clock_ms: AtomicU64::new(clock_ms),
             applied: AtomicU64::new(applied.0),
         }
@@ -66,9 +66,9 @@ impl Views {
         self.groups.write().remove(&group);
     }
 
-    /// The latest checkpoints of each group.
-    pub(super) fn checkpoints(&self) -> BTreeMap<GroupId, Vec<Checkpoint>> {
-        self.groups.read().iter().map(|(group, view)| (*group, view.checkpoints.kept())).collect()
+    /// The latest state hashes of each group.
+    pub(super) fn state_hashes(&self) -> BTreeMap<GroupId, Vec<StateHash>> {
+        self.groups.read().iter().map(|(group, view)| (*group, view.state_hashes.kept())).collect()
     }
 
     /// How far each group is written to the store.

@@ -2,7 +2,7 @@
 //!
 //! Reads change nothing: whatever goes wrong with one, its outcome is "not applied".
 
-use ringkv_consensus::{Done, Refusal};
+use ringkv_consensus::{Done, RequestError};
 use ringkv_proto::v1::kv_reply;
 use ringkv_proto::v1::{Error, ErrorCode, Outcome};
 
@@ -12,7 +12,7 @@ use crate::service::convert;
 /// The reply to a request that the engine has ended; `look_up` reads the record of a read. `None`
 /// when the engine ended a read as a write, or a write as a read.
 pub fn ended(
-    result: Result<Done, Refusal>,
+    result: Result<Done, RequestError>,
     read: Option<&Read>,
     look_up: impl FnOnce(&Read) -> kv_reply::Result,
 ) -> Option<kv_reply::Result> {
@@ -25,17 +25,17 @@ pub fn ended(
 }
 
 /// The reply to a request that the engine did not do.
-pub fn refused(refusal: Refusal) -> Error {
+pub fn refused(refusal: RequestError) -> Error {
     let code = match refusal {
-        Refusal::NoGroup => ErrorCode::NoGroup,
-        Refusal::NotLeader { .. } => ErrorCode::NotLeader,
-        Refusal::Busy => ErrorCode::Busy,
-        Refusal::ShuttingDown => ErrorCode::ShuttingDown,
-        Refusal::LeadershipLost => ErrorCode::LeadershipLost,
-        Refusal::ChangeRefused => ErrorCode::Internal,
+        RequestError::NoGroup => ErrorCode::NoGroup,
+        RequestError::NotLeader { .. } => ErrorCode::NotLeader,
+        RequestError::Busy => ErrorCode::Busy,
+        RequestError::ShuttingDown => ErrorCode::ShuttingDown,
+        RequestError::LeadershipLost => ErrorCode::LeadershipLost,
+        RequestError::ChangeRejected => ErrorCode::Internal,
     };
     let leader_node = match refusal {
-        Refusal::NotLeader { leader } => leader.map_or(0, |leader| leader.0),
+        RequestError::NotLeader { leader } => leader.map_or(0, |leader| leader.0),
         _ => 0,
     };
     Error { leader_node, ..Error::new(code, refusal.to_string()) }
@@ -94,10 +94,10 @@ mod tests {
     #[test]
     fn outcomes_are_kept_apart() {
         let outcome = |refusal| refused(refusal).outcome();
-        for not_applied in [Refusal::NoGroup, Refusal::Busy, Refusal::ShuttingDown] {
+        for not_applied in [RequestError::NoGroup, RequestError::Busy, RequestError::ShuttingDown] {
             assert_eq!(outcome(not_applied), Outcome::NotApplied);
         }
-        assert_eq!(outcome(Refusal::LeadershipLost), Outcome::Unknown);
+        assert_eq!(outcome(RequestError::LeadershipLost), Outcome::Unknown);
         for unknown in [too_late(), stopped()] {
             assert_eq!(unknown.outcome(), Outcome::Unknown);
         }
@@ -119,13 +119,13 @@ mod tests {
         assert_eq!(ended(Ok(Done::ReadReady), Some(&read), found), Some(found(&read)));
         assert_eq!(ended(Ok(Done::ReadReady), None, found), None);
         assert_eq!(ended(Ok(Done::Applied(Bytes::new())), Some(&read), found), None);
-        let busy = Some(kv_reply::Result::Error(refused(Refusal::Busy)));
-        assert_eq!(ended(Err(Refusal::Busy), Some(&read), found), busy);
+        let busy = Some(kv_reply::Result::Error(refused(RequestError::Busy)));
+        assert_eq!(ended(Err(RequestError::Busy), Some(&read), found), busy);
     }
 
     #[test]
     fn a_refusal_points_to_the_leader() {
-        let error = refused(Refusal::NotLeader { leader: Some(NodeId(3)) });
+        let error = refused(RequestError::NotLeader { leader: Some(NodeId(3)) });
         assert_eq!((error.code(), error.leader_node), (ErrorCode::NotLeader, 3));
     }
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use ringkv_consensus::{
-    AppliedState, Committed, EntryTimes, Genesis, GroupBatch, LogIndex, LogPosition, Members, Pack,
+    AppliedState, CommandBatch, Committed, EntryTimes, Genesis, GroupBatch, LogIndex, LogPosition,
+    Members,
 };
 use ringkv_topology::{GroupId, NodeId, ReplicaId, Slot, SlotCount};
 
@@ -67,18 +68,22 @@ pub fn delete(key: &str) -> Command {
 }
 
 /// The commands as one entry.
-pub fn pack(clock_ms: u64, commands: &[Command]) -> Pack {
+pub fn command_batch(clock_ms: u64, commands: &[Command]) -> CommandBatch {
     let commands: Vec<Bytes> = commands.iter().map(Command::encode).collect();
-    Pack::new(clock_ms, commands.iter())
+    CommandBatch::new(clock_ms, commands.iter())
 }
 
 /// Entries of one group as one batch, the first at `first`.
-pub fn batch(group: GroupId, first: u64, packs: impl IntoIterator<Item = Pack>) -> GroupBatch {
+pub fn batch(
+    group: GroupId,
+    first: u64,
+    entries: impl IntoIterator<Item = CommandBatch>,
+) -> GroupBatch {
     let entries: Vec<Committed> = (first..)
-        .zip(packs)
-        .map(|(index, pack)| Committed {
+        .zip(entries)
+        .map(|(index, commands)| Committed {
             index: LogIndex(index),
-            pack: Some(pack),
+            commands: Some(commands),
             tickets: Vec::new(),
             times: EntryTimes::default(),
         })
@@ -120,7 +125,7 @@ impl<S: Store> Harness<S> {
     /// Applies the commands as one entry.
     pub fn apply(&mut self, commands: &[Command]) -> Vec<Outcome> {
         self.index = self.index.next();
-        let batch = batch(GROUP, self.index.0, [pack(self.clock_ms, commands)]);
+        let batch = batch(GROUP, self.index.0, [command_batch(self.clock_ms, commands)]);
         let outcomes = self.machine.apply(&[batch]).expect("apply");
         assert_eq!(outcomes.len(), 1, "one list per entry");
         outcomes[0].iter().map(|bytes| Outcome::decode(bytes).expect("an outcome")).collect()

@@ -7,7 +7,9 @@ use ringkv_storage_core::keys;
 use ringkv_storage_core::machine::{KvMachine, Retention};
 use ringkv_storage_core::outcome::Written;
 use ringkv_storage_core::store::{SnapshotStore as _, Store as _};
-use ringkv_storage_core::testing::machine::{GROUP, Harness, SLOT, batch, genesis, pack, put};
+use ringkv_storage_core::testing::machine::{
+    GROUP, Harness, SLOT, batch, command_batch, genesis, put,
+};
 use ringkv_topology::GroupId;
 
 use crate::store::RocksStore;
@@ -121,7 +123,8 @@ fn many_groups_share_a_store_and_a_write() {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let mut harness = harness(dir.path());
     harness.machine.create(&genesis(GroupId(7))).expect("create");
-    let batches = [GROUP, GroupId(7)].map(|group| batch(group, 2, [pack(5, &[put("k", "v")])]));
+    let batches =
+        [GROUP, GroupId(7)].map(|group| batch(group, 2, [command_batch(5, &[put("k", "v")])]));
     let outcomes = harness.machine.apply(&batches).expect("apply");
     assert_eq!(outcomes.len(), 2);
     harness.machine.flusher().flush().expect("flush");

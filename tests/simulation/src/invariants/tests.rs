@@ -1,4 +1,6 @@
-use ringkv_consensus::{Committed, Entry, EntryKind, EntryTimes, GroupWrite, Members, Pack};
+use ringkv_consensus::{
+    CommandBatch, Committed, Entry, EntryKind, EntryTimes, GroupWrite, Members,
+};
 use ringkv_topology::ReplicaId;
 
 use super::*;
@@ -61,10 +63,10 @@ fn status(seen: &mut Invariants, status: &GroupStatus) -> Result<(), Broken> {
 }
 
 fn batch(index: u64, command: &'static [u8]) -> GroupBatch {
-    let pack = Some(Pack::new(0, [Bytes::from_static(command)].iter()));
+    let commands = Some(CommandBatch::new(0, [Bytes::from_static(command)].iter()));
     let entries = vec![Committed {
         index: LogIndex(index),
-        pack,
+        commands,
         tickets: Vec::new(),
         times: EntryTimes::default(),
     }];

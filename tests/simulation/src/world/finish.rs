@@ -81,7 +81,7 @@ impl World {
 
     fn replicas_hold_the_same(&self) -> Result<(), Violation> {
         for (cluster, group, replicas) in self.replicas() {
-            // A state that became wrong after the last checkpoint cannot be found yet.
+            // A state that became wrong after the last state hash cannot be found yet.
             let mut contents = replicas
                 .iter()
                 .filter(|(process, _)| !self.states.is_wrong(*process, group))

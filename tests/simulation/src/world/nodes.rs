@@ -48,7 +48,7 @@ impl World {
         }
         if self.rng.chance(0.05) {
             let node = self.processes[process].node;
-            let mut noted = self.processes[process].machine.checkpoints();
+            let mut noted = self.processes[process].machine.state_hashes();
             let reports = self.processes[process].status().into_iter().map(|status| GroupReport {
                 group: status.group,
                 leader: status.role == Role::Leader,

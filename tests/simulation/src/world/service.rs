@@ -248,8 +248,8 @@ impl World {
         if self.cluster_of(process) == Cluster::Placement {
             return Ok(());
         }
-        let Some(pack) = &entry.pack else { return Ok(()) };
-        for (position, (command, outcome)) in pack.commands().zip(outcomes).enumerate() {
+        let Some(batch) = &entry.commands else { return Ok(()) };
+        for (position, (command, outcome)) in batch.commands().zip(outcomes).enumerate() {
             let id = match kv::effect(&command, outcome).map_err(Violation::broken)? {
                 kv::Effect::Applied(id) => id,
                 kv::Effect::Repeated => {

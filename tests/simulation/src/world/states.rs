@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ringkv_consensus::{GroupBatch, Input, LogIndex, Pack};
+use ringkv_consensus::{CommandBatch, GroupBatch, Input, LogIndex};
 use ringkv_placement_core::divergence::StateHashes;
 use ringkv_topology::{GroupId, NodeId, Topology};
 
@@ -52,9 +52,9 @@ impl World {
         }
         self.states.going_wrong = None;
         for batch in &mut batches {
-            for pack in batch.entries.iter_mut().filter_map(|entry| entry.pack.as_mut()) {
-                let commands: Vec<_> = pack.commands().collect();
-                *pack = Pack::new(pack.clock_ms() + 1, commands.iter());
+            for commands in batch.entries.iter_mut().filter_map(|entry| entry.commands.as_mut()) {
+                let copied: Vec<_> = commands.commands().collect();
+                *commands = CommandBatch::new(commands.clock_ms() + 1, copied.iter());
                 self.coverage.wrong_states += 1;
                 self.states.wrong.insert((process, batch.group));
                 self.states.ever_wrong.insert((process, batch.group));
@@ -145,8 +145,8 @@ impl World {
         let mut all = StateHashes::default();
         let nodes = || (0..self.swarm.storage_nodes).map(|at| (at, self.processes[at].node));
         for (process, node) in nodes() {
-            for (group, checkpoints) in self.processes[process].machine.checkpoints() {
-                all.reported(group, node, checkpoints);
+            for (group, state_hashes) in self.processes[process].machine.state_hashes() {
+                all.reported(group, node, state_hashes);
             }
         }
         nodes().any(|(_, node)| !all.diverged_groups(topology, node).is_empty())

@@ -1,9 +1,8 @@
 //! The order of persistence: what raft-rs has ready goes to the log, and only then out.
 //!
-//! A leader's appends leave at once; everything a follower or candidate says waits until the log
-//! batch that holds what it says is durable, and all earlier ones of the group too (I-1, pitfall 3;
-//! Raft thesis §10.2.1). Entries are readable through the tail before raft-rs is told that they
-//! are stored (pitfall 4).
+//! A leader's appends leave at once; everything a follower or candidate says is held until it is
+//! durable (`held_messages`; I-1, pitfall 3). Entries are readable through the tail before raft-rs is
+//! told that they are stored (pitfall 4).
 
 use raft::Ready;
 use raft::eraftpb::{Message, MessageType};
@@ -14,16 +13,6 @@ use crate::core::log_tail::entry_bytes;
 use crate::core::out::Out;
 use crate::core::wire;
 use crate::position::LogIndex;
-
-/// A ready whose log batch is not durable yet.
-pub(super) struct Unpersisted {
-    /// The log batch that holds it (or, for one with nothing to sync, its predecessor's).
-    batch: u64,
-    /// raft-rs's number of it.
-    number: u64,
-    /// What may be said once it is durable.
-    messages: Vec<Message>,
-}
 
 impl Group {
     /// Handles everything raft-rs has ready.
@@ -40,27 +29,23 @@ impl Group {
             let number = ready.number();
             self.raw.advance_append_async(ready);
             self.settle(synced, number, messages, out);
-            self.hand_out(committed, out);
+            self.send_to_apply(committed, out);
         }
     }
 
-    /// Log batches up to `batch` are durable: says what waited for them.
+    /// Log batches up to `batch` are durable: sends what waited for them.
     pub(crate) fn persisted(&mut self, batch: u64, out: &mut Out) {
-        let mut number = None;
-        while self.unpersisted.front().is_some_and(|waiting| waiting.batch <= batch) {
-            let waiting = self.unpersisted.pop_front().expect("just seen");
-            number = Some(waiting.number);
-            self.send(waiting.messages, out);
-        }
-        if let Some(number) = number {
+        let released = self.held.release(batch);
+        self.send(released.messages, out);
+        if let Some(number) = released.ready {
             self.raw.on_persist_ready(number);
-            self.note_persisted(LogIndex(self.raw.raft.raft_log.persisted), out.now);
+            self.proposals.persisted(LogIndex(self.raw.raft.raft_log.persisted), out.now);
         }
-        self.creation = self.creation.filter(|creation| *creation > batch);
+        self.elections.persisted(batch);
         self.start_install(batch, out);
     }
 
-    /// Puts what must be stored into the open batch; gives whether it demands an fsync.
+    /// Puts what must be stored into the open batch; returns whether it demands an fsync.
     fn write(&mut self, ready: &Ready, out: &mut Out) -> bool {
         let snapshot = ready.snapshot();
         if snapshot.get_metadata().index != 0 {
@@ -69,7 +54,7 @@ impl Group {
         let entries = ready.entries();
         if !entries.is_empty() {
             let replaced = self.raw.mut_store().append(entries);
-            self.log_bytes += entries.iter().map(|e| entry_bytes(e) as u64).sum::<u64>();
+            self.compaction.appended(entries.iter().map(|e| entry_bytes(e) as u64).sum());
             out.batch.append(self.id, replaced, entries.iter().map(wire::from_raft));
         }
         if let Some(state) = ready.hs() {
@@ -78,18 +63,19 @@ impl Group {
         ready.must_sync()
     }
 
-    /// Says the messages now if nothing is in their way, else queues them behind their batch.
+    /// Sends the messages now if nothing is in their way, else holds them until their batch is
+    /// durable.
     fn settle(&mut self, synced: bool, number: u64, messages: Vec<Message>, out: &mut Out) {
         let batch = if synced && !cfg!(feature = "planted-ack-before-sync") {
             out.batch.number
-        } else if let Some(last) = self.unpersisted.back() {
-            last.batch
+        } else if let Some(last) = self.held.last_batch() {
+            last
         } else {
             self.raw.on_persist_ready(number);
             self.send(messages, out);
             return;
         };
-        self.unpersisted.push_back(Unpersisted { batch, number, messages });
+        self.held.hold(batch, number, messages);
     }
 
     /// Puts messages into the frames for their nodes; snapshots go their own way.

@@ -1,9 +1,8 @@
 //! What clients ask of a leader: commands, reads, changes of members.
 //!
-//! Commands that wait together share one entry; while a log batch is being written they wait, so
-//! the time of an fsync sets the size of the next entry. Only a leader proposes: raft-rs would
-//! forward silently (pitfall 2). Whatever ends leadership ends every request with what is known
-//! of its outcome.
+//! While a log batch is being written commands wait, so the time of an fsync sets the size of the
+//! next entry. Only a leader proposes: raft-rs would forward silently (pitfall 2). Whatever ends
+//! leadership ends every request with what is known of its outcome.
 
 use bytes::Bytes;
 use raft::eraftpb::{Entry, Message, MessageType};
@@ -13,65 +12,41 @@ use crate::core::group::Group;
 use crate::core::out::Out;
 use crate::core::wire;
 use crate::members::MembersChange;
-use crate::pack::Pack;
 use crate::position::{LogIndex, LogPosition};
-use crate::times::{EntryTimes, Now};
-use crate::types::{Done, Refusal, Role, Ticket};
-
-/// An entry proposed by this leader and not committed yet.
-pub(super) struct Proposed {
-    position: LogPosition,
-    tickets: Vec<Ticket>,
-    times: EntryTimes,
-}
+use crate::types::{Done, RequestError, Role, Ticket};
 
 impl Group {
-    /// Queues a command for the next entry, or refuses it.
+    /// Queues a command for the next entry, or rejects it.
     pub(crate) fn enqueue(&mut self, command: Bytes, ticket: Ticket, out: &mut Out) {
         if !self.serves() {
-            out.completions.refuse(ticket, self.not_leader());
+            out.completions.reject(ticket, self.not_leader());
         } else if out.unapplied_bytes > out.config.unapplied_bytes_max
-            || self.queue_bytes as u64 > out.config.uncommitted_bytes_max
+            || self.proposals.queue_bytes() as u64 > out.config.uncommitted_bytes_max
         {
-            out.completions.refuse(ticket, Refusal::Busy);
+            out.completions.reject(ticket, RequestError::Busy);
         } else {
-            if self.queue.is_empty() {
-                self.queued_us = out.now.boot_us;
-            }
-            self.queue_bytes += command.len();
-            self.queue.push((command, ticket));
+            self.proposals.enqueue(command, ticket, out.now);
         }
     }
 
     pub(super) fn propose_queued(&mut self, out: &mut Out) {
-        if self.queue.is_empty() || self.role() != Role::Leader {
+        if self.proposals.queue_is_empty() || self.role() != Role::Leader {
             return;
         }
-        if out.log_busy && self.queue_bytes < out.config.entry_bytes_max {
+        if out.log_busy && self.proposals.queue_bytes() < out.config.entry_bytes_max {
             out.held.push(self.id);
             return;
         }
-        let queue = std::mem::take(&mut self.queue);
-        self.queue_bytes = 0;
-        let mut rest = &queue[..];
-        while !rest.is_empty() {
-            let (pack, left) = rest.split_at(pack_len(rest, out.config.entry_bytes_max));
-            rest = left;
-            self.propose_pack(pack, out);
+        for next in self.proposals.take_entries(out.now, out.config.entry_bytes_max) {
+            let entry = Entry { data: next.batch.as_bytes().clone(), ..Entry::default() };
+            self.propose_entry(entry, next.tickets, out);
         }
     }
 
-    fn propose_pack(&mut self, commands: &[(Bytes, Ticket)], out: &mut Out) {
-        let pack = Pack::new(out.now.wall_ms, commands.iter().map(|(command, _)| command));
-        let tickets: Vec<Ticket> = commands.iter().map(|(_, ticket)| *ticket).collect();
-        let entry = Entry { data: pack.as_bytes().clone(), ..Entry::default() };
-        self.propose_entry(entry, tickets, out);
-    }
-
-    /// Proposes a change of members, or refuses it.
+    /// Proposes a change of members, or rejects it.
     pub(crate) fn propose_change(&mut self, change: &MembersChange, ticket: Ticket, out: &mut Out) {
         if !self.serves() {
-            out.completions.refuse(ticket, self.not_leader());
+            out.completions.reject(ticket, self.not_leader());
             return;
         }
         self.propose_entry(wire::members_proposal(change), vec![ticket], out);
@@ -84,45 +59,18 @@ impl Group {
         message.set_entries(vec![entry].into());
         // Dropped while leadership is being handed over or too much is uncommitted.
         if self.raw.raft.step(message).is_err() {
-            tickets.into_iter().for_each(|ticket| out.completions.refuse(ticket, Refusal::Busy));
+            tickets.into_iter().for_each(|t| out.completions.reject(t, RequestError::Busy));
             return;
         }
         let raft = &self.raw.raft;
         let position = LogPosition::new(raft.term, raft.raft_log.last_index());
-        let proposed_us = out.now.boot_us;
-        let times = EntryTimes { queued_us: self.queued_us, proposed_us, ..EntryTimes::default() };
-        self.proposed.push_back(Proposed { position, tickets, times });
+        self.proposals.proposed(position, tickets, out.now);
     }
 
-    /// Entries up to `index` are in the log of this node, synced.
-    pub(super) fn note_persisted(&mut self, index: LogIndex, now: Now) {
-        let pending =
-            self.proposed.iter_mut().take_while(|proposed| proposed.position.index <= index);
-        for times in pending.map(|p| &mut p.times).filter(|times| times.persisted_us == 0) {
-            times.persisted_us = now.boot_us;
-        }
-    }
-
-    /// The tickets of the entry committed at this position and its times, if proposed here.
-    pub(super) fn proposed_at(
-        &mut self,
-        position: LogPosition,
-        now: Now,
-    ) -> (Vec<Ticket>, EntryTimes) {
-        match self.proposed.front() {
-            Some(front) if front.position.index == position.index => {
-                let front = self.proposed.pop_front().expect("just seen");
-                assert_eq!(front.position, position, "proposals end with their term");
-                (front.tickets, EntryTimes { committed_us: now.boot_us, ..front.times })
-            }
-            _ => Default::default(),
-        }
-    }
-
-    /// Adds a read to the next round, or refuses it.
+    /// Adds a read to the next round, or rejects it.
     pub(crate) fn read(&mut self, ticket: Ticket, out: &mut Out) {
         if !self.serves() {
-            out.completions.refuse(ticket, self.not_leader());
+            out.completions.reject(ticket, self.not_leader());
         } else if out.now.boot_us < self.lease_until_us(out) {
             out.completions.push(ticket, Ok(Done::ReadReady));
         } else {
@@ -131,19 +79,15 @@ impl Group {
     }
 
     /// Starts a read-index round if reads wait and none is under way. A leader that has not
-    /// committed in its term starts none (raft-rs would drop it without a word, pitfall 6).
+    /// committed in its term starts none (raft-rs would drop it silently, pitfall 6).
     pub(super) fn begin_read_round(&mut self, out: &Out) -> bool {
         let leads = self.role() == Role::Leader && self.raw.raft.commit_to_current_term();
         if !leads || !self.reads.wants_round() {
             return false;
         }
-        self.read_rounds += 1;
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(&self.read_seed.to_le_bytes());
-        id[8..].copy_from_slice(&self.read_rounds.to_le_bytes());
-        self.reads.begin(id, out.now.boot_us);
+        let id = self.reads.begin(out.now.boot_us);
         if cfg!(feature = "planted-read-without-quorum") {
-            self.confirm_round(&id, self.applied, out);
+            self.confirm_round(&id, self.cursor.applied(), out);
             return false;
         }
         let raft = &self.raw.raft;
@@ -168,35 +112,24 @@ impl Group {
     pub(super) fn lease_until_us(&self, out: &Out) -> u64 {
         match out.read_mode {
             ReadMode::ReadIndex => 0,
-            ReadMode::Lease => self.lease.until_us(self.applied),
+            ReadMode::Lease => self.lease.until_us(self.cursor.applied()),
         }
     }
 
     /// Leadership is gone: what was proposed may yet commit, the rest was not applied.
     pub(super) fn lose_leadership(&mut self, out: &mut Out) {
-        let refusal = self.not_leader();
-        for ticket in std::mem::take(&mut self.proposed).into_iter().flat_map(|p| p.tickets) {
-            out.completions.refuse(ticket, Refusal::LeadershipLost);
+        let not_leader = self.not_leader();
+        let ended = self.proposals.take_all();
+        for ticket in ended.proposed {
+            out.completions.reject(ticket, RequestError::LeadershipLost);
         }
-        let queued = std::mem::take(&mut self.queue).into_iter().map(|(_, ticket)| ticket);
-        for ticket in queued.chain(self.reads.take_all()) {
-            out.completions.refuse(ticket, refusal);
+        for ticket in ended.queued.into_iter().chain(self.reads.take_all()) {
+            out.completions.reject(ticket, not_leader);
         }
-        self.queue_bytes = 0;
     }
 
     /// Names who leads, unless that is this replica, which then cannot serve.
-    fn not_leader(&self) -> Refusal {
-        Refusal::NotLeader { leader: self.leader().filter(|_| self.role() != Role::Leader) }
+    fn not_leader(&self) -> RequestError {
+        RequestError::NotLeader { leader: self.leader().filter(|_| self.role() != Role::Leader) }
     }
-}
-
-/// How many of the first commands make one entry: at least one, then up to `bytes_max`.
-fn pack_len(commands: &[(Bytes, Ticket)], bytes_max: usize) -> usize {
-    let mut bytes = 0;
-    let fits = commands.iter().take_while(|(command, _)| {
-        bytes += command.len();
-        bytes <= bytes_max
-    });
-    fits.count().max(1)
 }

@@ -1,4 +1,4 @@
-//! The life of a group's snapshots: asked for, built, sent; received, marked, installed.
+//! A group's snapshots: asked for, built, sent; received, marked, installed.
 //!
 //! The files travel outside; raft-rs sees positions only. A snapshot message is stepped when its
 //! files are here and checked, its install starts when the marker is durable, and the sender is
@@ -17,20 +17,11 @@ use crate::core::wire;
 use crate::log_store::{Entry, InstallMarker};
 use crate::types::Role;
 
-/// A snapshot between its marker and the end of its install.
-pub(super) struct Installing {
-    snapshot: ReceivedSnapshot,
-    /// The log batch that holds the marker.
-    batch: u64,
-    started: bool,
-}
-
 impl Group {
     /// Passes on what raft-rs asked its storage for: reads of old entries, a snapshot.
     pub(super) fn ask_storage(&mut self, out: &mut Out) {
         out.effects.fetch.append(&mut self.raw.mut_store().take_fetches());
-        if self.raw.mut_store().take_snapshot_wish() && !self.snapshot_building {
-            self.snapshot_building = true;
+        if self.raw.mut_store().take_snapshot_wish() && self.snapshots.begin_build() {
             out.effects.build.push(self.id);
         }
     }
@@ -48,8 +39,7 @@ impl Group {
 
     /// A snapshot was built here, or could not be; raft-rs asks again at its next heartbeat.
     pub(crate) fn snapshot_built(&mut self, built: Option<SnapshotBuilt>, out: &mut Out) {
-        self.snapshot_building = false;
-        self.snapshot_idle_ticks = 0;
+        self.snapshots.end_build();
         let Some(built) = built else { return };
         if built.applied.position.index < self.raw.store().start().index {
             out.effects.discard.push((self.id, built.id));
@@ -67,7 +57,7 @@ impl Group {
         };
         let mut frame = FrameBuilder::new();
         frame.push(self.id, message);
-        self.snapshot_sends += 1;
+        self.snapshots.begin_send();
         out.effects.send.push(OutgoingSnapshot {
             group: self.id,
             to_replica: ReplicaId(message.to),
@@ -80,20 +70,14 @@ impl Group {
 
     /// A transfer ended.
     pub(crate) fn snapshot_sent(&mut self, to: ReplicaId, ok: bool) {
-        self.snapshot_sends = self.snapshot_sends.saturating_sub(1);
-        self.snapshot_idle_ticks = 0;
+        self.snapshots.end_send();
         let status = if ok { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
         self.raw.report_snapshot(to.0, status);
     }
 
     /// Withdraws a snapshot nobody has asked for in a while.
     pub(super) fn expire_snapshot(&mut self, out: &mut Out) {
-        if self.snapshot_sends > 0 {
-            return;
-        }
-        self.snapshot_idle_ticks += 1;
-        if self.snapshot_idle_ticks >= out.config.snapshot_ticks_kept {
-            self.snapshot_idle_ticks = 0;
+        if self.snapshots.tick(out.config.snapshot_ticks_kept) {
             let before = self.raw.mut_store().offer_snapshot(None);
             out.effects.discard.extend(before.map(|before| (self.id, before.id)));
         }
@@ -103,7 +87,7 @@ impl Group {
     pub(crate) fn snapshot_received(&mut self, received: ReceivedSnapshot, out: &mut Out) {
         let decoded = frame::decode(&received.message).ok();
         let message = decoded.and_then(|mut messages| messages.pop());
-        let busy = self.installing.is_some();
+        let busy = self.snapshots.is_installing();
         let Some((_, mut message)) = message
             .filter(|(group, message)| !busy && *group == self.id && message.to == self.replica.0)
         else {
@@ -111,20 +95,20 @@ impl Group {
             return;
         };
         message.set_snapshot(wire::snapshot(&received.applied));
-        self.strangers.insert(ReplicaId(message.from), received.from);
-        self.received = Some(received);
+        self.unknown_peers.insert(ReplicaId(message.from), received.from);
+        self.snapshots.receive(received);
         let _ = self.raw.step(message);
         self.settle_timeout(&out.config);
         self.handle_ready(out);
         // Not taken: this replica has all of it already.
-        if let Some(ignored) = self.received.take() {
+        if let Some(ignored) = self.snapshots.take_received() {
             out.effects.discard.push((self.id, ignored.id));
         }
     }
 
     /// The state here is wrong, though its log is right: from now on this replica serves nothing.
     pub(crate) fn rebuild(&mut self, out: &mut Out) {
-        if self.installing.is_none() && !std::mem::replace(&mut self.diverged, true) {
+        if self.snapshots.diverge() {
             out.counters.replicas_diverged += 1;
             self.lose_leadership(out);
             self.seek_rebuild();
@@ -137,22 +121,22 @@ impl Group {
     pub(super) fn seek_rebuild(&mut self) {
         if self.role() == Role::Leader {
             self.abdicate();
-        } else if self.installing.is_none() {
-            // Refused without a leader, and while it has asked already.
+        } else if !self.snapshots.is_installing() {
+            // Rejected without a leader, and while it has asked already.
             let _ = self.raw.request_snapshot();
         }
     }
 
     /// raft-rs took the snapshot: its position replaces the log, under a marker.
     pub(super) fn accept_snapshot(&mut self, snapshot: &Snapshot, out: &mut Out) {
-        let received = self.received.take().expect("snapshots are stepped one at a time");
+        let received = self.snapshots.take_received().expect("snapshots are stepped one at a time");
         let applied = &received.applied;
         let start = applied.position;
         assert_eq!(start.index.0, snapshot.get_metadata().index, "the snapshot just stepped");
         self.raw.mut_store().reset(start);
-        self.log_bytes = 0;
+        self.compaction.log_replaced();
         self.members = applied.members.clone();
-        self.handed = start;
+        self.cursor.jump(start);
         let write = out.batch.group(self.id);
         write.reset = Some(start);
         write.truncate_from = None;
@@ -162,33 +146,26 @@ impl Group {
             InstallMarker { snapshot_id: received.id.clone(), manifest: received.manifest.clone() };
         write.install = Some(Some(marker));
         out.batch.sync = true;
-        let batch = out.batch.number;
-        self.installing = Some(Installing { snapshot: received, batch, started: false });
+        self.snapshots.mark(received, out.batch.number);
     }
 
     /// Starts the install once its marker is durable.
     pub(super) fn start_install(&mut self, batch: u64, out: &mut Out) {
-        if let Some(installing) = &mut self.installing
-            && !installing.started
-            && installing.batch <= batch
-        {
-            installing.started = true;
-            out.effects.apply.push(ApplyTask::Install(installing.snapshot.clone()));
-        }
+        let starting = self.snapshots.start_install(batch);
+        out.effects.apply.extend(starting.map(ApplyTask::Install));
     }
 
-    /// The install is done and durable: takes the marker away. Gives the name of the files, which
+    /// The install is done and durable: takes the marker away. Returns the name of the files, which
     /// may go once that is durable too.
     pub(crate) fn installed(&mut self, out: &mut Out) -> Option<String> {
-        let installing = self.installing.take()?;
-        let index = installing.snapshot.applied.position.index;
+        let installed = self.snapshots.end_install()?;
+        let index = installed.applied.position.index;
         self.applied(index, out);
-        self.durable = index;
-        self.diverged = false;
+        self.compaction.installed(index);
         // Synced: the files go with this batch, and a marker that came back would miss them.
         out.batch.group(self.id).install = Some(None);
         out.batch.sync = true;
         out.counters.snapshots_installed += 1;
-        Some(installing.snapshot.id)
+        Some(installed.id)
     }
 }

@@ -1,4 +1,4 @@
-//! What a replica can tell of itself: its role, its leader, and how far everyone is.
+//! What a replica reports of itself: its role, its leader, and how far everyone is.
 
 use raft::StateRole;
 use ringkv_topology::{NodeId, ReplicaId};
@@ -18,7 +18,7 @@ impl Group {
 
     /// Whether this replica leads and its state can be served.
     pub(super) fn serves(&self) -> bool {
-        self.role() == Role::Leader && !self.diverged
+        self.role() == Role::Leader && !self.snapshots.has_diverged()
     }
 
     /// The node of the leader, as far as known.
@@ -53,7 +53,7 @@ impl Group {
             term: Term(raft.term),
             leader: self.leader(),
             commit_index: LogIndex(raft.raft_log.committed),
-            applied_index: self.applied,
+            applied_index: self.cursor.applied(),
             first_index: self.raw.store().start().index.next(),
             last_index,
             peers,
@@ -61,6 +61,6 @@ impl Group {
     }
 
     pub(super) fn node_of(&self, replica: ReplicaId) -> Option<NodeId> {
-        self.members.node_of(replica).or_else(|| self.strangers.get(&replica).copied())
+        self.members.node_of(replica).or_else(|| self.unknown_peers.get(&replica).copied())
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use ringkv_consensus::{LogIndex, Pack};
+use ringkv_consensus::{CommandBatch, LogIndex};
 use ringkv_topology::{GroupId, Slot};
 
 use crate::command::{Command, Operation, RequestId};
@@ -14,7 +14,7 @@ use crate::keys;
 use crate::machine::{Keep, KvMachine, Retention};
 use crate::store::memory::MemoryStore;
 use crate::store::{Store as _, Write};
-use crate::testing::machine::{SLOT, attributes, batch, delete, genesis, pack, put};
+use crate::testing::machine::{SLOT, attributes, batch, command_batch, delete, genesis, put};
 
 const KEEP: Keep = Keep { kept_ms: 200, kept_under_pressure_ms: 50, count_max: 12 };
 const RETENTION: Retention = Retention { gateway: KEEP, user: KEEP };
@@ -50,7 +50,7 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 /// Entries of two groups, in the order in which they commit.
-fn history() -> impl Strategy<Value = Vec<(GroupId, Pack)>> {
+fn history() -> impl Strategy<Value = Vec<(GroupId, CommandBatch)>> {
     let commands = prop::collection::vec(command(), 0..6);
     let entry = (any::<bool>(), 0u64..120, commands);
     prop::collection::vec(entry, 1..40).prop_map(|entries| {
@@ -58,7 +58,7 @@ fn history() -> impl Strategy<Value = Vec<(GroupId, Pack)>> {
         let mut pack_entry = |(second, pause, commands): (bool, u64, Vec<Command>)| {
             // A leader's clock may be behind that of the one before.
             clock_ms += pause;
-            (GROUPS[usize::from(second)], pack(clock_ms - pause % 7, &commands))
+            (GROUPS[usize::from(second)], command_batch(clock_ms - pause % 7, &commands))
         };
         entries.into_iter().map(&mut pack_entry).collect()
     })
@@ -73,7 +73,10 @@ fn machine(store: &MemoryStore) -> KvMachine<MemoryStore> {
 }
 
 /// Applies entries as one call: consecutive ones of a group share a batch.
-fn apply(machine: &mut KvMachine<MemoryStore>, entries: &[(GroupId, Pack)]) -> Vec<Vec<Bytes>> {
+fn apply(
+    machine: &mut KvMachine<MemoryStore>,
+    entries: &[(GroupId, CommandBatch)],
+) -> Vec<Vec<Bytes>> {
     let mut next: BTreeMap<GroupId, LogIndex> = machine
         .groups()
         .into_iter()
@@ -83,7 +86,7 @@ fn apply(machine: &mut KvMachine<MemoryStore>, entries: &[(GroupId, Pack)]) -> V
     for run in entries.chunk_by(|a, b| a.0 == b.0) {
         let group = run[0].0;
         let first = next[&group];
-        let batch = batch(group, first.0, run.iter().map(|(_, pack)| pack.clone()));
+        let batch = batch(group, first.0, run.iter().map(|(_, batch)| batch.clone()));
         next.insert(group, batch.after.position.index.next());
         batches.push(batch);
     }
@@ -149,8 +152,8 @@ fn the_checksum_tells_histories_apart() {
     let (a, b) = (MemoryStore::new(), MemoryStore::new());
     let (mut first, mut second) = (machine(&a), machine(&b));
     let group = GROUPS[0];
-    apply(&mut first, &[(group, pack(1, &[put("k", "1")]))]);
-    apply(&mut second, &[(group, pack(1, &[put("k", "2")]))]);
+    apply(&mut first, &[(group, command_batch(1, &[put("k", "1")]))]);
+    apply(&mut second, &[(group, command_batch(1, &[put("k", "2")]))]);
     let (one, two) = (first.checksum(group), second.checksum(group));
     assert_eq!(one.map(|(index, _)| index), two.map(|(index, _)| index));
     assert_ne!(one, two);
@@ -161,13 +164,13 @@ fn the_checksum_sees_outcomes_that_differ_after_equal_entries() {
     let (a, b) = (MemoryStore::new(), MemoryStore::new());
     let (mut first, mut second) = (machine(&a), machine(&b));
     let group = GROUPS[0];
-    let entry = (group, pack(1, &[put("k", "1")]));
+    let entry = (group, command_batch(1, &[put("k", "1")]));
     apply(&mut first, std::slice::from_ref(&entry));
     apply(&mut second, std::slice::from_ref(&entry));
     assert_eq!(first.checksum(group), second.checksum(group));
     // A row lost on one replica only, as a fault of its disk might do.
     b.write(vec![Write { key: keys::record(group, SLOT, b"k"), value: None }]).expect("write");
-    let entry = (group, pack(1, &[delete("k")]));
+    let entry = (group, command_batch(1, &[delete("k")]));
     apply(&mut first, std::slice::from_ref(&entry));
     apply(&mut second, std::slice::from_ref(&entry));
     assert_ne!(first.checksum(group), second.checksum(group));

@@ -1,7 +1,7 @@
 //! What a write does to records: revisions, times, conditions, ownership, expiry.
 
 use bytes::Bytes;
-use ringkv_consensus::{Committed, EntryTimes, Genesis, LogIndex, Pack};
+use ringkv_consensus::{CommandBatch, Committed, EntryTimes, Genesis, LogIndex};
 use ringkv_topology::{GroupId, Slot};
 
 use crate::command::{Command, Operation};
@@ -12,7 +12,7 @@ use crate::outcome::{Outcome, Rejection};
 use crate::record::Record;
 use crate::store::{Store as _, StoreError, Write};
 use crate::testing::machine::{
-    GROUP, Harness, SLOT, attributes, batch, delete, genesis, pack, put,
+    GROUP, Harness, SLOT, attributes, batch, command_batch, delete, genesis, put,
 };
 
 #[test]
@@ -80,8 +80,8 @@ fn commands_of_one_entry_and_of_one_batch_see_each_other() {
     assert!(matches!(outcomes[2], Outcome::Written(_)));
     assert!(matches!(outcomes[3], Outcome::Written(_)));
     assert_eq!(harness.value("k").as_deref(), Some(&b"3"[..]));
-    let packs = [pack(1, &[delete("k")]), pack(2, &[create("4")])];
-    let outcomes = harness.machine.apply(&[batch(GROUP, 3, packs)]).expect("apply");
+    let entries = [command_batch(1, &[delete("k")]), command_batch(2, &[create("4")])];
+    let outcomes = harness.machine.apply(&[batch(GROUP, 3, entries)]).expect("apply");
     assert_eq!(outcomes.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(harness.value("k").as_deref(), Some(&b"4"[..]));
 }
@@ -165,16 +165,16 @@ fn a_damaged_record_is_an_error_for_reader_and_writer_and_never_an_answer() {
     harness.store.write(vec![Write { key, value: Some(Bytes::from(row)) }]).expect("write");
     let read = harness.machine.reader().get(GROUP, SLOT, b"k", false);
     assert!(matches!(read, Err(ReadError::Store(StoreError::Damaged { .. }))));
-    let entry = batch(GROUP, 3, [pack(1, &[put("k", "over it")])]);
+    let entry = batch(GROUP, 3, [command_batch(1, &[put("k", "over it")])]);
     assert!(harness.machine.apply(&[entry]).is_err());
 }
 
 #[test]
 fn a_command_or_a_group_that_is_not_known_stops_the_machine() {
     let mut harness = Harness::in_memory();
-    let garbage = Pack::new(1, [Bytes::from_static(b"\xFFgarbage")].iter());
+    let garbage = CommandBatch::new(1, [Bytes::from_static(b"\xFFgarbage")].iter());
     assert!(harness.machine.apply(&[batch(GROUP, 2, [garbage])]).is_err());
-    let unknown = batch(GroupId(9), 2, [pack(1, &[put("k", "v")])]);
+    let unknown = batch(GroupId(9), 2, [command_batch(1, &[put("k", "v")])]);
     assert!(harness.machine.apply(&[unknown]).is_err());
 }
 
@@ -184,7 +184,7 @@ fn an_entry_without_commands_still_moves_the_applied_state() {
     let mut empty = batch(GROUP, 2, []);
     empty.entries.push(Committed {
         index: LogIndex(2),
-        pack: None,
+        commands: None,
         tickets: Vec::new(),
         times: EntryTimes::default(),
     });

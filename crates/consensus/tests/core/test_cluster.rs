@@ -11,13 +11,13 @@ use bytes::Bytes;
 use ringkv_consensus::{
     AppliedState, ApplyTask, Completion, Done, Effects, Genesis, GroupStatus, Input, LogReader,
     LogWriter, Members, MemoryLog, Now, OutgoingSnapshot, Poller, PollerConfig, ReceivedSnapshot,
-    Refusal, Request, Role, SinkId, SnapshotBuilt, Ticket,
+    Request, RequestError, Role, SinkId, SnapshotBuilt, Ticket,
 };
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
 pub(crate) const GROUP: GroupId = GroupId(1);
 
-pub(crate) struct Lab {
+pub(crate) struct TestCluster {
     pub(crate) nodes: BTreeMap<u64, Node>,
     pub(crate) wire: VecDeque<(NodeId, NodeId, Bytes)>,
     /// Links that lose everything, as (from, to).
@@ -40,7 +40,7 @@ pub(crate) struct Node {
     /// Batches are written but not reported, and nothing is synced.
     pub(crate) hold_log: bool,
     held_log: VecDeque<ringkv_consensus::LogBatch>,
-    pub(crate) completions: BTreeMap<u64, Result<Done, Refusal>>,
+    pub(crate) completions: BTreeMap<u64, Result<Done, RequestError>>,
     pub(crate) batches: Vec<ringkv_consensus::LogBatch>,
     pub(crate) builds: u32,
     pub(crate) fetches: u32,
@@ -51,11 +51,11 @@ pub(crate) struct Node {
     config: PollerConfig,
 }
 
-impl Lab {
+impl TestCluster {
     /// Nodes 1 to `nodes`, each with a voter of `groups` groups; the replica id is
     /// 100 × group + node.
     pub(crate) fn new(nodes: u64, groups: u64, tune: impl Fn(&mut PollerConfig)) -> Self {
-        let mut lab = Self {
+        let mut cluster = Self {
             nodes: BTreeMap::new(),
             wire: VecDeque::new(),
             cut: BTreeSet::new(),
@@ -66,7 +66,7 @@ impl Lab {
             next_ticket: 0,
         };
         for node in 1..=nodes {
-            lab.add_node(node, &tune);
+            cluster.add_node(node, &tune);
             for group in 1..=groups {
                 let voters = (1..=nodes).map(|n| (replica(group, n), NodeId(n)));
                 let genesis = Genesis {
@@ -75,10 +75,10 @@ impl Lab {
                     members: Members::of_voters(voters),
                     context: Bytes::new(),
                 };
-                lab.input(node, Input::Create(genesis));
+                cluster.input(node, Input::Create(genesis));
             }
         }
-        lab
+        cluster
     }
 
     pub(crate) fn add_node(&mut self, node: u64, tune: impl Fn(&mut PollerConfig)) {
@@ -225,7 +225,7 @@ impl Lab {
         Ticket { sink: SinkId(1), id: self.next_ticket }
     }
 
-    pub(crate) fn result(&self, node: u64, ticket: u64) -> Option<Result<Done, Refusal>> {
+    pub(crate) fn result(&self, node: u64, ticket: u64) -> Option<Result<Done, RequestError>> {
         self.nodes[&node].completions.get(&ticket).cloned()
     }
 
@@ -322,8 +322,11 @@ impl Node {
                 let (applied, commands) = self.machine.get_mut(&batch.group).expect("created");
                 for entry in batch.entries {
                     assert!(entry.index > applied.position.index, "applied twice");
-                    let packed: Vec<Bytes> =
-                        entry.pack.iter().flat_map(|p| p.commands().collect::<Vec<_>>()).collect();
+                    let packed: Vec<Bytes> = entry
+                        .commands
+                        .iter()
+                        .flat_map(|p| p.commands().collect::<Vec<_>>())
+                        .collect();
                     for (ticket, command) in entry.tickets.iter().zip(&packed) {
                         let done = Ok(Done::Applied(command.clone()));
                         let before = self.completions.insert(ticket.id, done);

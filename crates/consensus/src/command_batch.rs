@@ -1,7 +1,7 @@
 //! The payload of a log entry: the commands of one batch and the leader's clock.
 //!
-//! Packing many commands in one entry is what makes consensus cheap per command. Encoded once by
-//! the leader; the same bytes go to the log, to the followers and to the state machine.
+//! Many commands in one entry are what makes consensus cheap per command. Encoded once by the
+//! leader; the same bytes go to the log, to the followers and to the state machine.
 //! Layout: version u8, clock_ms u64, count u32, then count times (length u32, bytes); all LE.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -13,12 +13,12 @@ const HEADER_BYTES: usize = 1 + 8 + 4;
 
 /// An encoded batch of commands, checked when made from bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pack {
+pub struct CommandBatch {
     bytes: Bytes,
 }
 
-impl Pack {
-    /// Packs commands under the leader's wall clock, milliseconds since the Unix epoch.
+impl CommandBatch {
+    /// Encodes commands under the leader's wall clock, milliseconds since the Unix epoch.
     pub fn new<'a>(
         clock_ms: u64,
         commands: impl ExactSizeIterator<Item = &'a Bytes> + Clone,
@@ -35,7 +35,7 @@ impl Pack {
         Self { bytes: out.freeze() }
     }
 
-    /// Checks that the bytes are a whole pack.
+    /// Checks that the bytes are a whole batch.
     ///
     /// # Errors
     /// `DecodeError` for another version, a length that does not fit, or bytes left over.
@@ -61,7 +61,7 @@ impl Pack {
         (&self.bytes[9..]).get_u32_le() as usize
     }
 
-    /// The commands in order, sharing the pack's memory.
+    /// The commands in order, sharing the memory of the batch.
     pub fn commands(&self) -> impl Iterator<Item = Bytes> + '_ {
         let mut at = HEADER_BYTES;
         (0..self.count()).map(move |_| {
@@ -71,14 +71,14 @@ impl Pack {
         })
     }
 
-    /// The whole encoded pack.
+    /// The whole encoded batch.
     pub fn as_bytes(&self) -> &Bytes {
         &self.bytes
     }
 }
 
 fn len_u32(len: usize) -> u32 {
-    u32::try_from(len).expect("a pack is bounded by the entry size limit")
+    u32::try_from(len).expect("a batch is bounded by the entry size limit")
 }
 
 #[cfg(test)]
@@ -93,16 +93,16 @@ mod tests {
             commands in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 0..20),
         ) {
             let commands: Vec<Bytes> = commands.into_iter().map(Bytes::from).collect();
-            let pack = Pack::new(clock, commands.iter());
-            let decoded = Pack::decode(pack.as_bytes().clone()).expect("a pack just made");
+            let batch = CommandBatch::new(clock, commands.iter());
+            let decoded = CommandBatch::decode(batch.as_bytes().clone()).expect("a batch just made");
             prop_assert_eq!(decoded.clock_ms(), clock);
             prop_assert_eq!(decoded.commands().collect::<Vec<_>>(), commands);
         }
 
         #[test]
         fn any_bytes_decode_or_fail_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(pack) = Pack::decode(Bytes::from(bytes)) {
-                prop_assert_eq!(pack.commands().count(), pack.count());
+            if let Ok(batch) = CommandBatch::decode(Bytes::from(bytes)) {
+                prop_assert_eq!(batch.commands().count(), batch.count());
             }
         }
     }
