@@ -6,14 +6,24 @@
 /// Why bytes are not a value of ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
+    /// The value goes on after the last byte.
     #[error("the bytes end early")]
     EndedEarly,
+    /// There are bytes after the value.
     #[error("bytes are left over")]
     TrailingBytes,
+    /// A byte was changed since the value was written.
     #[error("the checksum does not match")]
     Checksum,
+    /// The value was written by a build with another format.
     #[error("format version {found} is not known (this build knows {known})")]
-    Version { found: u8, known: u8 },
+    Version {
+        /// The version byte of the value.
+        found: u8,
+        /// The only version this build reads.
+        known: u8,
+    },
+    /// A number or name that no value of ours has; says which.
     #[error("implausible {0}")]
     Implausible(&'static str),
 }

@@ -7,6 +7,8 @@
 //! `machine`, `log_store`, `core/effects` (the contract between core and shell), `core/poller`,
 //! `core/group`.
 
+#![warn(missing_docs)]
+
 mod codec;
 mod command_batch;
 mod members;

@@ -15,7 +15,9 @@ use crate::position::{LogIndex, LogPosition, Term};
 /// One log entry as it rests on disk and travels between nodes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
+    /// Its identity in the log.
     pub position: LogPosition,
+    /// What it is for.
     pub kind: EntryKind,
     /// A [`crate::command_batch::CommandBatch`] for `Commands`, an encoded change for `Members`, nothing for `Empty`.
     pub data: Bytes,
@@ -26,6 +28,7 @@ pub struct Entry {
 pub enum EntryKind {
     /// A new leader's first entry.
     Empty,
+    /// Commands for the state machine.
     Commands,
     /// A membership change.
     Members,
@@ -58,9 +61,11 @@ impl EntryKind {
 /// The state a replica must never forget between two lives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {
+    /// The latest term the replica knows.
     pub term: Term,
     /// The replica voted for in `term`; 0 for none.
     pub vote: u64,
+    /// The last index it knows to be committed.
     pub commit: LogIndex,
 }
 
@@ -69,6 +74,7 @@ pub struct HardState {
 pub struct InstallMarker {
     /// Names the received files.
     pub snapshot_id: String,
+    /// Describes the files.
     pub manifest: Bytes,
 }
 
@@ -83,6 +89,7 @@ pub struct GroupWrite {
     pub truncate_from: Option<LogIndex>,
     /// Append; consecutive.
     pub append: Vec<Entry>,
+    /// Replaces the hard state.
     pub hard_state: Option<HardState>,
     /// Cut the front: remove entries up to and including this position.
     pub compact_to: Option<LogPosition>,
@@ -95,6 +102,7 @@ pub struct GroupWrite {
 pub struct LogBatch {
     /// Rising from 1 in one life of the process.
     pub number: u64,
+    /// The changes, at most one per group.
     pub groups: Vec<(GroupId, GroupWrite)>,
     /// Return only after fsync.
     pub sync: bool,
@@ -103,7 +111,9 @@ pub struct LogBatch {
 /// A group as found in the store at start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredGroup {
+    /// What the group was created with.
     pub genesis: Genesis,
+    /// What the replica must never forget.
     pub hard_state: HardState,
     /// Where the log begins: the last position that was cut off, up to which everything is in the
     /// state machine. The first entry is the next one.
@@ -113,6 +123,7 @@ pub struct StoredGroup {
     /// The first position of each run of entries of one term, ascending, covering `start.index` to
     /// `last_index`.
     pub runs: Vec<LogPosition>,
+    /// The install that has begun, if any.
     pub install: Option<InstallMarker>,
 }
 
@@ -120,7 +131,9 @@ pub struct StoredGroup {
 #[derive(Debug, thiserror::Error)]
 #[error("{context}")]
 pub struct LogError {
+    /// What was tried, as "verb object".
     pub context: String,
+    /// The cause; none when the store found the failure itself.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }

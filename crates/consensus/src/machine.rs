@@ -21,7 +21,9 @@ use crate::types::Ticket;
 /// How far a group's state machine is, and the membership as of there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AppliedState {
+    /// The last entry that is applied.
     pub position: LogPosition,
+    /// The members as of there.
     pub members: Members,
 }
 
@@ -32,9 +34,11 @@ pub struct AppliedState {
 /// snapshot and never misses the context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Genesis {
+    /// The group.
     pub group: GroupId,
     /// The replica on this node.
     pub replica: ReplicaId,
+    /// The first members; none for a replica that joins.
     pub members: Members,
     /// The machine's own start value (for the KV machine: the slots the group owns).
     pub context: Bytes,
@@ -61,7 +65,9 @@ impl Genesis {
 /// Consecutive committed entries of one group, to apply in order.
 #[derive(Clone, Debug)]
 pub struct GroupBatch {
+    /// The group.
     pub group: GroupId,
+    /// The entries, ascending by index.
     pub entries: Vec<Committed>,
     /// The applied state once all of `entries` are applied; stored in the same write.
     pub after: AppliedState,
@@ -70,6 +76,7 @@ pub struct GroupBatch {
 /// One committed entry.
 #[derive(Clone, Debug)]
 pub struct Committed {
+    /// Its place in the log.
     pub index: LogIndex,
     /// The commands; `None` for entries that only concern the engine.
     pub commands: Option<CommandBatch>,
@@ -84,7 +91,9 @@ pub struct Committed {
 #[derive(Debug, thiserror::Error)]
 #[error("{context}")]
 pub struct MachineError {
+    /// What was tried, as "verb object".
     pub context: String,
+    /// The cause; none when the machine found the failure itself.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -105,6 +114,97 @@ impl MachineError {
 }
 
 /// A replicated state machine over all groups of a node. Driven by the engine's apply thread.
+///
+/// # Example
+///
+/// A machine that counts the commands of each group, in memory. A command's outcome is its number.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use std::path::Path;
+/// use std::sync::{Arc, Mutex};
+///
+/// use bytes::Bytes;
+/// use ringkv_consensus::{
+///     AppliedState, CommandBatch, Flusher, Genesis, GroupBatch, LogIndex, MachineError,
+///     SnapshotBuilder, StateMachine,
+/// };
+/// use ringkv_topology::GroupId;
+///
+/// /// Clones share the counts, as the threads of a machine share its store.
+/// #[derive(Clone, Default)]
+/// struct Counter(Arc<Mutex<BTreeMap<GroupId, (AppliedState, u64)>>>);
+///
+/// impl StateMachine for Counter {
+///     fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError> {
+///         let groups = self.0.lock().expect("not poisoned");
+///         Ok(groups.iter().map(|(group, (applied, _))| (*group, applied.clone())).collect())
+///     }
+///
+///     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
+///         let mut groups = self.0.lock().expect("not poisoned");
+///         groups.insert(genesis.group, (genesis.applied(), 0));
+///         Ok(())
+///     }
+///
+///     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
+///         let mut groups = self.0.lock().expect("not poisoned");
+///         let mut outcomes = Vec::new();
+///         for batch in batches {
+///             let Some((applied, count)) = groups.get_mut(&batch.group) else {
+///                 return Err(MachineError::corrupt(format!("find group {}", batch.group)));
+///             };
+///             for entry in &batch.entries {
+///                 let mut of_entry = Vec::new();
+///                 for _command in entry.commands.iter().flat_map(CommandBatch::commands) {
+///                     *count += 1;
+///                     of_entry.push(Bytes::from(count.to_string()));
+///                 }
+///                 outcomes.push(of_entry);
+///             }
+///             *applied = batch.after.clone();
+///         }
+///         Ok(outcomes)
+///     }
+///
+///     fn install(
+///         &mut self,
+///         group: GroupId,
+///         dir: &Path,
+///         applied: &AppliedState,
+///     ) -> Result<(), MachineError> {
+///         let read = std::fs::read_to_string(dir.join("count"));
+///         let count = read.map_err(|error| MachineError::new("read the snapshot", error))?;
+///         let count = count.parse().map_err(|error| MachineError::new("parse the count", error))?;
+///         self.0.lock().expect("not poisoned").insert(group, (applied.clone(), count));
+///         Ok(())
+///     }
+///
+///     fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder> {
+///         Arc::new(self.clone())
+///     }
+///
+///     fn flusher(&self) -> Arc<dyn Flusher> {
+///         Arc::new(self.clone())
+///     }
+/// }
+///
+/// impl SnapshotBuilder for Counter {
+///     fn build(&self, group: GroupId, dir: &Path) -> Result<AppliedState, MachineError> {
+///         let (applied, count) = self.0.lock().expect("not poisoned")[&group].clone();
+///         std::fs::write(dir.join("count"), count.to_string())
+///             .map_err(|error| MachineError::new("write the snapshot", error))?;
+///         Ok(applied)
+///     }
+/// }
+///
+/// impl Flusher for Counter {
+///     fn flush(&self) -> Result<Vec<(GroupId, LogIndex)>, MachineError> {
+///         // Nothing here outlives the process, so nothing is durable: the log keeps everything.
+///         Ok(Vec::new())
+///     }
+/// }
+/// ```
 pub trait StateMachine: Send + 'static {
     /// The groups in the store as found at start, as far as they were durable.
     fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError>;

@@ -20,6 +20,7 @@ const NAME_BYTES_MAX: u16 = 128;
 /// The description of one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
+    /// The group the snapshot is of.
     pub group: GroupId,
     /// What a state machine stands at that has installed it.
     pub applied: AppliedState,

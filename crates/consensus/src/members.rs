@@ -13,12 +13,15 @@ use crate::codec::DecodeError;
 /// A configuration, joint while `outgoing` is not empty (Raft §6, Ongaro's thesis §4.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Members {
+    /// Replicas with a vote.
     pub voters: Vec<ReplicaId>,
+    /// Replicas that receive the log and do not vote.
     pub learners: Vec<ReplicaId>,
     /// Voters of the old configuration, whose majority counts too until it is left.
     pub outgoing: Vec<ReplicaId>,
     /// Become learners when the joint configuration is left.
     pub learners_next: Vec<ReplicaId>,
+    /// Whether the leader leaves the joint configuration by itself.
     pub auto_leave: bool,
     /// Where each replica named above lives.
     pub nodes: BTreeMap<ReplicaId, NodeId>,
@@ -27,8 +30,11 @@ pub struct Members {
 /// A change to propose: all of it takes effect at once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MembersChange {
+    /// Become voters; learners among them are promoted.
     pub add_voters: Vec<(ReplicaId, NodeId)>,
+    /// Become learners.
     pub add_learners: Vec<(ReplicaId, NodeId)>,
+    /// Leave the group.
     pub remove: Vec<ReplicaId>,
 }
 

@@ -36,10 +36,15 @@ pub struct EntryTimes {
 /// A part of an entry's way. `Fsync` and `Replicate` run side by side, the others one after another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// The command waits for the entry it is in.
     ProposeWait,
+    /// The leader's own log is written and synced.
     Fsync,
+    /// A majority gets the entry on disk.
     Replicate,
+    /// The entry waits for the state machine.
     ApplyWait,
+    /// The state machine applies the batch it is in.
     Apply,
 }
 

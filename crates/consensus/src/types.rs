@@ -16,17 +16,22 @@ pub struct SinkId(pub u32);
 /// The return address of one request: which sink, and the sink's own id for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket {
+    /// Who receives the completion.
     pub sink: SinkId,
+    /// The sink's own id of the request.
     pub id: u64,
 }
 
 /// The end of one request. Every accepted request gets exactly one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
+    /// The id in the ticket of the request.
     pub id: u64,
+    /// What was done, or why it was not.
     pub result: Result<Done, RequestError>,
     /// The log entry the command was in and how many commands that had; zero for what was in none.
     pub index: LogIndex,
+    /// How many commands that entry had.
     pub commands: u32,
     /// Of that entry; all zero for what was in none.
     pub times: EntryTimes,
@@ -62,7 +67,10 @@ pub enum RequestError {
     NoGroup,
     /// Not applied: ask `leader`, or any other replica when it is not known.
     #[error("not the leader of the group")]
-    NotLeader { leader: Option<NodeId> },
+    NotLeader {
+        /// The node that leads, if known.
+        leader: Option<NodeId>,
+    },
     /// A bounded queue is full. Not applied: retry later.
     #[error("too much work is queued")]
     Busy,
@@ -82,18 +90,40 @@ pub enum RequestError {
 #[derive(Clone, Debug)]
 pub enum Request {
     /// Replicate and apply one command.
-    Propose { group: GroupId, command: Bytes, ticket: Ticket },
+    Propose {
+        /// The group, led here.
+        group: GroupId,
+        /// The command, opaque to the engine.
+        command: Bytes,
+        /// Who waits for the outcome.
+        ticket: Ticket,
+    },
     /// Find a point at which a local read is linearizable.
-    Read { group: GroupId, ticket: Ticket },
+    Read {
+        /// The group, led here.
+        group: GroupId,
+        /// Who waits to read.
+        ticket: Ticket,
+    },
     /// Add, promote or remove replicas, through joint consensus where more than one voter changes.
-    ChangeMembers { group: GroupId, change: MembersChange, ticket: Ticket },
+    ChangeMembers {
+        /// The group, led here.
+        group: GroupId,
+        /// The change, which takes effect as a whole.
+        change: MembersChange,
+        /// Who waits for it.
+        ticket: Ticket,
+    },
 }
 
 /// What a replica is at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// Follows a leader, or knows none.
     Follower,
+    /// Stands for election.
     Candidate,
+    /// Leads the group.
     Leader,
 }
 
@@ -111,14 +141,23 @@ impl Role {
 /// A replica's state for operators and metrics.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupStatus {
+    /// The group.
     pub group: GroupId,
+    /// The replica of it on this node.
     pub replica: ringkv_topology::ReplicaId,
+    /// What the replica is at the moment.
     pub role: Role,
+    /// The latest term it knows.
     pub term: Term,
+    /// The node of the leader, if known.
     pub leader: Option<NodeId>,
+    /// The last index known to be committed.
     pub commit_index: LogIndex,
+    /// The last index the state machine has applied.
     pub applied_index: LogIndex,
+    /// The first entry in the log.
     pub first_index: LogIndex,
+    /// The last entry in the log.
     pub last_index: LogIndex,
     /// Leader only: for each other replica its node, and how many entries it is behind.
     pub peers: Vec<PeerStatus>,
@@ -134,10 +173,16 @@ impl GroupStatus {
 /// A leader's view of another replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerStatus {
+    /// The node of the replica.
     pub node: NodeId,
+    /// The replica.
     pub replica: ringkv_topology::ReplicaId,
+    /// The last index it is known to hold.
     pub matched: LogIndex,
+    /// How many entries it is behind the leader's log.
     pub lag_entries: u64,
+    /// Whether it was heard from within the last election timeout.
     pub recently_active: bool,
+    /// Whether it has a vote.
     pub voter: bool,
 }

@@ -3,10 +3,13 @@
 /// What has happened since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// Elections that a replica here began.
     pub elections: u64,
     /// A replica here has learnt of another leader than before.
     pub leader_changes: u64,
+    /// Cuts of a log.
     pub compactions: u64,
+    /// Snapshots that replaced the state of a replica here.
     pub snapshots_installed: u64,
     /// Replicas here whose state was found wrong ([`crate::Input::Rebuild`]).
     pub replicas_diverged: u64,

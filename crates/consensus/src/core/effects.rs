@@ -28,60 +28,77 @@ pub type SnapshotId = String;
 pub enum Input {
     /// One tick interval has passed. Never sent twice to make up for a late one.
     Tick,
+    /// A client of the engine asks for something.
     Request(Request),
     /// A frame from a peer node, as encoded by its poller. Damaged frames are dropped and counted.
     Frame {
+        /// The node that sent it.
         from: NodeId,
+        /// Its bytes.
         frame: Bytes,
     },
     /// Log batch `number` is durable (or written, if it did not ask for sync).
     Persisted {
+        /// The number of the batch.
         number: u64,
     },
     /// The apply worker finished a batch of each of these groups, up to the index given.
     Applied(Vec<(GroupId, AppliedState)>),
     /// The apply worker finished an install.
     Installed {
+        /// The group of the snapshot.
         group: GroupId,
     },
     /// Everything the group applied up to here is durable in the state machine store.
     Flushed(Vec<(GroupId, LogIndex)>),
     /// Answer to [`Effects::fetch`]; no entries when they could not be read.
     Fetched {
+        /// What was asked for.
         fetch: Fetch,
+        /// The entries, consecutive from `fetch.from` on.
         entries: Vec<Entry>,
     },
     /// Answer to [`Effects::build`]; `None` when it failed.
     SnapshotBuilt {
+        /// The group to build a snapshot of.
         group: GroupId,
+        /// The snapshot.
         built: Option<SnapshotBuilt>,
     },
     /// Answer to [`Effects::send`].
     SnapshotSent {
+        /// The group of the snapshot.
         group: GroupId,
+        /// The replica it was sent to.
         to: ReplicaId,
+        /// Whether it arrived there whole.
         ok: bool,
     },
     /// A snapshot has arrived here whole and checked.
     SnapshotReceived(ReceivedSnapshot),
     /// Messages to this node were lost, or it is not connected.
     Unreachable {
+        /// The node that is not reached.
         node: NodeId,
     },
     /// Set up a group here; nothing happens if it is there already.
     Create(Genesis),
     /// Hand leadership of the group to its replica on `to`.
     TransferLeader {
+        /// The group, led here.
         group: GroupId,
+        /// The node that is to lead it.
         to: NodeId,
     },
     /// The state of the replica here is wrong, by the word of a majority: it neither leads nor
     /// serves until a snapshot of the leader has replaced it, which it sees to itself.
     Rebuild {
+        /// The group.
         group: GroupId,
     },
     /// Make a stand for election now (a fresh group's preferred leader; nothing if it has a leader).
     Campaign {
+        /// The group.
         group: GroupId,
     },
     /// How reads are served from now on.
@@ -102,11 +119,13 @@ pub struct Effects {
     pub frames: Vec<(NodeId, Bytes)>,
     /// For the apply worker, strictly in order.
     pub apply: Vec<ApplyTask>,
+    /// Ends of requests, by sink.
     pub completions: Vec<(SinkId, Vec<Completion>)>,
     /// To read from the log for a follower that is behind the in-memory tail.
     pub fetch: Vec<Fetch>,
     /// To build a snapshot of.
     pub build: Vec<GroupId>,
+    /// Snapshots to stream to other nodes.
     pub send: Vec<OutgoingSnapshot>,
     /// Groups whose log has grown past its limit, or the node's pinned log bytes have: flush the
     /// state machine. Answered by [`Input::Flushed`].
@@ -120,6 +139,7 @@ pub struct Effects {
 pub enum ApplyTask {
     /// Set the group up in the state machine.
     Create(Genesis),
+    /// Apply these entries.
     Batch(GroupBatch),
     /// Replace the group's state by a received snapshot; its marker is durable already.
     Install(ReceivedSnapshot),
@@ -128,10 +148,13 @@ pub enum ApplyTask {
 /// Log entries to read for a follower that is far behind.
 #[derive(Debug)]
 pub struct Fetch {
+    /// The group.
     pub group: GroupId,
     /// `[from, to)`.
     pub from: LogIndex,
+    /// The end of the range, which is not in it.
     pub to: LogIndex,
+    /// Stop after the entry that reaches this size.
     pub bytes_max: u64,
     /// raft-rs's own context of the read, handed back with the entries.
     pub(crate) context: FetchContext,
@@ -144,6 +167,7 @@ pub(crate) struct FetchContext(pub(crate) raft::GetEntriesContext);
 /// A snapshot cut on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotBuilt {
+    /// Its name.
     pub id: SnapshotId,
     /// What the state in it stands at.
     pub applied: AppliedState,
@@ -154,10 +178,15 @@ pub struct SnapshotBuilt {
 /// A snapshot to stream to another node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingSnapshot {
+    /// The group.
     pub group: GroupId,
+    /// The replica that needs it.
     pub to_replica: ReplicaId,
+    /// The node of that replica.
     pub to_node: NodeId,
+    /// The name of the files here.
     pub id: SnapshotId,
+    /// Describes the files; opaque to the poller.
     pub manifest: Bytes,
     /// The Raft message that goes with it, as a frame of one.
     pub message: Bytes,
@@ -166,10 +195,15 @@ pub struct OutgoingSnapshot {
 /// A snapshot that has arrived from another node; `id` names the received files here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedSnapshot {
+    /// The group.
     pub group: GroupId,
+    /// The node that sent it.
     pub from: NodeId,
+    /// The name of the files here.
     pub id: SnapshotId,
+    /// Describes the files; opaque to the poller.
     pub manifest: Bytes,
+    /// The Raft message that came with it, as a frame of one.
     pub message: Bytes,
     /// What the state machine stands at once it is installed.
     pub applied: AppliedState,

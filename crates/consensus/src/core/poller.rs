@@ -29,6 +29,124 @@ use crate::times::Now;
 use crate::types::{GroupStatus, Request, RequestError, Role};
 
 /// All groups of a node.
+///
+/// # Example
+///
+/// The whole loop of a shell, on one thread: a node that has the only voter of a group replicates one
+/// command. `ringkv-engine` does the same with a thread for each kind of effect.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use bytes::Bytes;
+/// use ringkv_consensus::{
+///     AppliedState, ApplyTask, CommandBatch, Completion, Done, Genesis, Input, LogReader, LogWriter,
+///     Members, MemoryLog, Now, Poller, PollerConfig, Request, Role, SinkId, Ticket,
+/// };
+/// use ringkv_topology::{GroupId, NodeId, ReplicaId};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // At start: what the log holds, and where the state machine is in each group. A new node has neither.
+/// let mut log = MemoryLog::new();
+/// let (stored, applied) = (log.load()?, Vec::new());
+/// let seed = 42; // Differs in every run of the process.
+/// let config = PollerConfig::new(NodeId(1), seed);
+/// let mut poller = Poller::new(config, stored, applied, Arc::new(log.clone()))?;
+///
+/// let group = GroupId(1);
+/// let mut inputs = vec![Input::Create(Genesis {
+///     group,
+///     replica: ReplicaId(1),
+///     members: Members::of_voters([(ReplicaId(1), NodeId(1))]),
+///     context: Bytes::new(),
+/// })];
+///
+/// // The state machine of this example: the list of all commands, and how far it is.
+/// let mut machine: (AppliedState, Vec<Bytes>) = Default::default();
+/// let mut asked = false;
+/// let mut done: Option<Completion> = None;
+/// for turn in 1.. {
+///     // Hand over everything that has come, with both clocks, and one tick per tick interval.
+///     inputs.push(Input::Tick);
+///     let now = Now { wall_ms: 1_800_000_000_000 + 50 * turn, boot_us: 50_000 * turn };
+///     let effects = poller.handle(now, inputs.drain(..));
+///
+///     // First the leases: a later effect may let another node become leader.
+///     for (_group, _until_us) in effects.leases { /* for reads that do not ask the poller */ }
+///
+///     // One writer writes the log, in order, and returns after an fsync if the batch asks for it.
+///     if let Some(batch) = effects.log {
+///         log.write(&batch)?;
+///         inputs.push(Input::Persisted { number: batch.number });
+///     }
+///
+///     // Frames go to their nodes in order, or are dropped: then the input is `Unreachable`. What
+///     // comes from other nodes is `Frame`.
+///     for (_node, _frame) in effects.frames { /* send */ }
+///
+///     // One worker applies, in order.
+///     for task in effects.apply {
+///         match task {
+///             ApplyTask::Create(genesis) => machine = (genesis.applied(), Vec::new()),
+///             ApplyTask::Batch(batch) => {
+///                 for entry in batch.entries {
+///                     let commands: Vec<Bytes> =
+///                         entry.commands.iter().flat_map(CommandBatch::commands).collect();
+///                     // This replica proposed the entry if there are tickets: one per command.
+///                     for (ticket, command) in entry.tickets.iter().zip(&commands) {
+///                         done = Some(Completion::new(ticket.id, Ok(Done::Applied(command.clone()))));
+///                     }
+///                     machine.1.extend(commands);
+///                 }
+///                 machine.0 = batch.after.clone();
+///                 inputs.push(Input::Applied(vec![(batch.group, batch.after)]));
+///             }
+///             ApplyTask::Install(snapshot) => {
+///                 // Replace the group's state by the files of `snapshot.id`.
+///                 inputs.push(Input::Installed { group: snapshot.group });
+///             }
+///         }
+///     }
+///
+///     // Ends of requests that were not applied: rejected, or reads that may be served now.
+///     for (_sink, completions) in effects.completions {
+///         done = completions.into_iter().next().or(done);
+///     }
+///
+///     // Slow work, each answered by one input: old log entries for a follower, snapshots to build and
+///     // to send, a flush of the state machine.
+///     for fetch in effects.fetch {
+///         let entries = log.entries(fetch.group, fetch.from, fetch.to, fetch.bytes_max);
+///         inputs.push(Input::Fetched { entries: entries.unwrap_or_default(), fetch });
+///     }
+///     for group in effects.build {
+///         inputs.push(Input::SnapshotBuilt { group, built: None });
+///     }
+///     for send in effects.send {
+///         let (group, to) = (send.group, send.to_replica);
+///         inputs.push(Input::SnapshotSent { group, to, ok: false });
+///     }
+///     if effects.flush {
+///         inputs.push(Input::Flushed(vec![(group, machine.0.position.index)]));
+///     }
+///     for (_group, _snapshot) in effects.discard { /* remove the files */ }
+///
+///     if done.is_some() {
+///         break;
+///     }
+///     if !asked && poller.status()[0].role == Role::Leader {
+///         asked = true;
+///         let (command, ticket) = (Bytes::from_static(b"hello"), Ticket { sink: SinkId(1), id: 7 });
+///         inputs.push(Input::Request(Request::Propose { group, command, ticket }));
+///     }
+/// }
+///
+/// let done = done.expect("the loop ends with it");
+/// assert_eq!((done.id, done.result), (7, Ok(Done::Applied(Bytes::from_static(b"hello")))));
+/// assert_eq!(machine.1, ["hello"]);
+/// # Ok(())
+/// # }
+/// ```
 pub struct Poller {
     groups: BTreeMap<GroupId, Group>,
     reader: Arc<dyn LogReader>,

@@ -8,13 +8,33 @@ use crate::position::LogPosition;
 /// Why a node cannot start on what is in its stores.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// The state machine's position is not in the log.
     #[error(
         "group {group}: the state machine is at {applied}, outside its log ({}, {last}]: data \
          and log do not belong together", start.index
     )]
-    Position { group: GroupId, applied: LogIndex, start: LogPosition, last: LogIndex },
+    Position {
+        /// The group.
+        group: GroupId,
+        /// Where its state machine is.
+        applied: LogIndex,
+        /// Where its log begins.
+        start: LogPosition,
+        /// The last entry of its log.
+        last: LogIndex,
+    },
+    /// The state machine does not have the group.
     #[error("group {group}: the log has it but the state machine does not")]
-    Missing { group: GroupId },
+    Missing {
+        /// The group.
+        group: GroupId,
+    },
+    /// raft-rs does not take the state.
     #[error("group {group}: raft refused its state")]
-    Raft { group: GroupId, source: Box<dyn std::error::Error + Send + Sync> },
+    Raft {
+        /// The group.
+        group: GroupId,
+        /// What raft-rs says.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
 }
