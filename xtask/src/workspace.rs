@@ -15,6 +15,9 @@ use serde_json::Value;
 /// What CI tests, the benchmark measures and the image ships.
 pub(crate) const OPTIMIZED: &str = ".cargo/optimized.toml";
 
+/// The variables with which `cargo run` describes the package that it runs.
+const OF_THIS_PACKAGE: &[&str] = &["CARGO_BIN_", "CARGO_CRATE_", "CARGO_MANIFEST_", "CARGO_PKG_"];
+
 struct Tree {
     root: PathBuf,
     target: PathBuf,
@@ -83,9 +86,17 @@ pub(crate) fn plain_cargo() -> anyhow::Result<Command> {
     Ok(command)
 }
 
-/// Cargo sets `CARGO` for the programs that it runs: the very toolchain that built them.
+/// The cargo that runs this program, without what it says about the package of this program: ring's
+/// build script asks for these variables, so cargo would compile ring and all that needs it again.
 fn cargo_program() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if OF_THIS_PACKAGE.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 fn tree() -> anyhow::Result<&'static Tree> {
