@@ -1,13 +1,12 @@
 //! Rule: comments, messages and pages are plain English (docs/style.md). Owns the short list of
 //! words that have made this tree hard to read, each with what to write for it.
 //!
-//! Reads prose only: comments and string literals of Rust (`english/prose.rs`), every word of the
-//! other text files. Code in backticks, fenced examples and names such as `is_told` are left alone.
-
-mod prose;
+//! Reads prose only: comments and literals of Rust, every word of the other text files. Skips code in
+//! backticks, fenced examples, and names such as `is_told`.
 
 use std::path::Path;
 
+use super::rust_text::prose;
 use super::source::Source;
 
 /// A word or phrase, and what says the same plainly.
@@ -72,15 +71,11 @@ const EXEMPT: &[&str] = &["docs/style.md", "xtask/src/tidy/english.rs", "LICENSE
 pub(crate) fn check(sources: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     for source in sources.iter().filter(|source| is_checked(&source.path)) {
-        let prose = if source.is_rust() {
-            prose::of_rust(&source.text)
-        } else {
-            prose::of_page(&source.text)
-        };
-        for (number, line) in prose.lines().enumerate() {
-            for (word, plain) in found(line) {
+        let prose = if source.is_rust() { &prose(&source.text) } else { &source.text };
+        for (number, line) in without_examples(prose) {
+            for (word, plain) in found(&line) {
                 let path = source.path.display();
-                complaints.push(format!("{path}:{}: `{word}`: write {plain}", number + 1));
+                complaints.push(format!("{path}:{number}: `{word}`: write {plain}"));
             }
         }
     }
@@ -92,6 +87,17 @@ fn is_checked(path: &Path) -> bool {
     let is_generated = path.extension().is_some_and(|extension| extension == "json");
     let is_rewritten = REWRITTEN.iter().any(|folder| path.starts_with(folder));
     is_rewritten && !is_generated && !EXEMPT.iter().any(|exempt| path == Path::new(exempt))
+}
+
+/// Each line with its number: without words in backticks, and without fenced examples.
+fn without_examples(text: &str) -> impl Iterator<Item = (usize, String)> {
+    let mut fenced = false;
+    text.lines().enumerate().filter_map(move |(index, line)| {
+        let is_fence = line.trim_start_matches(['/', '!', ' ']).starts_with("```");
+        fenced ^= is_fence;
+        let outside: Vec<&str> = line.split('`').step_by(2).collect();
+        (!is_fence && !fenced).then(|| (index + 1, outside.join("`")))
+    })
 }
 
 /// The listed words of one line, each as often as it stands there.

@@ -1,12 +1,26 @@
-//! Rust source as text for rules that read names: comments, literals and test modules are blank.
+//! Rust source as text for rules: the code for those that read names, the prose for those that read
+//! words.
 //!
-//! Owns no grammar beyond that. Every removed character becomes a space and line breaks stay, so a
-//! position in the result is a position in the file.
+//! Knows comments, literals and test modules, and no other grammar. Every removed character becomes
+//! a space and line breaks stay, so a position in the result is a position in the file.
 
 /// The code that ships: without comments, without string and character literals, and without
 /// inline modules and items under `#[cfg(test)]`.
 pub(crate) fn shipped_code(text: &str) -> String {
-    without_inline_tests(&without_comments_and_literals(text))
+    without_inline_tests(&parts(text, Part::Code))
+}
+
+/// The comments and literals, without the line breaks that strings write as `\\n`.
+pub(crate) fn prose(text: &str) -> String {
+    parts(text, Part::Prose).replace("\\n", "  ")
+}
+
+/// What a piece of a file is.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Code,
+    /// Comments, and literals of strings and characters.
+    Prose,
 }
 
 /// The 1-based line of a byte position.
@@ -19,29 +33,44 @@ pub(crate) fn is_name(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-fn without_comments_and_literals(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
+/// The file with only this part of it.
+fn parts(text: &str, wanted: Part) -> String {
+    let mut kept = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let length = removable(rest).unwrap_or(0);
-        if length > 0 {
-            code.extend(rest[..length].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
-            rest = &rest[length..];
-            continue;
+    while let Some((part, length)) = next(rest) {
+        let (piece, behind) = rest.split_at(length);
+        if part == wanted {
+            kept.push_str(piece);
+        } else {
+            blank(piece, &mut kept);
         }
-        // A raw string begins inside what looks like a name: take names whole.
-        let length = match first {
-            c if is_name(c) => rest.find(|c: char| !is_name(c)).unwrap_or(rest.len()),
-            c => c.len_utf8(),
-        };
-        code.push_str(&rest[..length]);
-        rest = &rest[length..];
+        rest = behind;
     }
-    code
+    kept
+}
+
+/// The part at the start of `rest`, and its length in bytes; a name is taken whole, since a raw
+/// string could begin inside what looks like one.
+fn next(rest: &str) -> Option<(Part, usize)> {
+    let first = rest.chars().next()?;
+    if let Some(length) = comment_or_literal(rest) {
+        return Some((Part::Prose, length));
+    }
+    let length = if is_name(first) {
+        rest.find(|c: char| !is_name(c)).unwrap_or(rest.len())
+    } else {
+        first.len_utf8()
+    };
+    Some((Part::Code, length))
+}
+
+/// Appends as many spaces as the piece has characters; line breaks stay.
+fn blank(piece: &str, text: &mut String) {
+    text.extend(piece.chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
 }
 
 /// How many bytes a comment or literal takes at the start of `rest`, if there is one.
-fn removable(rest: &str) -> Option<usize> {
+fn comment_or_literal(rest: &str) -> Option<usize> {
     if rest.starts_with("//") {
         return Some(rest.find('\n').unwrap_or(rest.len()));
     }
@@ -95,7 +124,7 @@ fn without_inline_tests(code: &str) -> String {
         let item = at + MARK.len();
         let end = item + item_length(&rest[item..]);
         kept.push_str(&rest[..at]);
-        kept.extend(rest[at..end].chars().map(|c| if c == '\n' { '\n' } else { ' ' }));
+        blank(&rest[at..end], &mut kept);
         rest = &rest[end..];
     }
     kept.push_str(rest);
@@ -123,7 +152,7 @@ fn item_length(rest: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{line_of, shipped_code};
+    use super::{line_of, prose, shipped_code};
 
     #[test]
     fn names_in_comments_and_literals_are_gone_and_lines_stay() {
@@ -134,6 +163,16 @@ mod tests {
         let at = code.find("crate::e").expect("the code stays");
         assert_eq!(line_of(&code, at), 4);
         assert_eq!(code.lines().count(), text.lines().count());
+    }
+
+    #[test]
+    fn prose_is_what_code_is_not() {
+        let text =
+            "let a = r#\"b \"c\" d\"#; e // f\nfn g<'a>(h: &'a str) { i(\"j\\nk\", '\"', l) }\n";
+        let prose = prose(text);
+        let words: Vec<&str> = prose.split_whitespace().collect();
+        assert_eq!(words, ["r#\"b", "\"c\"", "d\"#", "//", "f", "\"j", "k\"", "'\"'"]);
+        assert_eq!(prose.lines().count(), text.lines().count());
     }
 
     #[test]
