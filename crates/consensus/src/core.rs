@@ -1,7 +1,7 @@
 //! The pure core: all Raft groups of a node, driven by inputs, answering with effects.
 //!
 //! Never touches a clock, random source, thread, file or socket; the simulator and the shell drive
-//! the very same [`Poller`].
+//! the very same [`crate::Poller`].
 
 pub(crate) mod config;
 pub(crate) mod counters;
