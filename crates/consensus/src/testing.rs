@@ -34,9 +34,15 @@ pub enum Change {
     /// Commit all there is.
     Commit,
     /// Cut all but this many of the committed entries.
-    Compact { kept: u64 },
+    Compact {
+        /// How many committed entries stay.
+        kept: u64,
+    },
     /// A snapshot replaces the log, this far behind its end.
-    Reset { ahead: u64 },
+    Reset {
+        /// How many entries lie between the end of the log and the snapshot.
+        ahead: u64,
+    },
     /// The install of the snapshot is done.
     ClearInstall,
 }
