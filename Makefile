@@ -33,7 +33,7 @@ t: ## Run the tests of one crate, or one of them (P=ringkv-gateway T=name)
 
 dev: ## Run a whole cluster in one process on 127.0.0.1:8080 (ARGS="--data-dir DIR")
 	@$(SETUP) build
-	@exec cargo run --quiet --locked --package ringkv-cli -- dev $(ARGS)
+	@exec cargo run --locked --package ringkv-cli -- dev $(ARGS)
 
 inner-loop: ## Time an edit in each of four places to its result
 	@$(SETUP) t

@@ -40,7 +40,7 @@ pub enum Change {
     },
     /// A snapshot replaces the log, this far behind its end.
     Reset {
-        /// How many entries lie between the end of the log and the snapshot.
+        /// How far past the end of the log the snapshot is.
         ahead: u64,
     },
     /// The install of the snapshot is done.
