@@ -12,7 +12,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use ringkv_consensus::{
-    AppliedState, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
+    AppliedState, Apply, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
     StateMachine,
 };
 use ringkv_data_dir::replace_file;
@@ -64,10 +64,10 @@ impl Machine {
     }
 }
 
-impl StateMachine for Machine {
-    fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError> {
+impl Apply for Machine {
+    fn groups(&self) -> Vec<(GroupId, AppliedState)> {
         let image = self.store.image.lock();
-        Ok(image.applied().map(|applied| (GROUP, applied.clone())).into_iter().collect())
+        image.applied().map(|applied| (GROUP, applied.clone())).into_iter().collect()
     }
 
     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
@@ -83,7 +83,9 @@ impl StateMachine for Machine {
         }
         Ok(outcomes)
     }
+}
 
+impl StateMachine for Machine {
     fn install(
         &mut self,
         group: GroupId,

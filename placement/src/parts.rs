@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use ringkv_consensus::{Genesis, Members, StateMachine as _};
+use ringkv_consensus::{Apply as _, Genesis, Members};
 use ringkv_data_dir::DataDir;
 use ringkv_engine::{Engine, EngineConfig, NoObserver};
 use ringkv_placement_core::image::GROUP;
@@ -51,7 +51,7 @@ impl Parts {
         Identity { replica: config.id, members }.claim(dir)?;
         let machine = Machine::open(dir.path()).context("--data-dir: open the state")?;
         let state = machine.state();
-        let is_new = machine.groups().context("read the state")?.is_empty();
+        let is_new = machine.groups().is_empty();
         let addresses = Arc::new(Peers(config.peers.clone()));
         let runtime = tokio::runtime::Handle::current();
         let (cluster, id) = (config.raft_cluster, config.id);

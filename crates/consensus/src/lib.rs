@@ -41,7 +41,7 @@ pub use log_store::{
     LogWriter, StoredGroup,
 };
 pub use machine::{
-    AppliedState, Committed, Flusher, Genesis, GroupBatch, MachineError, SnapshotBuilder,
+    AppliedState, Apply, Committed, Flusher, Genesis, GroupBatch, MachineError, SnapshotBuilder,
     StateMachine,
 };
 pub use manifest::{Manifest, ManifestFile, is_plain};

@@ -113,7 +113,22 @@ impl MachineError {
     }
 }
 
-/// A replicated state machine over all groups of a node. Driven by the engine's apply thread.
+/// The part of a state machine that decides, over all groups of a node: it needs no disk, so a
+/// simulation drives it as the engine does.
+pub trait Apply {
+    /// The groups and how far each is applied; at start, as far as they were durable.
+    fn groups(&self) -> Vec<(GroupId, AppliedState)>;
+
+    /// Sets up a group at genesis. Called again after a crash that lost it: must then do the same.
+    fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError>;
+
+    /// Applies in order, as one atomic write with each group's `after`. Gives, for every entry of
+    /// every batch in order, one outcome per command.
+    fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError>;
+}
+
+/// A replicated state machine over all groups of a node, with a disk. Driven by the engine's apply
+/// thread.
 ///
 /// # Example
 ///
@@ -126,7 +141,7 @@ impl MachineError {
 ///
 /// use bytes::Bytes;
 /// use ringkv_consensus::{
-///     AppliedState, CommandBatch, Flusher, Genesis, GroupBatch, LogIndex, MachineError,
+///     AppliedState, Apply, CommandBatch, Flusher, Genesis, GroupBatch, LogIndex, MachineError,
 ///     SnapshotBuilder, StateMachine,
 /// };
 /// use ringkv_topology::GroupId;
@@ -135,10 +150,10 @@ impl MachineError {
 /// #[derive(Clone, Default)]
 /// struct Counter(Arc<Mutex<BTreeMap<GroupId, (AppliedState, u64)>>>);
 ///
-/// impl StateMachine for Counter {
-///     fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError> {
+/// impl Apply for Counter {
+///     fn groups(&self) -> Vec<(GroupId, AppliedState)> {
 ///         let groups = self.0.lock().expect("not poisoned");
-///         Ok(groups.iter().map(|(group, (applied, _))| (*group, applied.clone())).collect())
+///         groups.iter().map(|(group, (applied, _))| (*group, applied.clone())).collect()
 ///     }
 ///
 ///     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
@@ -166,7 +181,9 @@ impl MachineError {
 ///         }
 ///         Ok(outcomes)
 ///     }
+/// }
 ///
+/// impl StateMachine for Counter {
 ///     fn install(
 ///         &mut self,
 ///         group: GroupId,
@@ -205,17 +222,7 @@ impl MachineError {
 ///     }
 /// }
 /// ```
-pub trait StateMachine: Send + 'static {
-    /// The groups in the store as found at start, as far as they were durable.
-    fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError>;
-
-    /// Sets up a group at genesis. Called again after a crash that lost it: must then do the same.
-    fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError>;
-
-    /// Applies in order, as one atomic write with each group's `after`. Gives, for every entry of
-    /// every batch in order, one outcome per command.
-    fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError>;
-
+pub trait StateMachine: Apply + Send + 'static {
     /// Replaces all of a group by the snapshot files in `dir` (as built by
     /// [`SnapshotBuilder::build`] elsewhere, already checked against their checksums) and makes
     /// it durable before returning. Runs again after a crash in the middle.

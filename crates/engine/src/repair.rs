@@ -58,8 +58,7 @@ pub(crate) fn repair<M: StateMachine>(
     stored: &[StoredGroup],
     dirs: &SnapshotDir,
 ) -> Result<Vec<(GroupId, AppliedState)>, EngineError> {
-    let mut found: BTreeMap<GroupId, AppliedState> =
-        machine.groups().map_err(EngineError::Machine)?.into_iter().collect();
+    let mut found: BTreeMap<GroupId, AppliedState> = machine.groups().into_iter().collect();
     let mut applied = Vec::new();
     for group in stored {
         let id = group.genesis.group;

@@ -37,7 +37,7 @@ fn applied_in(dir: &Path) -> Machine {
 }
 
 fn index(machine: &Machine) -> Option<u64> {
-    machine.groups().unwrap().first().map(|(_, applied)| applied.position.index.0)
+    machine.groups().first().map(|(_, applied)| applied.position.index.0)
 }
 
 fn cluster(machine: &Machine) -> Option<u64> {

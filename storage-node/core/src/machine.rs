@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
-use ringkv_consensus::{AppliedState, Genesis, GroupBatch, LogIndex, MachineError};
+use ringkv_consensus::{AppliedState, Apply, Genesis, GroupBatch, LogIndex, MachineError};
 use ringkv_topology::GroupId;
 
 use crate::keys;
@@ -80,18 +80,17 @@ impl<S: Store> KvMachine<S> {
     pub fn with_state_hashes_every(self, interval: u64) -> Self {
         Self { state_hash_interval: interval, ..self }
     }
+}
 
-    /// The groups and how far they are.
-    pub fn groups(&self) -> Vec<(GroupId, AppliedState)> {
+impl<S: Store> Apply for KvMachine<S> {
+    fn groups(&self) -> Vec<(GroupId, AppliedState)> {
         self.groups.iter().map(|(id, group)| (*id, group.state.applied.clone())).collect()
     }
 
     /// Sets up a group at genesis; its context is [`OwnedSlots`]. Does nothing if the group is
-    /// there already, so that it can be run again after a crash.
-    ///
-    /// # Errors
-    /// `MachineError` when the context is not [`OwnedSlots`] or the store fails.
-    pub fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
+    /// there already, so that it can be run again after a crash. Fails when the context is not
+    /// [`OwnedSlots`] or the store fails.
+    fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
         if self.groups.contains_key(&genesis.group) {
             return Ok(());
         }
@@ -110,13 +109,9 @@ impl<S: Store> KvMachine<S> {
         Ok(())
     }
 
-    /// Applies committed entries in order, all in one write. Returns one list of outcomes per entry
-    /// of every batch in order, with one outcome per command.
-    ///
-    /// # Errors
-    /// `MachineError` when an entry is not ours to read or the store fails. The machine must not
-    /// be used again then.
-    pub fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
+    /// All in one write. Fails when an entry is not ours to read or the store fails; the machine must
+    /// not be used again then.
+    fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
         let mut writes = WriteSet::default();
         let mut outcomes = Vec::new();
         for batch in batches {
@@ -144,7 +139,9 @@ impl<S: Store> KvMachine<S> {
         }
         Ok(outcomes)
     }
+}
 
+impl<S: Store> KvMachine<S> {
     /// A reader for other threads, while apply runs.
     pub fn reader(&self) -> Reader<S> {
         Reader::new(self.store.clone(), self.views.clone())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use ringkv_consensus::{AppliedState, Genesis, GroupBatch, LogIndex};
+use ringkv_consensus::{AppliedState, Apply as _, Genesis, GroupBatch, LogIndex};
 use ringkv_placement_core::divergence::StateHash;
 use ringkv_placement_core::image::{GROUP, Image};
 use ringkv_placement_core::state::State;

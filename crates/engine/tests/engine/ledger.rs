@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 use parking_lot::Mutex;
 use ringkv_consensus::{
-    AppliedState, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
+    AppliedState, Apply, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
     StateMachine,
 };
 use ringkv_topology::GroupId;
@@ -94,10 +94,10 @@ fn io(error: std::io::Error) -> MachineError {
     MachineError::new("use the ledger's file", error)
 }
 
-impl StateMachine for Ledger {
-    fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError> {
+impl Apply for Ledger {
+    fn groups(&self) -> Vec<(GroupId, AppliedState)> {
         let state = self.state.lock();
-        Ok(state.groups.iter().map(|(id, group)| (*id, group.applied.clone())).collect())
+        state.groups.iter().map(|(id, group)| (*id, group.applied.clone())).collect()
     }
 
     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
@@ -135,7 +135,9 @@ impl StateMachine for Ledger {
         }
         Ok(outcomes)
     }
+}
 
+impl StateMachine for Ledger {
     fn install(
         &mut self,
         group: GroupId,

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ringkv_consensus::{
-    AppliedState, Flusher, Genesis, GroupBatch, GroupWrite, HardState, InstallMarker, LogBatch,
-    LogIndex, LogPosition, LogReader, LogWriter, Manifest, ManifestFile, Members, MemoryLog,
-    SnapshotBuilder, StateMachine,
+    AppliedState, Apply, Flusher, Genesis, GroupBatch, GroupWrite, HardState, InstallMarker,
+    LogBatch, LogIndex, LogPosition, LogReader, LogWriter, Manifest, ManifestFile, Members,
+    MemoryLog, SnapshotBuilder,
 };
 use ringkv_engine::{Engine, EngineConfig, EngineError, NoObserver, Transport};
 use ringkv_topology::{NodeId, ReplicaId};

@@ -3,10 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use ringkv_consensus::{
-    AppliedState, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
-    StateMachine,
+    AppliedState, Flusher, LogIndex, MachineError, SnapshotBuilder, StateMachine,
 };
 use ringkv_topology::GroupId;
 
@@ -17,18 +15,6 @@ use crate::machine::view::Views;
 use crate::store::{SnapshotStore, StoreError};
 
 impl<S: SnapshotStore> StateMachine for KvMachine<S> {
-    fn groups(&self) -> Result<Vec<(GroupId, AppliedState)>, MachineError> {
-        Ok(Self::groups(self))
-    }
-
-    fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
-        Self::create(self, genesis)
-    }
-
-    fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
-        Self::apply(self, batches)
-    }
-
     fn install(
         &mut self,
         group: GroupId,

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use ringkv_consensus::{
-    AppliedState, CommandBatch, Committed, EntryTimes, Genesis, GroupBatch, LogIndex, LogPosition,
-    Members,
+    AppliedState, Apply as _, CommandBatch, Committed, EntryTimes, Genesis, GroupBatch, LogIndex,
+    LogPosition, Members,
 };
 use ringkv_topology::{GroupId, NodeId, ReplicaId, Slot, SlotCount};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ringkv_consensus::{LogIndex, StateMachine as _};
+use ringkv_consensus::{Apply as _, LogIndex, StateMachine as _};
 use ringkv_storage_core::keys;
 use ringkv_storage_core::machine::{KvMachine, Retention};
 use ringkv_storage_core::outcome::Written;

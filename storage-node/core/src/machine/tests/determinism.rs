@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use ringkv_consensus::{CommandBatch, LogIndex};
+use ringkv_consensus::{Apply as _, CommandBatch, LogIndex};
 use ringkv_topology::{GroupId, Slot};
 
 use crate::command::{Command, Operation, RequestId};

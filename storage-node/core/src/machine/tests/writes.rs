@@ -1,7 +1,7 @@
 //! What a write does to records: revisions, times, conditions, ownership, expiry.
 
 use bytes::Bytes;
-use ringkv_consensus::{CommandBatch, Committed, EntryTimes, Genesis, LogIndex};
+use ringkv_consensus::{Apply as _, CommandBatch, Committed, EntryTimes, Genesis, LogIndex};
 use ringkv_topology::{GroupId, Slot};
 
 use crate::command::{Command, Operation};
