@@ -34,7 +34,7 @@ run() {
     if [[ $line =~ ^\ *([0-9]+)\ passed,\ ([0-9]+)\ failed ]]; then
         passed=$((passed + BASH_REMATCH[1]))
         failed=$((failed + BASH_REMATCH[2]))
-        # A stage that ends badly counts as failed whatever it printed.
+        # A stage with a bad exit status counts as failed, even if its numbers say otherwise.
         [ "$status" = 0 ] || [ "${BASH_REMATCH[2]}" -gt 0 ] || failed=$((failed + 1))
     elif [ "$status" = 0 ]; then
         passed=$((passed + 1))

@@ -99,7 +99,7 @@ mod tests {
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;
-            assert!(parse(&bad).is_err(), "byte {at} changed and nobody saw");
+            assert!(parse(&bad).is_err(), "byte {at} changed and was accepted");
         }
         assert!(parse(&good[..good.len() - 1]).is_err());
         assert!(parse(&[good.as_slice(), b"more"].concat()).is_err());

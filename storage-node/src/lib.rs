@@ -3,8 +3,9 @@
 //! Owns what the core may not: RocksDB (`store`), the gRPC service (`kv_service`,
 //! `admin_service`), threads, clocks, files and metrics. `node` starts and stops everything;
 //! `placement_link` talks to placement; `identity` and `topology_file` keep what must survive a
-//! restart beside the stores, and `layout` names the folders. What a write does, which requests
-//! are refused, which replicas are missing and when a leader hands over is decided in the core.
+//! restart in addition to the stores, and `layout` names the folders. The core decides what a write
+//! does, which requests are refused, which replicas are missing and when a leader transfers its
+//! leadership.
 
 pub mod disk_space;
 pub mod store;

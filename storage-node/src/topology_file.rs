@@ -77,7 +77,7 @@ mod tests {
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;
-            assert!(decode(&bad).is_err(), "byte {at} changed and nobody saw");
+            assert!(decode(&bad).is_err(), "byte {at} changed and was accepted");
         }
         assert!(decode(&good[..3]).is_err());
     }

@@ -1,7 +1,7 @@
 //! What the leader has heard from nodes lately: which are alive, and which leads each group.
 //!
-//! In memory only, never replicated: it is out of date by nature, and a new leader hears all of it
-//! within one heartbeat. Decides nothing; hints and the reconciler are built on it. Time is a
+//! In memory only, never replicated: it is out of date by nature, and a new leader receives all of
+//! it within one heartbeat. Decides nothing; hints and the reconciler are built on it. Time is a
 //! number of milliseconds since a fixed start, passed in by the caller.
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,6 +1,6 @@
 //! Which slots a group owns, and the settings of the cluster that its state machine needs.
 //!
-//! The KV machine's genesis context, and a row of the group beside its state. Layout: version u8,
+//! The KV machine's genesis context, and a row of the group next to its state. Layout: version u8,
 //! slot count u32 LE, largest value u32 LE, one bit per slot, checksum of all before.
 
 use bytes::{Buf, BufMut, Bytes};

@@ -1,16 +1,17 @@
-//! Which of the other nodes answer, by what this node's replicas receive.
+//! Which peers are healthy, from the messages that this node's replicas receive.
 //!
-//! A leader hears its followers, a follower hears its leader. Raft resets its own record at every
-//! check of the quorum, so one look may find a healthy peer silent: a peer counts as silent only
-//! after several looks in a row. A node that shares no group with this one is not judged.
+//! A leader receives from its followers, a follower from its leader. Raft resets its own record at
+//! every check of the quorum, so a single check may find a healthy peer silent: a peer counts as
+//! silent only after several checks in a row. A node that shares no group with this one is not
+//! checked.
 
 use std::collections::BTreeMap;
 
 use ringkv_consensus::GroupStatus;
 use ringkv_topology::NodeId;
 
-/// Looks in a row without a sign of activity: 1.5 s at ten a second. Raft forgets what it heard every
-/// 500 ms and hears again within 100 ms, so a peer that answers is never silent for so long.
+/// Checks in a row without a sign of activity: 1.5 s at ten a second. Raft resets its record every
+/// 500 ms and receives again within 100 ms, so a healthy peer is never silent for so long.
 const SILENT_LOOKS_MAX: u32 = 15;
 
 /// The signs of activity seen so far.

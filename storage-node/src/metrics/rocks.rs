@@ -84,7 +84,7 @@ const COUNTS: [(&str, &str, &str, f64); 5] = [
     ),
 ];
 
-/// Gives a property or ticker of a RocksDB; 0 for none.
+/// Returns a property or ticker of a RocksDB; 0 if it is absent.
 pub(crate) type Figures = Box<dyn Fn(&str) -> u64 + Send + Sync>;
 
 /// The collector.

@@ -119,7 +119,7 @@ impl State {
     }
 }
 
-/// The thread's side. However it ends, nobody waits for it any longer.
+/// The thread's side. However it ends, no caller waits for it afterwards.
 struct Mover {
     shared: Arc<Shared>,
 }

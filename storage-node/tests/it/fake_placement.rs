@@ -1,4 +1,4 @@
-//! A placement service that knows one topology and gives node ids in the order of registration.
+//! A placement service that knows one topology and assigns node ids in the order of registration.
 
 use std::net::SocketAddr;
 use std::pin::Pin;

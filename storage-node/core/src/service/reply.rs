@@ -1,6 +1,6 @@
 //! From the end of a request to its reply.
 //!
-//! Reads change nothing: whatever goes wrong with one, its outcome is "not applied".
+//! Reads change nothing: the outcome of every failed read is "not applied".
 
 use ringkv_consensus::{Done, RequestError};
 use ringkv_proto::v1::kv_reply;

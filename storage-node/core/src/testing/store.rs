@@ -83,7 +83,7 @@ pub fn behaves_like_a_sorted_map<S: Store>(store: &S, steps: &[Step], flush: imp
                     };
                 }
             }
-            // RocksDB refuses a range that ends before it starts; nobody asks for one.
+            // RocksDB refuses a range that ends before it starts; no caller uses one.
             Step::Clear(range) if range.start > range.end => {}
             Step::Clear(range) => {
                 store.clear(range).expect("clear");

@@ -31,7 +31,7 @@ fn a_flush_names_what_is_durable_and_a_restart_finds_it() {
     let flusher = harness.machine.flusher();
     assert_eq!(flusher.flush().expect("flush"), [(GROUP, LogIndex(2))]);
     let (applied, checksum) = (harness.machine.groups(), harness.machine.checksum(GROUP));
-    harness.write(&put("k", "lost in the crash: the log gives it again"));
+    harness.write(&put("k", "lost in the crash: the log replays it"));
     let crashed = crash(dir.path());
     let machine = KvMachine::new(open(crashed.path())).expect("reload");
     assert_eq!((machine.groups(), machine.checksum(GROUP)), (applied, checksum));

@@ -1,4 +1,4 @@
-//! Request ids: a retry gets the first answer, whatever happened in between, and only so long.
+//! Request ids: a retry gets the first answer after any other write, and only for a limited time.
 
 use std::ops::ControlFlow;
 
