@@ -58,7 +58,7 @@ impl EntryKind {
     }
 }
 
-/// The state a replica must never forget between two lives.
+/// The state a replica must never forget, in whatever way the process ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {
     /// The latest term the replica knows.
@@ -100,7 +100,7 @@ pub struct GroupWrite {
 /// One atomic write over many groups.
 #[derive(Clone, Debug, Default)]
 pub struct LogBatch {
-    /// Rising from 1 in one life of the process.
+    /// Rising from 1 in one run of the process.
     pub number: u64,
     /// The changes, at most one per group.
     pub groups: Vec<(GroupId, GroupWrite)>,
@@ -144,7 +144,7 @@ pub trait LogWriter: Send + 'static {
     fn write(&mut self, batch: &LogBatch) -> Result<(), LogError>;
 }
 
-/// Reads what has been written. May be called beside the writer.
+/// Reads what has been written. May be called while the writer runs.
 pub trait LogReader: Send + Sync + 'static {
     /// Every group in the store.
     fn load(&self) -> Result<Vec<StoredGroup>, LogError>;

@@ -1,6 +1,6 @@
 //! The membership of a group: which replicas vote or learn, on which nodes, also in between.
 //!
-//! Owns the value and its bytes (in the log, beside the applied index, in snapshots). It is
+//! Owns the value and its bytes (in the log, with the applied index, in snapshots). It is
 //! changed only by applying a committed change; learners never count towards a quorum.
 
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ pub struct Members {
     pub learners_next: Vec<ReplicaId>,
     /// Whether the leader leaves the joint configuration by itself.
     pub auto_leave: bool,
-    /// Where each replica named above lives.
+    /// The node of each replica named above.
     pub nodes: BTreeMap<ReplicaId, NodeId>,
 }
 
@@ -55,7 +55,7 @@ impl Members {
         self.voters.contains(&replica) || self.outgoing.contains(&replica)
     }
 
-    /// Appends the bytes of the value, versioned by whoever holds it.
+    /// Appends the bytes of the value, without a version: its container has one.
     pub fn encode(&self, out: &mut Vec<u8>) {
         for ids in [&self.voters, &self.learners, &self.outgoing, &self.learners_next] {
             put_len(out, ids.len());
@@ -91,7 +91,7 @@ impl Members {
 }
 
 impl MembersChange {
-    /// The bytes carried in the log beside Raft's own description of the change.
+    /// The bytes carried in the log next to Raft's own description of the change.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         for added in [&self.add_voters, &self.add_learners] {

@@ -1,7 +1,7 @@
 //! The apply worker: hands committed entries to the state machine and outcomes to who waits.
 //!
 //! Owns the state machine. Whatever is queued becomes one write over many groups; then each sink
-//! gets its outcomes in one go, and only then the poller is told.
+//! gets its outcomes at once, and only then the poller gets the new position.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What the shell is told at start.
+//! The settings of the engine.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use ringkv_consensus::PollerConfig;
 use ringkv_topology::NodeId;
 
-/// Settings of an [`crate::Engine`]; [`EngineConfig::new`] gives the ones that ship.
+/// Settings of an [`crate::Engine`]; [`EngineConfig::new`] returns the ones that ship.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
     pub poller: PollerConfig,
@@ -24,7 +24,7 @@ pub struct EngineConfig {
 
 impl EngineConfig {
     /// The settings that ship. `dir` is the node's data directory; `seed` must differ from one
-    /// life of the process to the next (see [`PollerConfig::seed`]).
+    /// run of the process to the next (see [`PollerConfig::seed`]).
     pub fn new(node: NodeId, seed: u64, dir: &Path) -> Self {
         Self {
             poller: PollerConfig::new(node, seed),

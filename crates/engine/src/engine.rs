@@ -31,7 +31,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Loads the log, finishes what the last life left half done, and starts the threads.
+    /// Loads the log, finishes what the last run left half done, and starts the threads.
     ///
     /// The clones of `log` share one store: one thread writes it, another one reads it. `transport`
     /// is made with the handle it reports to. Requests are taken at once, and refused as long as no
@@ -72,7 +72,7 @@ impl Engine {
         Ok(Self { handle, flusher, threads })
     }
 
-    /// A way in for requests and frames.
+    /// A handle for requests and frames.
     pub fn handle(&self) -> Handle {
         self.handle.clone()
     }
@@ -153,7 +153,7 @@ struct Parts<L, M> {
 }
 
 impl<L: LogWriter, M: StateMachine> Parts<L, M> {
-    /// Starts all threads, the poller's last: it is the one that gives the others work.
+    /// Starts all threads, the poller's last: it sends work to the others.
     fn start(
         self,
         receivers: Receivers,

@@ -74,7 +74,7 @@ impl Inbox {
         into.append(&mut inner.messages);
     }
 
-    /// Takes nothing any more; gives what was left.
+    /// Takes nothing any more; returns what was left.
     pub(crate) fn close(&self) -> Vec<Message> {
         let mut inner = self.inner.lock();
         inner.closed = true;

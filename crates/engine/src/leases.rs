@@ -30,7 +30,7 @@ impl Leases {
         }
     }
 
-    /// Whether the group's lease holds at the time `clock` gives.
+    /// Whether the group's lease holds at the time that `clock` returns.
     pub(crate) fn hold(&self, group: GroupId, clock: impl FnOnce() -> u64) -> bool {
         let until_us = self.until_us.read().get(&group).copied();
         until_us.is_some_and(|until_us| clock() < until_us)

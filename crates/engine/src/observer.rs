@@ -1,4 +1,4 @@
-//! Who is told what the engine did and how long it took: metrics, without the engine knowing any.
+//! Receives what the engine did and how long it took: for metrics, of which the engine knows none.
 
 use std::time::Duration;
 

@@ -50,7 +50,7 @@ struct Turn {
 }
 
 impl PollerThread {
-    /// Runs until told to stop, then refuses what is left in the inbox.
+    /// Runs until it gets the message to stop, then rejects what is left in the inbox.
     pub(crate) fn run(mut self) {
         let mut next_tick = Instant::now();
         let mut turn = Turn::default();

@@ -1,4 +1,4 @@
-//! Bringing log and state machine together at start, after whatever ended the last life.
+//! Brings log and state machine together at start, in whatever way the last run ended.
 //!
 //! Two things may be half done and are finished here: an install whose marker is durable, and a
 //! new group that the log knows and the state machine lost. Everything else that does not fit
@@ -52,7 +52,7 @@ pub(crate) fn marked(stored: &[StoredGroup]) -> Vec<(GroupId, SnapshotId)> {
     stored.iter().filter_map(marked).collect()
 }
 
-/// Finishes what was half done and gives where each stored group's state machine now is.
+/// Finishes what was half done and returns where each stored group's state machine now is.
 pub(crate) fn repair<M: StateMachine>(
     machine: &mut M,
     stored: &[StoredGroup],

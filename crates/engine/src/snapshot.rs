@@ -38,7 +38,7 @@ pub(crate) fn run_fetch(log: &Arc<dyn LogReader>, fetches: &Receiver<Fetch>, han
     }
 }
 
-/// Builds and discards until the poller is gone. `life` differs between lives of the process, so
+/// Builds and discards until the poller is gone. `life` differs between runs of the process, so
 /// that a snapshot id never comes back with other content.
 pub(crate) fn run(
     builder: &Arc<dyn SnapshotBuilder>,

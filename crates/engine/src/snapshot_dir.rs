@@ -21,7 +21,7 @@ pub(crate) struct SnapshotDir {
 }
 
 impl SnapshotDir {
-    /// Makes the directories, and removes what an earlier life left but for received snapshots
+    /// Makes the directories, and removes what an earlier run left, except received snapshots
     /// named in `keep`.
     pub(crate) fn open(root: &Path, keep: &[(GroupId, SnapshotId)]) -> io::Result<Self> {
         let dirs = Self { outgoing: root.join("out"), incoming: root.join("in") };

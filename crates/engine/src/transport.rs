@@ -1,7 +1,7 @@
 //! What the engine asks of the network.
 //!
 //! One ordered stream per node pair; a transport may lose frames but never reorders, changes or
-//! repeats them (the gRPC transport lives in `crates/transport`).
+//! repeats them (the gRPC transport is `crates/transport`).
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use ringkv_topology::NodeId;
 /// `snapshot_sent`, `snapshot_received`.
 pub trait Transport: Send + Sync + 'static {
     /// Queues a frame and returns at once. A frame that finds its queue full or the node not
-    /// connected is dropped, and the engine is told by [`crate::Handle::unreachable`].
+    /// connected is dropped, and reported by [`crate::Handle::unreachable`].
     fn send(&self, to: NodeId, frame: Bytes);
 
     /// Streams the files of a snapshot, found in `dir`, in the background with back-pressure; ends

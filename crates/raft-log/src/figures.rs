@@ -1,4 +1,4 @@
-//! Numbers that a RocksDB gives of itself, by RocksDB's own names.
+//! Numbers that RocksDB reports of itself, by its own names.
 //!
 //! Two kinds: properties, read from its state, and tickers, counted from when it was opened.
 

@@ -42,7 +42,7 @@ impl RocksLog {
         Ok(log)
     }
 
-    /// What RocksDB tells of itself (see [`rocks_figure`]), 0 for what it does not know. Does not
+    /// What RocksDB reports of itself (see [`rocks_figure`]), 0 for what it does not know. Does not
     /// keep the log open.
     pub fn figures(&self) -> impl Fn(&str) -> u64 + Send + Sync + use<> {
         let (db, options) = (Arc::downgrade(&self.db), self.options.clone());

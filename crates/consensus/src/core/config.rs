@@ -2,13 +2,13 @@
 
 use ringkv_topology::NodeId;
 
-/// Settings of a [`crate::Poller`]. [`PollerConfig::new`] gives the ones that ship.
+/// Settings of a [`crate::Poller`]. [`PollerConfig::new`] returns the ones that ship.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PollerConfig {
     /// This node.
     pub node: NodeId,
-    /// Feeds election timeouts and read ids. Must differ from one life of the process to the
-    /// next: a read id of an earlier life would let its late answers confirm a new read.
+    /// Feeds election timeouts and read ids. Must differ from one run of the process to the
+    /// next: a read id of an earlier run would let its late answers confirm a new read.
     pub seed: u64,
     /// Ticks between a leader's heartbeats.
     pub heartbeat_ticks: usize,

@@ -7,7 +7,7 @@
 //! 2. `apply` goes to one apply worker, in order; a batch is answered by [`Input::Applied`], an
 //!    install by [`Input::Installed`], a create by nothing. Consecutive batches may share one
 //!    atomic write.
-//! 3. `frames` are sent per node in order or dropped; a drop is told by [`Input::Unreachable`].
+//! 3. `frames` are sent per node in order or dropped; a drop is reported by [`Input::Unreachable`].
 //! 4. `completions` are delivered.
 //! 5. `fetch`, `build` and `send` go to threads that may be slow; each is answered by exactly one
 //!    input, also on failure.
@@ -90,7 +90,7 @@ pub enum Input {
         /// The node that is to lead it.
         to: NodeId,
     },
-    /// The state of the replica here is wrong, by the word of a majority: it neither leads nor
+    /// The state of the replica here is wrong, as a majority shows: it neither leads nor
     /// serves until a snapshot of the leader has replaced it, which it sees to itself.
     Rebuild {
         /// The group.

@@ -11,7 +11,7 @@ use crate::core::config::PollerConfig;
 use crate::position::Term;
 use crate::types::Role;
 
-/// raft-rs draws its election timeout from the thread's random source. It is told to draw from a
+/// raft-rs draws its election timeout from the thread's random source. It is configured to draw from a
 /// range so wide that a draw is always above every timeout of ours, noticed and replaced (pitfall
 /// 10); that one of its draws falls among ours has a chance below 10⁻¹⁷.
 pub(crate) const DRAW_MAX: usize = usize::MAX >> 1;

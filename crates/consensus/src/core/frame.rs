@@ -52,7 +52,7 @@ impl FrameBuilder {
         self.bytes.len()
     }
 
-    /// Appends a message; gives false for a type that does not travel.
+    /// Appends a message; returns false for a type that does not travel.
     pub(crate) fn push(&mut self, group: GroupId, message: &eraftpb::Message) -> bool {
         let kind = TYPES.iter().find(|(_, t)| *t == message.get_msg_type());
         let Some((kind, _)) = kind else { return false };

@@ -105,8 +105,8 @@ impl Group {
     pub(crate) fn tick(&mut self, out: &mut Out) -> bool {
         self.elections.tick();
         if !self.may_stand() {
-            // Not by withholding ticks: raft-rs would go on believing in a leader that is gone, and
-            // give nobody else its vote.
+            // Not by withholding ticks: raft-rs would keep a leader that is gone, and vote for nobody
+            // else.
             self.raw.raft.set_randomized_election_timeout(DRAW_MAX - 1);
         }
         if self.snapshots.has_diverged() {
@@ -120,7 +120,7 @@ impl Group {
 
     /// Takes a message from another replica.
     pub(crate) fn step(&mut self, from: NodeId, message: Message, out: &mut Out) {
-        // A message for another replica id is for a life this node no longer leads.
+        // Another replica id means a replica that this node had before.
         if message.to != self.replica.0 {
             out.counters.messages_dropped += 1;
             return;

@@ -3,14 +3,14 @@
 //! A read-index round that began at `t` and was confirmed proves that a quorum heard of this leader
 //! after `t`. Each of them turns candidates away for an election timeout from then on
 //! (`Group::step`), and so does a replica in its first election timeout after a restart
-//! (`Group::restarted`), since it may have promised that in the life before. So nobody else leads
+//! (`Group::restarted`), since it may have promised that in its last run. So nobody else leads
 //! before `t + lease_us`, as long as no two clocks drift apart by more than the difference between
 //! the lease and the timeout.
 //!
 //! Three things break the promise, and each ends the lease before it can matter: a change of
 //! members (other quorums), a hand-over (its candidate is never turned away; the lease stays off
 //! for the rest of the term, since the message that starts it may arrive late), the end of the
-//! term. Knows no clock: the poller is told the time.
+//! term. Has no clock: the time comes as an argument.
 
 use crate::position::LogIndex;
 
@@ -52,7 +52,7 @@ impl Lease {
         *self = Self { reported_us: self.reported_us, ..Self::default() };
     }
 
-    /// What to report to the shell, if that is not what it was last told: the end of the lease, 0
+    /// What to report to the shell, if that is not what was last reported: the end of the lease, 0
     /// for none.
     pub(crate) fn report(&mut self, until_us: u64) -> Option<u64> {
         (std::mem::replace(&mut self.reported_us, until_us) != until_us).then_some(until_us)
@@ -64,7 +64,7 @@ impl Lease {
         self.void_until_us = now_us;
     }
 
-    /// Another replica is about to be told to take over.
+    /// Another replica is about to be asked to take over.
     pub(crate) fn offer_leadership(&mut self) {
         if !cfg!(feature = "planted-lease-kept-in-transfer") {
             self.until_us = 0;
@@ -114,7 +114,7 @@ mod tests {
         assert_eq!(lease.report(1_400), None);
         lease.end_term();
         assert_eq!(lease.until_us(LogIndex(9)), 0);
-        assert_eq!(lease.report(0), Some(0), "what was told is taken back");
+        assert_eq!(lease.report(0), Some(0), "what was reported is taken back");
     }
 
     #[test]

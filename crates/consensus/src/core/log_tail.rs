@@ -1,7 +1,7 @@
 //! A group's log as raft-rs sees it: the recent entries in memory, the rest by request.
 //!
 //! Owns where the log begins and ends, the term of every index, and the tail of entries. What a
-//! follower needs from behind the tail is fetched beside the poller (pitfall 4); only the replay
+//! follower needs from behind the tail is fetched by another thread (pitfall 4); only the replay
 //! after a restart reads in line. Never writes: the group turns each change into a log batch.
 //! Invariants: `start.index <= last`, the tail ends at `last`, runs cover `[start.index, last]`.
 
@@ -79,7 +79,8 @@ impl LogTail {
         self.last
     }
 
-    /// Takes over entries raft-rs has appended; gives the index from which old ones were replaced.
+    /// Takes over entries that raft-rs has appended; returns the index from which old ones were
+    /// replaced.
     pub(crate) fn append(&mut self, entries: &[Entry]) -> Option<LogIndex> {
         let first = LogIndex(entries.first()?.index);
         assert!(
@@ -222,7 +223,7 @@ impl Storage for LogTail {
         if low <= self.start.index {
             return Err(Error::Store(StorageError::Compacted));
         }
-        assert!(high <= self.last.next(), "raft-rs asks only for what it was told");
+        assert!(high <= self.last.next(), "raft-rs asks only for entries it knows");
         if let Some(entries) = self.in_memory(low, high, bytes_max) {
             return Ok(entries);
         }

@@ -76,7 +76,7 @@ impl OpenBatch {
         self.groups.entry(group).or_default()
     }
 
-    /// Adds entries; `replaced` is the index from which older ones give way.
+    /// Adds entries; `replaced` is the index from which older ones are removed.
     pub(crate) fn append(
         &mut self,
         group: GroupId,

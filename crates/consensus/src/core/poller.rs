@@ -278,7 +278,7 @@ impl Poller {
         }
     }
 
-    /// Does something with a group and has it driven; gives nothing if it is not here.
+    /// Does something with a group and has it driven; returns `None` if it is not here.
     fn touch<T>(&mut self, id: GroupId, act: impl FnOnce(&mut Group, &mut Out) -> T) -> Option<T> {
         let group = self.groups.get_mut(&id)?;
         let result = act(group, &mut self.out);
@@ -426,7 +426,7 @@ impl Poller {
 
     fn read_mode(&mut self, mode: ReadMode) {
         self.out.read_mode = mode;
-        // Leases that were told must be taken back.
+        // Leases that were reported must be taken back.
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         for id in groups {
             self.touch(id, |_, _| ());

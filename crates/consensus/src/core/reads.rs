@@ -3,7 +3,7 @@
 //! A read passes three gates: a read-index round with a quorum that began after it was asked for,
 //! the commit index of that round, and the state machine having applied up to there. At most one
 //! round of a group is under way; reads that arrive meanwhile share the next one (as commits share
-//! an fsync). Each round has an id never used before, also not in an earlier life of the process,
+//! an fsync). Each round has an id never used before, also not in an earlier run of the process,
 //! and every wait ends when the role or the term changes (pitfall 6, Raft §6.4).
 
 use crate::position::LogIndex;
@@ -65,7 +65,7 @@ impl Reads {
         }
     }
 
-    /// A quorum confirmed the round with this id: gives when it began. An answer to any other
+    /// A quorum confirmed the round with this id: returns when it began. An answer to any other
     /// round is dropped.
     pub(crate) fn confirm(&mut self, id: &[u8], index: LogIndex) -> Option<u64> {
         let round = self.round.take_if(|round| round.id == id)?;

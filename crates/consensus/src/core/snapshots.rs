@@ -1,4 +1,4 @@
-//! Where a group's snapshots are in their life: being built, sent, received, marked, installed.
+//! The state of a group's snapshots: being built, sent, received, marked, installed.
 //!
 //! Owns those states and whether the replica's own state is wrong; holds no files. At most one build
 //! and one install are under way. Invariant (I-7): an install starts when its marker is durable.

@@ -79,7 +79,7 @@ pub(crate) fn snapshot(applied: &AppliedState) -> eraftpb::Snapshot {
     snapshot
 }
 
-/// What raft-rs is told to change; the empty change leaves a joint configuration.
+/// The change that raft-rs makes; the empty change leaves a joint configuration.
 pub(crate) fn conf_change(change: &MembersChange) -> eraftpb::ConfChangeV2 {
     let single = |kind, id: ReplicaId| {
         let mut single = eraftpb::ConfChangeSingle::default();
@@ -122,7 +122,7 @@ pub(crate) fn members_after(before: &Members, change: &MembersChange, conf: &Con
         auto_leave: conf.auto_leave,
         nodes,
     };
-    // raft-rs gives the sets in hash order, which is fixed but not stable between versions.
+    // raft-rs returns the sets in hash order, which is fixed but not stable between versions.
     for list in
         [&mut after.voters, &mut after.learners, &mut after.outgoing, &mut after.learners_next]
     {

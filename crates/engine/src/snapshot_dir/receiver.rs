@@ -45,7 +45,7 @@ pub(crate) trait Receipt: Send {
     fn received(&self, snapshot: ReceivedSnapshot);
 }
 
-/// One snapshot on its way in. Blocking: for a thread that may wait for the disk.
+/// One snapshot that is being received. Blocks: for a thread that may wait for the disk.
 pub struct SnapshotReceiver {
     dirs: SnapshotDir,
     dir: PathBuf,
