@@ -58,7 +58,7 @@ impl EntryKind {
     }
 }
 
-/// The state a replica must never forget, in whatever way the process ends.
+/// The state a replica must never lose, however the process ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct HardState {
     /// The latest term the replica knows.

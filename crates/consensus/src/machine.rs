@@ -122,7 +122,7 @@ pub trait Apply {
     /// Sets up a group at genesis. Called again after a crash that lost it: must then do the same.
     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError>;
 
-    /// Applies in order, as one atomic write with each group's `after`. Gives, for every entry of
+    /// Applies in order, as one atomic write with each group's `after`. Returns, for every entry of
     /// every batch in order, one outcome per command.
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError>;
 }
@@ -233,16 +233,16 @@ pub trait StateMachine: Apply + Send + 'static {
         applied: &AppliedState,
     ) -> Result<(), MachineError>;
 
-    /// For the snapshot threads: reads beside a running apply.
+    /// For the snapshot threads: reads during a running apply.
     fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder>;
 
-    /// For the flush thread: makes durable beside a running apply.
+    /// For the flush thread: makes durable during a running apply.
     fn flusher(&self) -> Arc<dyn Flusher>;
 }
 
-/// Cuts snapshots of a group from a consistent view, beside a running apply.
+/// Builds snapshots of a group from a consistent view, during a running apply.
 pub trait SnapshotBuilder: Send + Sync {
-    /// Writes the group's state as files into the empty directory `dir` and gives the applied
+    /// Writes the group's state as files into the empty directory `dir` and returns the applied
     /// state they stand at. File names are the machine's own; sizes and checksums are the
     /// engine's affair.
     fn build(&self, group: GroupId, dir: &Path) -> Result<AppliedState, MachineError>;
@@ -250,14 +250,14 @@ pub trait SnapshotBuilder: Send + Sync {
 
 /// Makes applied state durable, so that the log behind it can be cut.
 pub trait Flusher: Send + Sync {
-    /// Flushes and gives, per group, the applied index that is durable now. Blocks.
+    /// Flushes and returns, per group, the applied index that is durable now. Blocks.
     fn flush(&self) -> Result<Vec<(GroupId, LogIndex)>, MachineError>;
 }
 
 const APPLIED_STATE_VERSION: u8 = 1;
 
 impl AppliedState {
-    /// The bytes a machine stores beside its data: version, index, term, members, checksum.
+    /// The bytes a machine stores in addition to its data: version, index, term, members, checksum.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = vec![APPLIED_STATE_VERSION];
         out.put_u64_le(self.position.index.0);

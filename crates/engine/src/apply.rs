@@ -1,6 +1,6 @@
 //! The apply worker: hands committed entries to the state machine and outcomes to who waits.
 //!
-//! Owns the state machine. Whatever is queued becomes one write over many groups; then each sink
+//! Owns the state machine. All queued batches become one write over many groups; then each sink
 //! gets its outcomes at once, and only then the poller gets the new position.
 
 use std::collections::HashMap;
@@ -124,7 +124,7 @@ fn command_count(entry: &Committed) -> usize {
     entry.commands.as_ref().map_or(0, ringkv_consensus::CommandBatch::count)
 }
 
-/// The outcomes of commands somebody waits for, by sink.
+/// The outcomes of commands that a caller waits for, by sink.
 fn complete(
     batches: &[GroupBatch],
     outcomes: Vec<Vec<Bytes>>,

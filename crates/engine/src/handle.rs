@@ -200,7 +200,7 @@ impl Handle {
     }
 
     pub(crate) fn input(&self, input: Input) {
-        // A closed inbox means that the engine has stopped: nobody waits for the answer.
+        // A closed inbox means that the engine has stopped: no caller waits for the answer.
         let _ = self.shared.inbox.put(Message::Input(Box::new(input)));
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ringkv_consensus::EntryTimes;
 use ringkv_topology::GroupId;
 
-/// Told from the engine's own threads: must return at once. Every method does nothing by default.
+/// Called on the engine's own threads: must return at once. Every method does nothing by default.
 pub trait Observer: Send + Sync + 'static {
     /// The log was written and synced; `bytes` of entries were in the batch.
     fn fsync(&self, _took: Duration, _bytes: usize) {}

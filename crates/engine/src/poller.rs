@@ -1,7 +1,7 @@
 //! The poller thread: waits, hands what has come to the pure poller, does what it says.
 //!
-//! Never waits for anything but its inbox and the next tick. A tick that is late is given once:
-//! ticks made up for would shorten the promise that followers gave to their leader.
+//! Never waits for anything but its inbox and the next tick. A late tick counts once:
+//! ticks that are made up for would shorten the promise of followers to their leader.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Brings log and state machine together at start, in whatever way the last run ended.
+//! Brings log and state machine together at start, however the last run ended.
 //!
 //! Two things may be half done and are finished here: an install whose marker is durable, and a
 //! new group that the log knows and the state machine lost. Everything else that does not fit

@@ -65,8 +65,8 @@ impl Shared {
         }
     }
 
-    /// Gives completions of admitted requests to their sinks. Those of a sink that has gone are
-    /// dropped: nobody waits for them.
+    /// Passes completions of admitted requests to their sinks. Those of a sink that is gone are
+    /// dropped: no caller waits for them.
     pub(crate) fn complete(&self, completions: Vec<(SinkId, Vec<Completion>)>) {
         for (sink, completions) in completions {
             self.requests.leave(completions.len());
@@ -74,7 +74,7 @@ impl Shared {
         }
     }
 
-    /// Gives completions to a sink without letting anything out of the gate.
+    /// Passes completions to a sink without releasing anything from the gate.
     pub(crate) fn deliver(&self, sink: SinkId, completions: Vec<Completion>) {
         let sink = self.sinks.read().get(&sink).map(Arc::clone);
         if let Some(sink) = sink {
@@ -96,7 +96,7 @@ impl Shared {
     }
 
     /// Waits until nothing is led here that another voter could lead and no request is open.
-    /// Gives whether that was so before the deadline.
+    /// Returns whether that was so before the deadline.
     pub(crate) fn wait_retired(&self, deadline: Instant) -> bool {
         let mut published = self.published.lock();
         loop {

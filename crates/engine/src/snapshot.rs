@@ -1,5 +1,5 @@
-//! The two slow threads beside the poller: `raft-fetch` reads the log for followers that are far
-//! behind, `raft-snapshot` cuts snapshots and removes those that nobody needs.
+//! The two slow threads next to the poller: `raft-fetch` reads the log for followers that are far
+//! behind, `raft-snapshot` builds snapshots and removes those that are not needed.
 
 use std::fs::File;
 use std::io::{self, Read};

@@ -17,6 +17,6 @@ pub trait Transport: Send + Sync + 'static {
     fn send(&self, to: NodeId, frame: Bytes);
 
     /// Streams the files of a snapshot, found in `dir`, in the background with back-pressure; ends
-    /// with [`crate::Handle::snapshot_sent`], whatever happens.
+    /// with [`crate::Handle::snapshot_sent`] in every case.
     fn send_snapshot(&self, snapshot: OutgoingSnapshot, dir: PathBuf);
 }

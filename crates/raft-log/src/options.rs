@@ -22,14 +22,14 @@ pub(crate) fn database() -> Options {
     options.create_if_missing(true);
     options.set_paranoid_checks(true);
     // Opening stops at the first record that is torn or wrong: what an unsynced tail may look
-    // like after a power cut. A synced file that is missing or short is told apart from that by
-    // the manifest, and refused.
+    // like after a power cut. The manifest distinguishes a synced file that is missing or
+    // short, which is refused.
     options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_wal_ttl_seconds(WAL_TTL_SECONDS);
     options.set_wal_size_limit_mb(WAL_SIZE_LIMIT_MB);
-    // Recycling is safe beside point-in-time recovery (RocksDB turns it off only for the two
-    // modes that cannot tell an old record from a damaged one), but not beside a retention: a
+    // Recycling is safe with point-in-time recovery (RocksDB turns it off only for the two
+    // modes that cannot tell an old record from a damaged one), but not with a retention: a
     // file cannot be both kept and written over, and RocksDB lets the retention win. So this
     // takes effect only where both limits above are 0; the retention is what was asked for first.
     options.set_recycle_log_file_num(4);

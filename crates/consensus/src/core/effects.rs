@@ -130,7 +130,7 @@ pub struct Effects {
     /// Groups whose log has grown past its limit, or the node's pinned log bytes have: flush the
     /// state machine. Answered by [`Input::Flushed`].
     pub flush: bool,
-    /// Snapshot files that nobody needs any more.
+    /// Snapshot files that are no longer needed.
     pub discard: Vec<(GroupId, SnapshotId)>,
 }
 

@@ -105,8 +105,8 @@ impl Group {
     pub(crate) fn tick(&mut self, out: &mut Out) -> bool {
         self.elections.tick();
         if !self.may_stand() {
-            // Not by withholding ticks: raft-rs would keep a leader that is gone, and vote for nobody
-            // else.
+            // Not by withholding ticks: raft-rs would keep a leader that is gone, and vote for no
+            // other replica.
             self.raw.raft.set_randomized_election_timeout(DRAW_MAX - 1);
         }
         if self.snapshots.has_diverged() {

@@ -1,9 +1,9 @@
-//! Until when a leader may serve reads without asking anybody (Raft thesis §6.4.1).
+//! Until when a leader may serve reads without asking a majority (Raft thesis §6.4.1).
 //!
 //! A read-index round that began at `t` and was confirmed proves that a quorum heard of this leader
 //! after `t`. Each of them turns candidates away for an election timeout from then on
 //! (`Group::step`), and so does a replica in its first election timeout after a restart
-//! (`Group::restarted`), since it may have promised that in its last run. So nobody else leads
+//! (`Group::restarted`), since it may have promised that in its last run. So no other replica leads
 //! before `t + lease_us`, as long as no two clocks drift apart by more than the difference between
 //! the lease and the timeout.
 //!

@@ -32,7 +32,7 @@ impl Snapshots {
         !std::mem::replace(&mut self.building, true)
     }
 
-    /// The build ended, in whatever way.
+    /// The build ended, successfully or not.
     pub(crate) fn end_build(&mut self) {
         self.building = false;
         self.idle_ticks = 0;
@@ -43,7 +43,7 @@ impl Snapshots {
         self.sends += 1;
     }
 
-    /// A transfer ended, in whatever way.
+    /// A transfer ended, successfully or not.
     pub(crate) fn end_send(&mut self) {
         self.sends = self.sends.saturating_sub(1);
         self.idle_ticks = 0;

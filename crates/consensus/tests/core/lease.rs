@@ -9,7 +9,7 @@ use crate::test_cluster::{GROUP, TestCluster, replica};
 const LEASE_US: u64 = 400_000;
 const START_US: u64 = 1_000_000;
 
-/// Three nodes in lease mode, with a leader; gives it and the two others.
+/// Three nodes in lease mode, with a leader; returns it and the two others.
 fn leased() -> (TestCluster, u64, [u64; 2]) {
     let mut cluster = TestCluster::new(3, 1, |config| config.lease_us = LEASE_US);
     cluster.boot_us = START_US;
@@ -93,7 +93,7 @@ fn a_change_of_members_takes_the_lease_back() {
     );
 }
 
-/// What a replica promised in its last life holds: a lease may count on it.
+/// A promise of a replica's last run holds: a lease may count on it.
 #[test]
 fn a_restarted_replica_gives_no_vote_for_an_election_timeout() {
     let (mut cluster, leader, [forgetful, challenger]) = leased();
@@ -163,7 +163,7 @@ fn a_promise_outlives_what_makes_a_follower_forget_its_leader() {
     };
     let stray = cluster.wire.iter().find_map(frame).expect("a request for a pre-vote");
     cluster.wire.clear();
-    // The challenger gets one and goes over to the next term; nobody hears that.
+    // The challenger gets one and enters the next term; no node receives that.
     tick_until_it_stands(&mut cluster, challenger);
     for _ in 0..2 {
         let (from, to, frame) =
@@ -175,7 +175,7 @@ fn a_promise_outlives_what_makes_a_follower_forget_its_leader() {
     let term =
         |cluster: &TestCluster, node| cluster.status(node, GROUP).expect("has the group").term;
     assert_eq!(term(&cluster, challenger).0, term(&cluster, leader).0 + 1);
-    // The follower hears its leader again, and a lease counts on it.
+    // The follower receives from its leader again, and a lease counts on it.
     cluster.cut.remove(&(leader, follower));
     cluster.cut.remove(&(follower, leader));
     cluster.boot_us += 1;
@@ -201,7 +201,7 @@ fn a_promise_outlives_what_makes_a_follower_forget_its_leader() {
         cluster.input(challenger, Input::Tick);
         cluster.settle();
     }
-    assert_ne!(cluster.leaders(GROUP), [leader], "after its time the promise holds nobody up");
+    assert_ne!(cluster.leaders(GROUP), [leader], "after its time the promise delays no election");
 }
 
 fn tick_until_it_stands(cluster: &mut TestCluster, node: u64) {

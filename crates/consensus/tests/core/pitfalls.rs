@@ -84,7 +84,7 @@ fn a_vote_is_given_only_when_it_is_durable() {
     assert_eq!(cluster.leaders(GROUP), [1]);
 }
 
-/// 4: what is behind the in-memory tail is fetched beside the poller.
+/// 4: what is behind the in-memory tail is fetched by another thread than the poller's.
 #[test]
 fn old_entries_for_a_follower_are_fetched_and_not_read_in_line() {
     let mut cluster = TestCluster::new(3, 1, |config| config.tail_bytes_max = 0);
@@ -181,7 +181,7 @@ fn a_read_confirmed_by_a_quorum_sees_every_earlier_command() {
     assert_eq!(cluster.result(leader, read), Some(Ok(Done::ReadReady)));
 }
 
-/// 8: a stale replica id is another life; its messages change nothing.
+/// 8: a stale replica id is another replica; its messages change nothing.
 #[test]
 fn a_message_for_another_replica_id_is_dropped() {
     let mut cluster = TestCluster::new(3, 1, |_| ());

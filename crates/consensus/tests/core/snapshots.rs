@@ -68,7 +68,7 @@ fn a_failed_transfer_is_tried_again() {
     assert_eq!(cluster.commands(away, GROUP).len(), 200);
 }
 
-/// A leader that gave it up and sent it in one turn ended its process.
+/// A leader that discarded it and sent it in one turn ended its process.
 #[test]
 fn a_snapshot_that_is_withdrawn_in_the_turn_it_is_asked_for_is_asked_for_again() {
     const KEPT: usize = 2;

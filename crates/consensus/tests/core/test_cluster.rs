@@ -25,7 +25,7 @@ pub(crate) struct TestCluster {
     pub(crate) snapshots_fail: bool,
     /// What the clocks of all nodes show; only the test moves it on.
     pub(crate) boot_us: u64,
-    /// The snapshot that arrived last, at whatever node.
+    /// The snapshot that arrived last, at any node.
     pub(crate) received: Option<ReceivedSnapshot>,
     /// Every frame ever sent, for comparing runs.
     pub(crate) trace: Vec<(u64, u64, Bytes)>,
@@ -45,7 +45,7 @@ pub(crate) struct Node {
     pub(crate) builds: u32,
     pub(crate) fetches: u32,
     pub(crate) discards: Vec<String>,
-    /// As the poller told them.
+    /// As the poller last reported them.
     pub(crate) leases: BTreeMap<GroupId, u64>,
     snapshots: BTreeMap<String, (AppliedState, Vec<Bytes>)>,
     config: PollerConfig,
@@ -104,13 +104,13 @@ impl TestCluster {
         self.nodes.insert(node, node_state);
     }
 
-    /// Gives a node an input and obeys the effects.
+    /// Passes an input to a node and executes the effects.
     pub(crate) fn input(&mut self, node: u64, input: Input) {
         self.turn(node, vec![input]);
     }
 
-    /// Gives a node inputs in one turn, obeys the effects, and gives it what comes of them one by
-    /// one.
+    /// Passes inputs to a node in one turn, executes the effects, and passes their results to it
+    /// one by one.
     pub(crate) fn turn(&mut self, node: u64, turn: Vec<Input>) {
         let mut turns = VecDeque::from([turn]);
         while let Some(turn) = turns.pop_front() {
@@ -161,7 +161,7 @@ impl TestCluster {
         assert!(self.settle_all_but(0).is_empty(), "nodes count from 1");
     }
 
-    /// The same, but gives those for `node` back.
+    /// The same, but returns those for `node`.
     pub(crate) fn settle_all_but(&mut self, node: u64) -> Vec<Input> {
         let mut kept = Vec::new();
         while let Some((from, to, frame)) = self.wire.pop_front() {
@@ -184,7 +184,7 @@ impl TestCluster {
         }
     }
 
-    /// Runs until some node leads `group` and has committed in its term; gives the node.
+    /// Runs until some node leads `group` and has committed in its term; returns the node.
     pub(crate) fn elect(&mut self, group: GroupId) -> u64 {
         for _ in 0..100 {
             self.run(1);
@@ -206,7 +206,7 @@ impl TestCluster {
         self.nodes[&node].poller.status().into_iter().find(|s| s.group == group)
     }
 
-    /// Asks a node to replicate a command; gives the ticket.
+    /// Asks a node to replicate a command; returns the ticket.
     pub(crate) fn propose(&mut self, node: u64, group: GroupId, command: impl Into<Bytes>) -> u64 {
         let ticket = self.ticket();
         let command = command.into();

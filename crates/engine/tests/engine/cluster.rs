@@ -136,14 +136,14 @@ impl<W: Wiring, L: Logs> Cluster<W, L> {
         drop(self.nodes.remove(&node).expect("a running node"));
     }
 
-    /// Ends a node in good order.
+    /// Stops a node cleanly.
     pub(crate) fn stop(&mut self, node: NodeId) {
         let running = self.nodes.remove(&node).expect("a running node");
         running.engine.stop(PATIENCE);
         self.wiring.disconnect(node);
     }
 
-    /// Waits until a running node leads, and gives it.
+    /// Waits until a running node leads, and returns it.
     pub(crate) fn leader(&self) -> NodeId {
         let leads = |running: &Running| {
             running.handle.status().iter().any(|g| g.group == GROUP && g.role == Role::Leader)
@@ -153,7 +153,7 @@ impl<W: Wiring, L: Logs> Cluster<W, L> {
         })
     }
 
-    /// Asks a node for something and gives what came of it.
+    /// Sends a request to a node and returns its result.
     pub(crate) fn ask(
         &mut self,
         node: NodeId,
@@ -166,7 +166,7 @@ impl<W: Wiring, L: Logs> Cluster<W, L> {
         running.inbox.wait(id, PATIENCE).expect("every request gets a completion")
     }
 
-    /// Writes through whoever leads until it is acknowledged; gives its place in the ledger. It
+    /// Writes through the leader until it is acknowledged; returns its place in the ledger. It
     /// may be there twice, if its outcome was unknown once.
     pub(crate) fn write(&mut self, command: &Bytes) -> u64 {
         let deadline = Instant::now() + PATIENCE;
@@ -184,7 +184,7 @@ impl<W: Wiring, L: Logs> Cluster<W, L> {
         }
     }
 
-    /// Reads the ledger linearizably from whoever leads.
+    /// Reads the ledger linearizably from the leader.
     pub(crate) fn read(&mut self) -> Vec<Bytes> {
         let deadline = Instant::now() + PATIENCE;
         loop {

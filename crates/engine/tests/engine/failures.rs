@@ -51,7 +51,7 @@ fn a_failed_write_of_the_state_machine_ends_the_process() {
     let (status, stderr) =
         run_child("failures::a_failed_write_of_the_state_machine_ends_the_process");
     assert!(aborted(status), "{status}: {stderr}");
-    assert!(stderr.contains("cannot go on: told to fail"), "{stderr}");
+    assert!(stderr.contains("cannot go on: asked to fail"), "{stderr}");
 }
 
 #[test]
@@ -61,5 +61,8 @@ fn a_panic_in_an_engine_thread_ends_the_process() {
     }
     let (status, stderr) = run_child("failures::a_panic_in_an_engine_thread_ends_the_process");
     assert!(aborted(status), "{status}: {stderr}");
-    assert!(stderr.contains("cannot go on: thread raft-apply panicked: told to panic"), "{stderr}");
+    assert!(
+        stderr.contains("cannot go on: thread raft-apply panicked: asked to panic"),
+        "{stderr}"
+    );
 }

@@ -61,7 +61,7 @@ impl Ledger {
         self.state.lock().groups.get(&group).map_or(LogIndex::ZERO, |g| g.applied.position.index)
     }
 
-    /// How often a snapshot was installed in this life.
+    /// How often a snapshot was installed in this run.
     pub(crate) fn installs(&self) -> usize {
         self.state.lock().installs
     }
@@ -121,9 +121,9 @@ impl Apply for Ledger {
                 for command in
                     entry.commands.iter().flat_map(ringkv_consensus::CommandBatch::commands)
                 {
-                    assert!(command != PANIC, "told to panic");
+                    assert!(command != PANIC, "asked to panic");
                     if command == POISON {
-                        return Err(MachineError::corrupt("told to fail"));
+                        return Err(MachineError::corrupt("asked to fail"));
                     }
                     of_entry
                         .push(Bytes::copy_from_slice(&(group.commands.len() as u64).to_be_bytes()));

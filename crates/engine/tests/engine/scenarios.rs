@@ -1,4 +1,4 @@
-//! What a cluster must do, whatever the network is made of.
+//! What a cluster must do over any kind of network.
 
 use std::sync::Arc;
 
@@ -115,7 +115,7 @@ pub(crate) fn a_cluster_that_crashed_whole_finds_every_acknowledged_write_again(
     cluster.settle();
 }
 
-/// Stops the leader where nobody would stand for election before the test gives up.
+/// Stops the leader where no follower would stand for election before the test gives up.
 pub(crate) fn a_leader_that_stops_in_good_order_hands_over_first(
     wiring: impl Wiring,
     logs: impl Logs,

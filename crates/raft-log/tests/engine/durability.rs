@@ -16,7 +16,7 @@ impl Logs for RocksLogs {
     type Log = RocksLog;
 
     fn open(&self, _: NodeId, dir: &Path) -> RocksLog {
-        RocksLog::open(&dir.join("raft")).expect("a log that nobody else has open")
+        RocksLog::open(&dir.join("raft")).expect("a log that is open only here")
     }
 }
 

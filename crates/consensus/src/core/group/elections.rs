@@ -1,4 +1,4 @@
-//! When this replica stands for election, gives its vote, and hands leadership over.
+//! When this replica stands for election, votes, and transfers leadership.
 //!
 //! Brings together what [`Elections`](crate::core::elections::Elections) knows and raft-rs does not:
 //! a state that is wrong or being replaced, the promise that a lease counts on, our own timeouts.
@@ -62,7 +62,7 @@ impl Group {
         }
     }
 
-    /// Hands leadership to whoever is furthest along.
+    /// Transfers leadership to the follower with the longest log.
     pub(crate) fn abdicate(&mut self) {
         let peers = self.status().peers;
         let best = peers.iter().filter(|p| p.voter && p.recently_active).max_by_key(|p| p.matched);

@@ -1,8 +1,8 @@
 //! The order of persistence: what raft-rs has ready goes to the log, and only then out.
 //!
 //! A leader's appends leave at once; everything a follower or candidate says is held until it is
-//! durable (`held_messages`; I-1, pitfall 3). Entries are readable through the tail before raft-rs is
-//! told that they are stored (pitfall 4).
+//! durable (`held_messages`; I-1, pitfall 3). Entries are readable through the tail before raft-rs
+//! is notified that they are stored (pitfall 4).
 
 use raft::Ready;
 use raft::eraftpb::{Message, MessageType};

@@ -1,7 +1,7 @@
 //! What clients ask of a leader: commands, reads, changes of members.
 //!
 //! While a log batch is being written commands wait, so the time of an fsync sets the size of the
-//! next entry. Only a leader proposes: raft-rs would forward silently (pitfall 2). Whatever ends
+//! next entry. Only a leader proposes: raft-rs would forward silently (pitfall 2). The end of
 //! leadership ends every request with what is known of its outcome.
 
 use bytes::Bytes;

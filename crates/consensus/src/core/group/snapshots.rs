@@ -2,8 +2,8 @@
 //!
 //! The files travel outside; raft-rs sees positions only. A snapshot message is stepped when its
 //! files are here and checked, its install starts when the marker is durable, and the sender is
-//! always told how a transfer ended (pitfall 9). After an install members are the snapshot's, and
-//! nothing of the old log remains (I-7).
+//! always notified how a transfer ended (pitfall 9). After an install members are the snapshot's,
+//! and nothing of the old log remains (I-7).
 
 use raft::SnapshotStatus;
 use raft::eraftpb::{Message, Snapshot};
@@ -75,7 +75,7 @@ impl Group {
         self.raw.report_snapshot(to.0, status);
     }
 
-    /// Withdraws a snapshot nobody has asked for in a while.
+    /// Withdraws a snapshot that no follower has requested for some time.
     pub(super) fn expire_snapshot(&mut self, out: &mut Out) {
         if self.snapshots.tick(out.config.snapshot_ticks_kept) {
             let before = self.raw.mut_store().offer_snapshot(None);
