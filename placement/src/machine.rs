@@ -77,11 +77,11 @@ impl Apply for Machine {
     }
 
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
-        let outcomes = self.store.image.lock().apply(batches)?;
-        if outcomes.iter().any(|entry| !entry.is_empty()) {
+        let results = self.store.image.lock().apply(batches)?;
+        if results.iter().any(|entry| !entry.is_empty()) {
             self.publish();
         }
-        Ok(outcomes)
+        Ok(results)
     }
 }
 

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkv_placement_core::command::{Command, Outcome};
+use ringkv_placement_core::command::{Command, CommandResult};
 use ringkv_placement_core::reconciler::{Wanted, plan};
 use ringkv_placement_core::settings;
 use ringkv_placement_core::state::State;
@@ -68,11 +68,11 @@ impl ReconcileLoop {
 
     async fn propose(&self, step: Command) {
         match self.replica.propose(&step).await {
-            Ok(Outcome::Initialized) => tracing::info!("initialized the cluster"),
-            Ok(Outcome::Bootstrapped { epoch }) => {
+            Ok(CommandResult::Initialized) => tracing::info!("initialized the cluster"),
+            Ok(CommandResult::Bootstrapped { epoch }) => {
                 tracing::info!(%epoch, "bootstrapped the cluster")
             }
-            Ok(outcome) => tracing::info!(?outcome, "step was refused; planning again"),
+            Ok(result) => tracing::info!(?result, "step was refused; planning again"),
             Err(error) => tracing::info!(%error, "step failed; planning again"),
         }
     }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use ringkv_consensus::{Completion, Done, GroupStatus, Request, Role, Ticket};
 use ringkv_engine::{Handle, Registration, Sink};
-use ringkv_placement_core::command::{Command, Outcome};
+use ringkv_placement_core::command::{Command, CommandResult};
 use ringkv_placement_core::image::GROUP;
 use ringkv_telemetry::trace::{
     Span, SpanKind, TraceState, Tracer, new_span_id, new_trace_id, sampled,
@@ -90,8 +90,8 @@ impl Replica {
         Self { handle, registration, open, next: AtomicU64::new(1), tracer }
     }
 
-    /// Replicates and applies a command. Returns its outcome.
-    pub(crate) async fn propose(&self, command: &Command) -> Result<Outcome, RequestError> {
+    /// Replicates and applies a command. Returns its result.
+    pub(crate) async fn propose(&self, command: &Command) -> Result<CommandResult, RequestError> {
         let (trace, began) = (new_trace_id(), SystemTime::now());
         let done = self.propose_bytes(command.encode()).await;
         // Every change of the cluster starts its own trace: there are few.
@@ -105,9 +105,9 @@ impl Replica {
         done
     }
 
-    async fn propose_bytes(&self, command: Bytes) -> Result<Outcome, RequestError> {
+    async fn propose_bytes(&self, command: Bytes) -> Result<CommandResult, RequestError> {
         match self.request(|ticket| Request::Propose { group: GROUP, command, ticket }).await? {
-            Done::Applied(outcome) => decode(&outcome),
+            Done::Applied(result) => decode(&result),
             Done::ReadReady => Err(RequestError::Unknown("unexpected completion type".into())),
         }
     }
@@ -159,8 +159,8 @@ impl Drop for Forget<'_> {
     }
 }
 
-fn decode(outcome: &Bytes) -> Result<Outcome, RequestError> {
-    Outcome::decode(outcome).map_err(|error| RequestError::Unknown(error.to_string()))
+fn decode(result: &Bytes) -> Result<CommandResult, RequestError> {
+    CommandResult::decode(result).map_err(|error| RequestError::Unknown(error.to_string()))
 }
 
 fn refused(error: ringkv_consensus::RequestError) -> RequestError {

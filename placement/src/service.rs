@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt as _};
-use ringkv_placement_core::command::{Command, Outcome, Refusal, Registration};
+use ringkv_placement_core::command::{Command, CommandResult, Refusal, Registration};
 use ringkv_placement_core::requests;
 use ringkv_placement_core::state::State;
 use ringkv_proto::v1::{
@@ -87,16 +87,16 @@ impl Placement for Service {
         let registration = requests::registration(request.into_inner()).map_err(invalid)?;
         self.check_address_is_free(&registration)?;
         let command = Command::Register(registration.clone());
-        let outcome = self.replica.propose(&command).await;
-        match outcome.map_err(|error| unanswered(&error, &self.peers))? {
-            Outcome::Registered { cluster, node, slot_count } => {
+        let result = self.replica.propose(&command).await;
+        match result.map_err(|error| unanswered(&error, &self.peers))? {
+            CommandResult::Registered { cluster, node, slot_count } => {
                 let Registration { address, zone, incarnation, .. } = registration;
                 tracing::info!(%node, address, zone, incarnation, "registered");
                 self.observed.heard(node);
                 Ok(Response::new(RegisterReply { cluster: cluster.0, node: node.0, slot_count }))
             }
-            Outcome::Refused(refusal @ Refusal::NotInitialized) => Err(refused(&refusal)),
-            Outcome::Refused(refusal) => {
+            CommandResult::Refused(refusal @ Refusal::NotInitialized) => Err(refused(&refusal)),
+            CommandResult::Refused(refusal) => {
                 tracing::warn!(address = registration.address, %refusal, "registration refused");
                 Err(refused(&refusal))
             }

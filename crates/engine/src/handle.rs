@@ -54,7 +54,7 @@ impl Handle {
     }
 
     /// Hands requests in. Each gets exactly one completion, unless the engine is stopped before
-    /// its outcome is known; those that find a gate full get `Busy` at once.
+    /// its outcome is known; those that find a budget used up get `Busy` at once.
     pub fn submit(&self, mut requests: Vec<Request>) {
         let mut rejected = Vec::new();
         let mut bytes = self.weight(requests.iter().map(request_bytes).sum());
@@ -72,8 +72,8 @@ impl Handle {
             && let Err(Message::Requests { requests, bytes }) =
                 self.shared.inbox.put(Message::Requests { requests, bytes })
         {
-            self.shared.requests.leave(requests.len());
-            self.shared.request_bytes.leave(bytes);
+            self.shared.requests.give_back(requests.len());
+            self.shared.request_bytes.give_back(bytes);
             self.reject(requests, RequestError::ShuttingDown);
         }
         if !rejected.is_empty() {
@@ -87,12 +87,12 @@ impl Handle {
     }
 
     fn admit(&self, count: usize, bytes: usize) -> bool {
-        if !self.shared.requests.enter(count) {
+        if !self.shared.requests.take(count) {
             return false;
         }
-        let fits = self.shared.request_bytes.enter(bytes);
+        let fits = self.shared.request_bytes.take(bytes);
         if !fits {
-            self.shared.requests.leave(count);
+            self.shared.requests.give_back(count);
         }
         fits
     }
@@ -109,11 +109,11 @@ impl Handle {
     /// frames wait already: Raft sends again.
     pub fn frame(&self, from: NodeId, frame: Bytes) {
         let bytes = self.shared.frame_bytes.weight(frame.len());
-        if !self.shared.frame_bytes.enter(bytes) {
+        if !self.shared.frame_bytes.take(bytes) {
             return self.shared.observer.frame_dropped(frame.len());
         }
         if self.shared.inbox.put(Message::Frame { from, frame }).is_err() {
-            self.shared.frame_bytes.leave(bytes);
+            self.shared.frame_bytes.give_back(bytes);
         }
     }
 
@@ -236,7 +236,7 @@ impl Drop for ReceiptToPoller {
     }
 }
 
-/// What a request weighs in the gate, in bytes: its command and the room it takes in queues.
+/// What a request counts for in the budget, in bytes: its command and the room it takes in queues.
 fn request_bytes(request: &Request) -> usize {
     const OVERHEAD: usize = 64;
     OVERHEAD

@@ -1,6 +1,6 @@
 //! The poller's inbox: everything that has come is taken in one go.
 //!
-//! What is in it is bounded before it is put in: requests and frames by their gates, answers by
+//! What is in it is bounded before it is put in: requests and frames by their budgets, answers by
 //! the work they answer. A general channel would lock per message and spin before it sleeps,
 //! which is most of what an idle node would cost. Closing is part of the same lock, so that
 //! nothing is ever put in after the last look.
@@ -14,7 +14,7 @@ use ringkv_topology::NodeId;
 
 /// What lies in the inbox.
 pub(crate) enum Message {
-    /// Admitted requests, and what they weigh in the gate.
+    /// Admitted requests, and what they count for in the budget.
     Requests {
         requests: Vec<Request>,
         bytes: usize,

@@ -25,7 +25,6 @@ mod poller;
 mod snapshot;
 mod snapshot_dir;
 
-mod gates;
 mod inbox;
 mod leases;
 mod repair;

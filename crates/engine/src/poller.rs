@@ -111,8 +111,8 @@ impl PollerThread {
         let effects = self.poller.handle(clock::now(), turn.inputs.drain(..));
         self.obey(effects);
         let shared = &self.handle.shared;
-        shared.request_bytes.leave(std::mem::take(&mut turn.request_bytes));
-        shared.frame_bytes.leave(std::mem::take(&mut turn.frame_bytes));
+        shared.request_bytes.give_back(std::mem::take(&mut turn.request_bytes));
+        shared.frame_bytes.give_back(std::mem::take(&mut turn.frame_bytes));
         shared.observer.turn(count, began.elapsed());
     }
 

@@ -1,4 +1,4 @@
-//! What the engine's threads and its handles share: sinks, gates, and the published status.
+//! What the engine's threads and its handles share: sinks, budgets, and the published status.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, RwLock};
+use ringkv_budget::Budget;
 use ringkv_consensus::{Completion, Counters, GroupStatus, Role, SinkId};
 
 use crate::config::EngineConfig;
-use crate::gates::Gate;
 use crate::inbox::Inbox;
 use crate::leases::Leases;
 use crate::observer::Observer;
@@ -21,11 +21,11 @@ pub(crate) struct Shared {
     pub(crate) sinks: RwLock<BTreeMap<SinkId, Arc<dyn Sink>>>,
     pub(crate) sink_next: AtomicU32,
     /// Requests without a completion.
-    pub(crate) requests: Gate,
+    pub(crate) requests: Budget,
     /// Bytes of requests the poller has not seen.
-    pub(crate) request_bytes: Gate,
+    pub(crate) request_bytes: Budget,
     /// Bytes of frames the poller has not seen.
-    pub(crate) frame_bytes: Gate,
+    pub(crate) frame_bytes: Budget,
     pub(crate) inbox: Inbox,
     pub(crate) leases: Leases,
     pub(crate) dirs: SnapshotDir,
@@ -51,9 +51,9 @@ impl Shared {
         Self {
             sinks: RwLock::default(),
             sink_next: AtomicU32::new(1),
-            requests: Gate::new(config.requests_max),
-            request_bytes: Gate::new(config.request_bytes_max),
-            frame_bytes: Gate::new(config.frame_bytes_max),
+            requests: Budget::new(config.requests_max),
+            request_bytes: Budget::new(config.request_bytes_max),
+            frame_bytes: Budget::new(config.frame_bytes_max),
             inbox: Inbox::default(),
             leases: Leases::default(),
             dirs,
@@ -69,12 +69,12 @@ impl Shared {
     /// dropped: no caller waits for them.
     pub(crate) fn complete(&self, completions: Vec<(SinkId, Vec<Completion>)>) {
         for (sink, completions) in completions {
-            self.requests.leave(completions.len());
+            self.requests.give_back(completions.len());
             self.deliver(sink, completions);
         }
     }
 
-    /// Passes completions to a sink without releasing anything from the gate.
+    /// Passes completions to a sink and returns nothing to the budgets.
     pub(crate) fn deliver(&self, sink: SinkId, completions: Vec<Completion>) {
         let sink = self.sinks.read().get(&sink).map(Arc::clone);
         if let Some(sink) = sink {
@@ -103,7 +103,7 @@ impl Shared {
             let leads = |group: &GroupStatus| {
                 group.role == Role::Leader && group.peers.iter().any(|peer| peer.voter)
             };
-            if self.requests.inside() == 0 && !published.status.iter().any(leads) {
+            if self.requests.used() == 0 && !published.status.iter().any(leads) {
                 return true;
             }
             if self.publication.wait_until(&mut published, deadline).timed_out() {

@@ -1,4 +1,4 @@
-//! The commands that placement replicates, and their outcomes. Their bytes are in `format`.
+//! The commands that placement replicates, and their results. Their bytes are in `format`.
 //!
 //! A command is decided when it is applied, never before: it carries the request and the epoch at
 //! which it was planned.
@@ -39,7 +39,7 @@ pub struct Registration {
 
 /// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommandResult {
     /// The cluster has an id and settings: those of the command, or of an earlier `Init`.
     Initialized,
     Registered {

@@ -43,13 +43,13 @@ impl Image {
         *self = Self { applied: Some(genesis.applied()), state: State::default() };
     }
 
-    /// Applies committed entries. Returns one encoded outcome per command, by entry.
+    /// Applies committed entries. Returns one encoded result per command, by entry.
     ///
     /// # Errors
     /// Entries of another group, entries out of order, or a command of an unknown version: the
     /// replica must stop, because its state would differ from the others.
     pub fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
-        let mut outcomes = Vec::new();
+        let mut results = Vec::new();
         for batch in batches {
             let Some(applied) = self.applied.as_mut().filter(|_| batch.group == GROUP) else {
                 let group = batch.group;
@@ -70,12 +70,12 @@ impl Image {
                     })?;
                     Ok(self.state.apply(command).encode())
                 };
-                outcomes.push(commands.map(apply).collect::<Result<_, MachineError>>()?);
+                results.push(commands.map(apply).collect::<Result<_, MachineError>>()?);
                 applied.position.index = entry.index;
             }
             *applied = batch.after.clone();
         }
-        Ok(outcomes)
+        Ok(results)
     }
 
     /// The bytes of the whole image.

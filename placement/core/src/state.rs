@@ -11,7 +11,7 @@ use ringkv_topology::{
     Role, Settings, Topology,
 };
 
-use crate::command::{Command, Outcome, Refusal, Registration};
+use crate::command::{Command, CommandResult, Refusal, Registration};
 
 /// Maximum number of nodes; a replaced node counts while a group still names it.
 pub const NODES_MAX: u32 = 1_000;
@@ -46,15 +46,15 @@ impl State {
     }
 
     /// Applies one command. A refused command changes nothing.
-    pub fn apply(&mut self, command: Command) -> Outcome {
+    pub fn apply(&mut self, command: Command) -> CommandResult {
         let done = match (command, &mut self.cluster) {
             (Command::Init { cluster, settings }, state) => {
                 state.get_or_insert_with(|| Cluster::new(cluster, settings));
-                Ok(Outcome::Initialized)
+                Ok(CommandResult::Initialized)
             }
             (_, None) => Err(Refusal::NotInitialized),
             (Command::Register(registration), Some(cluster)) => {
-                cluster.register(registration).map(|node| Outcome::Registered {
+                cluster.register(registration).map(|node| CommandResult::Registered {
                     cluster: cluster.topology.cluster,
                     node,
                     slot_count: cluster.topology.settings.slot_count.get().into(),
@@ -62,9 +62,9 @@ impl State {
             }
             (Command::Bootstrap { planned_at, groups, owners }, Some(cluster)) => cluster
                 .bootstrap(planned_at, &groups, owners)
-                .map(|epoch| Outcome::Bootstrapped { epoch }),
+                .map(|epoch| CommandResult::Bootstrapped { epoch }),
         };
-        done.unwrap_or_else(Outcome::Refused)
+        done.unwrap_or_else(CommandResult::Refused)
     }
 
     /// Checks that a node may take part under this identity.

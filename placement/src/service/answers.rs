@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ringkv_placement_core::command::{Outcome, Refusal};
+use ringkv_placement_core::command::{CommandResult, Refusal};
 use ringkv_placement_core::requests::InvalidRequest;
 use ringkv_services::LEADER_METADATA;
 use ringkv_topology::NodeId;
@@ -54,10 +54,10 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
     }
 }
 
-/// The outcome is not one of the command: a bug.
-pub(super) fn unexpected(outcome: &Outcome) -> Status {
-    tracing::error!(?outcome, "unexpected outcome type for command");
-    Status::internal("unexpected outcome type for request")
+/// The result is not one of the command: a bug.
+pub(super) fn unexpected(result: &CommandResult) -> Status {
+    tracing::error!(?result, "unexpected result type for command");
+    Status::internal("unexpected result type for request")
 }
 
 #[cfg(test)]

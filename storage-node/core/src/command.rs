@@ -8,10 +8,11 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::DecodeError;
+use ringkv_kv_types::{Condition, RequestId};
 use ringkv_topology::Slot;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use crate::condition::Condition;
+use crate::condition;
 use crate::format;
 use crate::record::Attributes;
 
@@ -20,14 +21,6 @@ const PUT: u8 = 1;
 const DELETE: u8 = 2;
 const FINGERPRINT_AT: usize = 2;
 const BODY_AT: usize = FINGERPRINT_AT + 8 + 16 + 1;
-
-/// What makes a write apply at most once; a retry carries the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RequestId {
-    pub id: [u8; 16],
-    /// Chosen by the user rather than the gateway: remembered for longer.
-    pub chosen_by_user: bool,
-}
 
 /// A write of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,7 +62,7 @@ impl Command {
             Operation::Delete => (DELETE, 0),
         };
         let body_bytes =
-            2 + 1 + self.condition.encoded_bytes() + 2 + self.key.len() + payload_bytes;
+            2 + 1 + condition::encoded_bytes(&self.condition) + 2 + self.key.len() + payload_bytes;
         let mut out = Vec::with_capacity(BODY_AT + body_bytes);
         out.put_u8(VERSION);
         out.put_u8(kind);
@@ -78,7 +71,7 @@ impl Command {
         out.put_u8(u8::from(self.request.chosen_by_user));
         out.put_u16_le(self.slot.0);
         out.put_u8(u8::from(self.return_previous));
-        self.condition.encode(&mut out);
+        condition::encode(&self.condition, &mut out);
         out.put_u16_le(u16::try_from(self.key.len()).expect("the length of a key is limited"));
         out.put_slice(&self.key);
         if let Operation::Put { ttl_ms, attributes, value } = &self.operation {
@@ -105,7 +98,7 @@ impl Command {
             RequestId { id: format::take_array(input)?, chosen_by_user: format::take_flag(input)? };
         let slot = Slot(input.try_get_u16_le()?);
         let return_previous = format::take_flag(input)?;
-        let condition = Condition::take(input)?;
+        let condition = condition::take(input)?;
         let key_bytes = usize::from(input.try_get_u16_le()?);
         let key = bytes.slice_ref(format::take_bytes(input, key_bytes)?);
         let operation = match kind {

@@ -4,7 +4,7 @@
 //! slot of it is one contiguous range inside: to stream, to ingest, to drop. A slot has records
 //! (rest = user key); kinds 0 and 1 of a slot are kept free for what it may need of its own. The
 //! group's own rows live at slot 0xFFFF, which no cluster can have (slots end at 32,767): its
-//! state, its slots, and the remembered outcomes (rest = number of the first in the row, u64 BE).
+//! state, its slots, and the remembered results (rest = number of the first in the row, u64 BE).
 //! User bytes are always behind the fixed head: they can collide with nothing.
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -43,8 +43,8 @@ pub fn record(group: GroupId, slot: Slot, key: &[u8]) -> Bytes {
     with_rest(group, slot, KIND_RECORD, key)
 }
 
-/// The row of remembered outcomes whose first has this number.
-pub fn outcomes(group: GroupId, number: u64) -> Bytes {
+/// The row of remembered results whose first has this number.
+pub fn results(group: GroupId, number: u64) -> Bytes {
     with_rest(group, GROUP_SLOT, KIND_GROUP_OUTCOMES, &number.to_be_bytes())
 }
 
@@ -71,8 +71,8 @@ pub fn slot_range(group: GroupId, slot: Slot) -> KeyRange {
     range(group, slot, 0, KIND_END)
 }
 
-/// The remembered outcomes of a group, ascending by number.
-pub fn outcomes_range(group: GroupId) -> KeyRange {
+/// The remembered results of a group, ascending by number.
+pub fn results_range(group: GroupId) -> KeyRange {
     range(group, GROUP_SLOT, KIND_GROUP_OUTCOMES, KIND_GROUP_OUTCOMES + 1)
 }
 
@@ -126,24 +126,24 @@ mod tests {
             prop_assert!(slot_range(group, slot).contains(&row));
             prop_assert!(group_range(group).contains(&row));
             prop_assert!(everything().contains(&row));
-            prop_assert!(!outcomes_range(group).contains(&row));
+            prop_assert!(!results_range(group).contains(&row));
             prop_assert_ne!(&row, &group_state(group));
             prop_assert_ne!(&row, &group_slots(group));
-            prop_assert_ne!(&row, &outcomes(group, number));
+            prop_assert_ne!(&row, &results(group, number));
             prop_assert_eq!(slot_range(group, other_slot).contains(&row), slot == other_slot);
             prop_assert_eq!(group_range(GroupId(other_group)).contains(&row), group.0 == other_group);
             prop_assert_eq!(group_of(&row), Some(group));
         }
 
         #[test]
-        fn rows_sort_by_user_key_and_outcomes_by_number(
+        fn rows_sort_by_user_key_and_results_by_number(
             a in user_key(), b in user_key(), m in any::<u64>(), n in any::<u64>(),
         ) {
             let (group, slot) = (GroupId(7), Slot(9));
             prop_assert_eq!(record(group, slot, &a).cmp(&record(group, slot, &b)), a.cmp(&b));
-            prop_assert_eq!(outcomes(group, m).cmp(&outcomes(group, n)), m.cmp(&n));
-            prop_assert!(outcomes_range(group).contains(&outcomes(group, n)));
-            prop_assert!(!slot_range(group, slot).contains(&outcomes(group, n)));
+            prop_assert_eq!(results(group, m).cmp(&results(group, n)), m.cmp(&n));
+            prop_assert!(results_range(group).contains(&results(group, n)));
+            prop_assert!(!slot_range(group, slot).contains(&results(group, n)));
         }
 
         #[test]
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn the_rows_of_a_group_itself_are_in_its_range_but_in_no_slot() {
         let group = GroupId(3);
-        for row in [group_state(group), group_slots(group), outcomes(group, 1)] {
+        for row in [group_state(group), group_slots(group), results(group, 1)] {
             assert!(group_range(group).contains(&row));
             assert!(!slot_range(group, Slot(32_767)).contains(&row));
         }

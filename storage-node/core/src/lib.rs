@@ -1,7 +1,7 @@
 //! The pure half of the storage node: what a write does, what a request may ask, what a node does
 //! next.
 //!
-//! Owns the byte formats (`keys`, `record`, `command`, `condition`, `outcome`, `remembered`,
+//! Owns the byte formats (`keys`, `record`, `command`, `condition`, `command_result`, `remembered`,
 //! `owned_slots`), the state machine (`machine`) over any `store`, the checks and replies of the
 //! Kv service (`service`), and the decisions about replicas and leaders (`replicas`, `leadership`,
 //! `peer_health`). The node and the simulation run this same code.
@@ -10,10 +10,10 @@
 //! as the group clock of an entry, as a step, or as a number of milliseconds.
 
 pub mod command;
-pub mod condition;
+pub mod command_result;
+mod condition;
 mod format;
 pub mod keys;
-pub mod outcome;
 pub mod owned_slots;
 pub mod record;
 mod remembered;

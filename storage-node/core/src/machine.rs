@@ -2,7 +2,7 @@
 //!
 //! Decides what a replicated command does to a group's records, and nothing else: no clock, no
 //! network, no disk of its own. Time is the group clock, which the entries carry.
-//! Invariant (I-5): the rows of a batch, the outcomes it must remember, its counters and its
+//! Invariant (I-5): the rows of a batch, the results it must remember, its counters and its
 //! applied state are one atomic write. Deterministic: the same entries produce the same rows on
 //! every replica, however they are cut into batches and wherever it was restarted.
 
@@ -57,7 +57,7 @@ impl<S: Store> KvMachine<S> {
         Self::with_retention(store, Retention::default())
     }
 
-    /// As [`Self::new`], remembering outcomes for other than the usual times.
+    /// As [`Self::new`], remembering results for other than the usual times.
     ///
     /// # Errors
     /// As [`Self::new`].
@@ -113,14 +113,14 @@ impl<S: Store> Apply for KvMachine<S> {
     /// not be used again then.
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
         let mut writes = WriteSet::default();
-        let mut outcomes = Vec::new();
+        let mut results = Vec::new();
         for batch in batches {
             let group = self.groups.get_mut(&batch.group).ok_or_else(|| {
                 MachineError::corrupt(format!("apply entries of unknown group {}", batch.group))
             })?;
             let mut application = Application::new(batch.group, &self.store, &mut writes, group);
             for entry in &batch.entries {
-                outcomes.push(match &entry.commands {
+                results.push(match &entry.commands {
                     Some(commands) => application.commands(commands)?,
                     None => Vec::new(),
                 });
@@ -137,7 +137,7 @@ impl<S: Store> Apply for KvMachine<S> {
                 group.view.publish(group.state.clock_ms, group.state.applied.position.index);
             }
         }
-        Ok(outcomes)
+        Ok(results)
     }
 }
 

@@ -6,30 +6,12 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::DecodeError;
+use ringkv_kv_types::{Metadata, Record};
 
 use crate::format;
 
 const VERSION: u8 = 1;
 const HEADER_BYTES: usize = 1 + 4 * 8;
-
-/// A record in memory. Times are of the group clock, milliseconds since the Unix epoch.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Record {
-    /// The number of the write that made it; rises with every write of its slot.
-    pub revision: u64,
-    /// When the key was created; kept by later writes.
-    pub created_ms: u64,
-    pub updated_ms: u64,
-    /// Expiry time; 0 means no expiry.
-    pub expires_ms: u64,
-    pub content_type: String,
-    /// Name and value pairs in the order of the write.
-    pub metadata: Vec<(String, String)>,
-    /// Empty when it was left out.
-    pub value: Bytes,
-    /// Length of the value, also when it was left out.
-    pub value_bytes: u64,
-}
 
 /// What is decided when a record is written: its revision and times.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +76,7 @@ impl<'a> RecordView<'a> {
             revision: self.stamp.revision,
             created_ms: self.stamp.created_ms,
             updated_ms: self.stamp.updated_ms,
-            expires_ms: self.stamp.expires_ms,
+            expires_ms: (self.stamp.expires_ms != 0).then_some(self.stamp.expires_ms),
             content_type: self.attributes.content_type.to_owned(),
             metadata: self.attributes.metadata(),
             value: if with_value { Bytes::copy_from_slice(self.value) } else { Bytes::new() },
@@ -151,10 +133,10 @@ impl<'a> Attributes<'a> {
     }
 
     /// The metadata pairs in order.
-    pub fn metadata(&self) -> Vec<(String, String)> {
+    pub fn metadata(&self) -> Vec<Metadata> {
         let mut input = &self.pairs[1..];
         let mut text = || take_text(&mut input).expect("checked when taken").to_owned();
-        (0..self.pairs[0]).map(|_| (text(), text())).collect()
+        (0..self.pairs[0]).map(|_| Metadata { name: text(), value: text() }).collect()
     }
 }
 
@@ -198,7 +180,15 @@ mod tests {
             let view = RecordView::decode(&bytes).expect("a record just made");
             prop_assert_eq!(view.attributes.as_bytes(), &attributes[..]);
             let record = Record {
-                revision, created_ms, updated_ms, expires_ms, content_type, metadata,
+                revision,
+                created_ms,
+                updated_ms,
+                expires_ms: (expires_ms != 0).then_some(expires_ms),
+                content_type,
+                metadata: metadata
+                    .into_iter()
+                    .map(|(name, value)| Metadata { name, value })
+                    .collect(),
                 value_bytes: value.len() as u64, value: Bytes::from(value),
             };
             prop_assert_eq!(view.to_record(true), record.clone());

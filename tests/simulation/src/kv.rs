@@ -5,10 +5,26 @@ use ringkv_proto::v1::kv_reply::Result as Reply;
 use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{self, ErrorCode};
 use ringkv_storage_core::command::Command;
-use ringkv_storage_core::outcome::Outcome;
+use ringkv_storage_core::command_result::CommandResult;
 
 use crate::history::{Answer, Change, Condition, ValueId, Version};
-use crate::world::{KvBody, WriteBody};
+
+/// A request.
+#[derive(Clone, Debug)]
+pub(crate) enum KvBody {
+    Get,
+    Write(WriteBody),
+}
+
+/// A write, the same in every attempt.
+#[derive(Clone, Debug)]
+pub(crate) struct WriteBody {
+    pub(crate) change: Change,
+    pub(crate) condition: Condition,
+    pub(crate) request_id: [u8; 16],
+    pub(crate) chosen_by_user: bool,
+    pub(crate) return_previous: bool,
+}
 
 /// The operation in a client's request; the same in every attempt.
 pub(crate) fn operation(key: &Bytes, body: &KvBody) -> Operation {
@@ -139,13 +155,13 @@ pub(crate) enum Effect {
 }
 
 /// Returns whether an applied command took effect at this entry.
-pub(crate) fn effect(command: &Bytes, outcome: &[u8]) -> Result<Effect, String> {
-    let outcome =
-        Outcome::decode(outcome).map_err(|error| format!("an outcome does not decode: {error}"))?;
-    match outcome {
-        Outcome::Written(written) if written.repeated => Ok(Effect::Repeated),
-        Outcome::Rejected(_) => Ok(Effect::Rejected),
-        Outcome::Written(_) => {
+pub(crate) fn effect(command: &Bytes, result: &[u8]) -> Result<Effect, String> {
+    let result = CommandResult::decode(result)
+        .map_err(|error| format!("a result does not decode: {error}"))?;
+    match result {
+        CommandResult::Written(written) if written.repeated => Ok(Effect::Repeated),
+        CommandResult::Rejected(_) => Ok(Effect::Rejected),
+        CommandResult::Written(_) => {
             let received = Command::decode(command)
                 .map_err(|error| format!("a command does not decode: {error}"))?;
             Ok(Effect::Applied(received.command.request.id))

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ringkv_consensus::{AppliedState, Apply as _, Genesis, GroupBatch, LogIndex};
+use ringkv_kv_types::Record;
 use ringkv_placement_core::divergence::StateHash;
 use ringkv_placement_core::image::{GROUP, Image};
 use ringkv_placement_core::state::State;
 use ringkv_storage_core::machine::{self, KvMachine};
-use ringkv_storage_core::record::Record;
 use ringkv_storage_core::service::accept::Read;
 use ringkv_storage_core::store::memory::MemoryStore;
 use ringkv_topology::GroupId;

@@ -36,7 +36,6 @@ use crate::violation::Violation;
 use clients::Client;
 use control::{Control, ControlMessage};
 use service::{Applied, KvAnswer, KvRequest, Stream};
-pub(crate) use service::{KvBody, WriteBody};
 use states::States;
 use upkeep::Upkeep;
 

@@ -18,7 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ringkv-routing", &["ringkv-kv-types", "ringkv-proto", "ringkv-topology"]),
     ("ringkv-services", &["ringkv-proto"]),
     ("ringkv-consensus", &["ringkv-topology"]),
-    ("ringkv-engine", &["ringkv-consensus", "ringkv-topology"]),
+    ("ringkv-engine", &["ringkv-budget", "ringkv-consensus", "ringkv-topology"]),
     ("ringkv-raft-log", &["ringkv-consensus", "ringkv-topology"]),
     (
         "ringkv-transport",

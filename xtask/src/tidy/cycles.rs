@@ -11,9 +11,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::modules::{Crate, crates};
 use super::source::Source;
 
-/// Crates whose modules are being sorted out.
-const EXCEPTIONS: &[&str] = &["tests/simulation/"];
-
 type Path = Vec<String>;
 /// From each module to its neighbours that it takes from, with the import that does.
 type Arrows<'a> = BTreeMap<&'a [String], BTreeMap<&'a [String], &'a Import>>;
@@ -29,10 +26,6 @@ struct Import {
 pub(crate) fn check(sources: &[Source]) -> Vec<String> {
     let mut complaints = Vec::new();
     for one in crates(sources) {
-        let root = &one.modules[&Vec::new()].file;
-        if EXCEPTIONS.iter().any(|exception| root.starts_with(exception)) {
-            continue;
-        }
         complaints.extend(circles(&one));
         complaints.extend(imports_through_root(&one));
     }

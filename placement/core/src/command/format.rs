@@ -1,4 +1,4 @@
-//! The bytes of commands and outcomes: what both formats share.
+//! The bytes of commands and results: what both formats share.
 //!
 //! Layout (little endian): version u8, kind u8, then the fields of the kind in the order in which
 //! they are written. A string is its length u32 and UTF-8; a list is its length u32 and its items.
@@ -9,7 +9,7 @@
 //! each entry.
 
 mod commands;
-mod outcomes;
+mod results;
 
 use bytes::{Buf, BufMut};
 use ringkv_consensus::DecodeError;
@@ -17,7 +17,7 @@ use ringkv_consensus::DecodeError;
 /// Version 1 embedded messages of the RPC schema.
 const VERSION: u8 = 2;
 
-/// The version and kind that every command and outcome begins with.
+/// The version and kind that every command and result begins with.
 fn begin(kind: u8) -> Vec<u8> {
     vec![VERSION, kind]
 }

@@ -2,7 +2,7 @@ use ringkv_consensus::{CommandBatch, Committed, EntryTimes, LogIndex, LogPositio
 use ringkv_topology::{ClusterId, ReadMode, ReplicaId, Settings, SlotCount};
 
 use super::*;
-use crate::command::{Outcome, Registration};
+use crate::command::{CommandResult, Registration};
 
 fn genesis() -> Genesis {
     Genesis {
@@ -61,15 +61,21 @@ fn outcomes_come_by_entry_and_command_and_the_position_moves_on() {
     let mut image = Image::default();
     image.create(&genesis());
     let (one, two) = ([init(), register("n1:1")], [register("n2:1")]);
-    let outcomes = image.apply(&[batch(2, &[None, Some(&one)]), batch(4, &[Some(&two)])]);
-    let outcomes: Vec<Vec<Outcome>> = outcomes
+    let results = image.apply(&[batch(2, &[None, Some(&one)]), batch(4, &[Some(&two)])]);
+    let results: Vec<Vec<CommandResult>> = results
         .expect("valid entries")
         .into_iter()
-        .map(|entry| entry.iter().map(|bytes| Outcome::decode(bytes).unwrap()).collect())
+        .map(|entry| entry.iter().map(|bytes| CommandResult::decode(bytes).unwrap()).collect())
         .collect();
-    let registered =
-        |node| Outcome::Registered { cluster: ClusterId(9), node: NodeId(node), slot_count: 4096 };
-    assert_eq!(outcomes, [vec![], vec![Outcome::Initialized, registered(1)], vec![registered(2)]]);
+    let registered = |node| CommandResult::Registered {
+        cluster: ClusterId(9),
+        node: NodeId(node),
+        slot_count: 4096,
+    };
+    assert_eq!(
+        results,
+        [vec![], vec![CommandResult::Initialized, registered(1)], vec![registered(2)]]
+    );
     assert_eq!(image.applied().map(|applied| applied.position.index.0), Some(4));
 }
 

@@ -1,7 +1,7 @@
 use ringkv_topology::{Epoch, ReadMode, SlotCount};
 
 use super::*;
-use crate::command::{Outcome, Refusal, Registration};
+use crate::command::{CommandResult, Refusal, Registration};
 
 fn wanted() -> Wanted {
     let settings = Settings {
@@ -16,7 +16,7 @@ fn wanted() -> Wanted {
 fn with_nodes(count: u64) -> State {
     let mut state = State::default();
     for step in plan(&state, &BTreeSet::new(), &wanted()).steps {
-        assert_eq!(state.apply(step), Outcome::Initialized);
+        assert_eq!(state.apply(step), CommandResult::Initialized);
     }
     for id in 1..=count {
         state.apply(Command::Register(Registration {
@@ -48,7 +48,7 @@ fn a_cluster_is_bootstrapped_once_enough_nodes_are_alive_and_then_left_as_it_is(
     assert_eq!(waiting.blocked.as_deref(), Some("2 of 3 nodes are registered and alive"));
     let ready = plan(&state, &nodes(1..=3), &wanted());
     for step in ready.steps {
-        assert_eq!(state.apply(step), Outcome::Bootstrapped { epoch: Epoch(5) });
+        assert_eq!(state.apply(step), CommandResult::Bootstrapped { epoch: Epoch(5) });
     }
     assert_eq!(plan(&state, &nodes(1..=3), &wanted()), Plan::default());
     assert_eq!(plan(&state, &nodes([]), &wanted()), Plan::default());
@@ -75,7 +75,7 @@ fn a_step_planned_twice_takes_effect_once() {
         state.apply(step);
     }
     for step in again.steps {
-        assert_eq!(state.apply(step), Outcome::Refused(Refusal::Stale));
+        assert_eq!(state.apply(step), CommandResult::Refused(Refusal::Stale));
     }
 }
 

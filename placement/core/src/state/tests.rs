@@ -16,7 +16,7 @@ fn settings() -> Settings {
 fn initialized() -> State {
     let mut state = State::default();
     let done = state.apply(Command::Init { cluster: CLUSTER, settings: settings() });
-    assert_eq!(done, Outcome::Initialized);
+    assert_eq!(done, CommandResult::Initialized);
     state
 }
 
@@ -31,8 +31,8 @@ fn returning(node: u64, address: &str, incarnation: u64) -> Registration {
 
 fn register(state: &mut State, registration: Registration) -> Result<NodeId, Refusal> {
     match state.apply(Command::Register(registration)) {
-        Outcome::Registered { cluster: CLUSTER, node, slot_count: 4096 } => Ok(node),
-        Outcome::Refused(refusal) => Err(refusal),
+        CommandResult::Registered { cluster: CLUSTER, node, slot_count: 4096 } => Ok(node),
+        CommandResult::Refused(refusal) => Err(refusal),
         other => panic!("not an answer to a registration: {other:?}"),
     }
 }
@@ -50,7 +50,7 @@ fn bootstrapped() -> State {
         assert_eq!(register(&mut state, fresh(&format!("n{id}:1"), id)), Ok(NodeId(id)));
     }
     let plan = plan_of(&state);
-    assert_eq!(state.apply(plan), Outcome::Bootstrapped { epoch: Epoch(5) });
+    assert_eq!(state.apply(plan), CommandResult::Bootstrapped { epoch: Epoch(5) });
     state
 }
 
@@ -196,7 +196,7 @@ mod bootstrap {
         let plan = plan_of(&state);
         register(&mut state, fresh("n4:1", 4)).expect("a new node");
         let before = state.clone();
-        assert_eq!(state.apply(plan), Outcome::Refused(Refusal::Stale));
+        assert_eq!(state.apply(plan), CommandResult::Refused(Refusal::Stale));
         assert_eq!(state, before);
     }
 
@@ -204,7 +204,7 @@ mod bootstrap {
     fn a_cluster_is_bootstrapped_once() {
         let mut state = bootstrapped();
         let plan = plan_of(&state);
-        assert_eq!(state.apply(plan), Outcome::Refused(Refusal::Stale));
+        assert_eq!(state.apply(plan), CommandResult::Refused(Refusal::Stale));
     }
 
     #[test]
@@ -228,9 +228,9 @@ mod bootstrap {
                 panic!("a plan to bootstrap")
             };
             breaks(&mut groups, &mut owners);
-            let outcome = state.apply(Command::Bootstrap { planned_at, groups, owners });
-            let Outcome::Refused(Refusal::Impossible(problem)) = outcome else {
-                panic!("not refused: {outcome:?}")
+            let result = state.apply(Command::Bootstrap { planned_at, groups, owners });
+            let CommandResult::Refused(Refusal::Impossible(problem)) = result else {
+                panic!("not refused: {result:?}")
             };
             assert!(problem.contains(reason), "{problem} / {reason}");
             assert_eq!(state, before);

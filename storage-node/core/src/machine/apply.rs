@@ -1,6 +1,6 @@
 //! What one entry does to its group: the rules of writes, in one place.
 //!
-//! Pure over the rows it reads: the same entries produce the same rows and outcomes on every replica,
+//! Pure over the rows it reads: the same entries produce the same rows and results on every replica,
 //! however they are cut into batches. Invariant (I-8): a request id takes effect at most once
 //! while it is remembered; a write is refused rather than applied unremembered.
 
@@ -12,16 +12,16 @@ use ringkv_topology::GroupId;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::command::{Command, Operation, Received};
+use crate::command_result::{self, Rejection};
 use crate::keys;
 use crate::machine::group::Group;
 use crate::machine::window::Entry;
 use crate::machine::write_set::WriteSet;
-use crate::outcome::{self, Rejection};
 use crate::record::{self, RecordView, Stamp};
-use crate::remembered::{Identity, OutcomeRow, Remembered};
+use crate::remembered::{Identity, Remembered, ResultRow};
 use crate::store::{Store, StoreError};
 
-/// Rows of forgotten outcomes dropped per entry and kind of id. An entry adds one at most: enough
+/// Rows of forgotten results dropped per entry and kind of id. An entry adds one at most: enough
 /// for the backlog of a burst to shrink, too few for it to be felt.
 const ROWS_FORGOTTEN_PER_ENTRY: usize = 4;
 
@@ -31,8 +31,8 @@ pub(super) struct Application<'a, S: Store> {
     pub(super) store: &'a S,
     pub(super) writes: &'a mut WriteSet,
     pub(super) group: &'a mut Group,
-    /// What the entry being applied adds to the remembered outcomes, by kind of id.
-    rows: [OutcomeRow; 2],
+    /// What the entry being applied adds to the remembered results, by kind of id.
+    rows: [ResultRow; 2],
 }
 
 impl<'a, S: Store> Application<'a, S> {
@@ -42,31 +42,31 @@ impl<'a, S: Store> Application<'a, S> {
         writes: &'a mut WriteSet,
         group: &'a mut Group,
     ) -> Self {
-        Self { id, store, writes, group, rows: [false, true].map(|user| OutcomeRow::new(user, 0)) }
+        Self { id, store, writes, group, rows: [false, true].map(|user| ResultRow::new(user, 0)) }
     }
 
-    /// Applies the commands of one entry and returns the outcome of each.
+    /// Applies the commands of one entry and returns the result of each.
     pub(super) fn commands(&mut self, batch: &CommandBatch) -> Result<Vec<Bytes>, MachineError> {
         let state = &mut self.group.state;
         state.clock_ms = state.clock_ms.max(batch.clock_ms());
         let mut checksum = xxh3_64_with_seed(batch.as_bytes(), state.checksum);
-        self.rows = [false, true].map(|user| OutcomeRow::new(user, state.clock_ms));
+        self.rows = [false, true].map(|user| ResultRow::new(user, state.clock_ms));
         self.forget_due();
-        let mut outcomes = Vec::with_capacity(batch.count());
+        let mut results = Vec::with_capacity(batch.count());
         for bytes in batch.commands() {
             let received = Command::decode(&bytes)
                 .map_err(|e| MachineError::new("decode a committed command", e))?;
-            let outcome = self.command(&received)?;
-            checksum = xxh3_64_with_seed(&outcome, checksum);
-            outcomes.push(outcome);
+            let result = self.command(&received)?;
+            checksum = xxh3_64_with_seed(&result, checksum);
+            results.push(result);
         }
         self.group.state.checksum = checksum;
         for row in &self.rows {
             if let Some(number) = row.number() {
-                self.writes.put(keys::outcomes(self.id, number), row.encode());
+                self.writes.put(keys::results(self.id, number), row.encode());
             }
         }
-        Ok(outcomes)
+        Ok(results)
     }
 
     /// The entry at `index` is done.
@@ -74,14 +74,14 @@ impl<'a, S: Store> Application<'a, S> {
         self.group.view.state_hashes.note(index, self.group.state.checksum);
     }
 
-    /// Drops rows of outcomes whose time is over, the oldest first, a bounded number of them.
+    /// Drops rows of results whose time is over, the oldest first, a bounded number of them.
     fn forget_due(&mut self) {
         let clock_ms = self.group.state.clock_ms;
         for chosen_by_user in [false, true] {
             let window = self.group.windows.of(chosen_by_user);
             for _ in 0..ROWS_FORGOTTEN_PER_ENTRY {
                 let Some(number) = window.forget_due(clock_ms) else { break };
-                self.writes.delete(keys::outcomes(self.id, number));
+                self.writes.delete(keys::results(self.id, number));
             }
         }
     }
@@ -101,17 +101,17 @@ impl<'a, S: Store> Application<'a, S> {
             return Ok(Rejection::Busy.encode());
         }
         let number = self.group.state.counter + 1;
-        let outcome = match self.execute(command, number)? {
+        let result = match self.execute(command, number)? {
             Ok(written) => written,
             Err(rejection) if rejection.is_remembered() => rejection.encode(),
             Err(rejection) => return Ok(rejection.encode()),
         };
         self.group.state.counter = number;
-        self.remember(received, identity, number, &outcome);
-        Ok(outcome)
+        self.remember(received, identity, number, &result);
+        Ok(result)
     }
 
-    /// The first outcome again, or a refusal if the request is another one.
+    /// The first result again, or a refusal if the request is another one.
     fn repeat(
         &self,
         entry: Entry,
@@ -123,31 +123,31 @@ impl<'a, S: Store> Application<'a, S> {
         let row = if open.number() == Some(entry.row) {
             open
         } else {
-            let row = self.row(&keys::outcomes(self.id, entry.row))?;
-            let row = row.ok_or_else(|| MachineError::corrupt("find a row of outcomes"))?;
-            let row = OutcomeRow::decode(&row);
-            stored = row.map_err(StoreError::damaged("outcomes of requests"))?;
+            let row = self.row(&keys::results(self.id, entry.row))?;
+            let row = row.ok_or_else(|| MachineError::corrupt("find a row of results"))?;
+            let row = ResultRow::decode(&row);
+            stored = row.map_err(StoreError::damaged("results of requests"))?;
             &stored
         };
         let first = row
             .find(&entry.identity)
-            .ok_or_else(|| MachineError::corrupt("find a remembered outcome in its row"))?;
+            .ok_or_else(|| MachineError::corrupt("find a remembered result in its row"))?;
         if first.fingerprint == fingerprint {
-            Ok(outcome::repeat(&first.outcome))
+            Ok(command_result::repeat(&first.result))
         } else {
             Ok(Rejection::RequestIdReused.encode())
         }
     }
 
-    fn remember(&mut self, received: &Received, identity: Identity, number: u64, outcome: &Bytes) {
+    fn remember(&mut self, received: &Received, identity: Identity, number: u64, result: &Bytes) {
         let Command { slot, request, .. } = received.command;
         let row = &mut self.rows[usize::from(request.chosen_by_user)];
-        row.outcomes.push(Remembered {
+        row.results.push(Remembered {
             slot,
             number,
             identity,
             fingerprint: received.fingerprint,
-            outcome: outcome.clone(),
+            result: result.clone(),
         });
         let entry =
             Entry { identity, at_ms: row.at_ms, row: row.number().expect("it has just got one") };
@@ -174,7 +174,7 @@ impl<'a, S: Store> Application<'a, S> {
             return Ok(Err(Rejection::PreconditionFailed { current_revision }));
         }
         let previous = row.as_deref().filter(|_| command.return_previous && current.is_some());
-        let outcome = outcome::encode_written(number, current.is_some(), previous);
+        let result = command_result::encode_written(number, current.is_some(), previous);
         match &command.operation {
             Operation::Put { ttl_ms, attributes, value } => {
                 let stamp = Stamp {
@@ -188,7 +188,7 @@ impl<'a, S: Store> Application<'a, S> {
             Operation::Delete if current.is_none() => return Ok(Err(Rejection::KeyAbsent)),
             Operation::Delete => self.writes.delete(key),
         }
-        Ok(Ok(outcome))
+        Ok(Ok(result))
     }
 
     /// A row as this batch has it so far.

@@ -17,7 +17,7 @@ use crate::machine::retention::Retention;
 use crate::machine::view::View;
 use crate::machine::window::{Entry, Window};
 use crate::owned_slots::OwnedSlots;
-use crate::remembered::{OutcomeRow, Remembered};
+use crate::remembered::{Remembered, ResultRow};
 use crate::store::{Store, StoreError};
 
 const VERSION: u8 = 1;
@@ -32,7 +32,7 @@ pub(super) struct GroupState {
     /// for all slots of the group, so it costs no row of its own; a slot that moves here raises
     /// it, so that revisions of a slot only ever rise.
     pub(super) counter: u64,
-    /// Rolls over every entry and every outcome: equal on all replicas at equal indexes.
+    /// Rolls over every entry and every result: equal on all replicas at equal indexes.
     pub(super) checksum: u64,
 }
 
@@ -106,7 +106,7 @@ impl Windows {
     /// Reads the rows back in the order in which they were written: numbers only rise.
     fn load<S: Store>(&mut self, store: &S, id: GroupId) -> Result<(), StoreError> {
         let mut damage = None;
-        store.scan(&keys::outcomes_range(id), &mut |_, row| match OutcomeRow::decode(row) {
+        store.scan(&keys::results_range(id), &mut |_, row| match ResultRow::decode(row) {
             Ok(row) => {
                 self.remember(&row);
                 ControlFlow::Continue(())
@@ -116,13 +116,13 @@ impl Windows {
                 ControlFlow::Break(())
             }
         })?;
-        damage.map_or(Ok(()), |error| Err(StoreError::damaged("outcomes of requests")(error)))
+        damage.map_or(Ok(()), |error| Err(StoreError::damaged("results of requests")(error)))
     }
 
-    fn remember(&mut self, row: &OutcomeRow) {
+    fn remember(&mut self, row: &ResultRow) {
         let Some(number) = row.number() else { return };
         let window = self.of(row.chosen_by_user);
-        for Remembered { identity, .. } in &row.outcomes {
+        for Remembered { identity, .. } in &row.results {
             window.remember(Entry { identity: *identity, at_ms: row.at_ms, row: number });
         }
     }

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use ringkv_kv_types::Record;
 use ringkv_topology::{GroupId, Slot};
 
 use crate::keys;
 use crate::machine::state_hashes::StateHash;
 use crate::machine::view::Views;
 use crate::owned_slots::OwnedSlots;
-use crate::record::{Record, RecordView};
+use crate::record::RecordView;
 use crate::store::{Store, StoreError};
 
 /// Reads records of all groups of the node.

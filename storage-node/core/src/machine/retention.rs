@@ -1,17 +1,17 @@
-//! How long a group remembers the outcomes of requests. Part of what all replicas must agree on.
+//! How long a group remembers the results of requests. Part of what all replicas must agree on.
 
-/// How long outcomes of one kind of request id are remembered.
+/// How long results of one kind of request id are remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keep {
     /// By the group clock, milliseconds. Past it a retry is a new request.
     pub kept_ms: u64,
     /// What is promised even when three quarters of `count_max` are in use.
     pub kept_under_pressure_ms: u64,
-    /// The most outcomes a group remembers; beyond it writes are answered `Busy`.
+    /// The most results a group remembers; beyond it writes are answered `Busy`.
     pub count_max: usize,
 }
 
-/// How long outcomes are remembered. Part of what every replica must agree on: a change of the
+/// How long results are remembered. Part of what every replica must agree on: a change of the
 /// defaults is a change of the format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {

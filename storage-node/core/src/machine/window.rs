@@ -1,7 +1,7 @@
-//! The index over a group's remembered outcomes: finds a retry, and which outcomes may be dropped.
+//! The index over a group's remembered results: finds a retry, and which results may be dropped.
 //!
 //! In memory only, rebuilt from the rows. What it holds is a function of the commands applied and
-//! nothing else, so that replicas forget the same outcomes at the same entry; they are forgotten by
+//! nothing else, so that replicas forget the same results at the same entry; they are forgotten by
 //! whole rows, as they are dropped, so that a restart finds neither more nor less. Bounded by time
 //! of the group clock and by count.
 
@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::machine::retention::Keep;
 use crate::remembered::Identity;
 
-/// Where a remembered outcome is, and whose it is.
+/// Where a remembered result is, and whose it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) identity: Identity,
@@ -22,12 +22,12 @@ pub(super) struct Entry {
     pub(super) row: u64,
 }
 
-/// Remembered outcomes, oldest first.
+/// Remembered results, oldest first.
 pub(super) struct Window {
     keep: Keep,
     entries: VecDeque<Entry>,
     /// Ordinals of entries by identity; entry `i` has ordinal `first + i`, wrapping. Five bytes
-    /// an outcome, where a map of identities would take another 24.
+    /// a result, where a map of identities would take another 24.
     ordinals: HashTable<u32>,
     first: u32,
 }
@@ -37,7 +37,7 @@ impl Window {
         Self { keep, entries: VecDeque::new(), ordinals: HashTable::new(), first: 0 }
     }
 
-    /// The live outcome of a request. One that is past its time counts as forgotten, whether or
+    /// The live result of a request. One that is past its time counts as forgotten, whether or
     /// not its row is dropped yet.
     pub(super) fn find(&self, identity: &Identity, clock_ms: u64) -> Option<Entry> {
         let live = |ordinal: &u32| {
@@ -51,7 +51,7 @@ impl Window {
         self.entries.len() >= self.keep.count_max
     }
 
-    /// Adds the newest outcome.
+    /// Adds the newest result.
     pub(super) fn remember(&mut self, entry: Entry) {
         let len = u32::try_from(self.entries.len()).expect("a window is bounded by its count");
         let ordinal = self.first.wrapping_add(len);
@@ -62,7 +62,7 @@ impl Window {
         });
     }
 
-    /// Removes the oldest row of outcomes if its time is over, and returns its number.
+    /// Removes the oldest row of results if its time is over, and returns its number.
     pub(super) fn forget_due(&mut self, clock_ms: u64) -> Option<u64> {
         let under_pressure = self.entries.len() > self.keep.count_max / 4 * 3;
         let kept_ms =
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_is_found_until_its_time_is_over() {
+    fn an_result_is_found_until_its_time_is_over() {
         let mut window = Window::new(KEEP);
         window.remember(entry(1, 50, 7));
         assert_eq!(window.find(&Identity([1; 16]), 149), Some(entry(1, 50, 7)));
@@ -154,7 +154,7 @@ mod tests {
             let mut list: Vec<Entry> = Vec::new();
             let (mut clock_ms, mut row) = (0, 0);
             for (id, pause, same_row) in steps {
-                // Outcomes of one row are of one time.
+                // Results of one row are of one time.
                 if !same_row {
                     clock_ms += pause;
                     row += 1;

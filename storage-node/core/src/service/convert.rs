@@ -4,23 +4,18 @@
 //! again. Errors name the field and the limit; the request was not applied.
 
 use bytes::Bytes;
+use ringkv_kv_types::{
+    CONTENT_TYPE_BYTES_MAX, Condition, KEY_BYTES_MAX, METADATA_BYTES_MAX, METADATA_PAIRS_MAX,
+    REVISIONS_MAX, Record, RequestId,
+};
+use ringkv_proto::kv;
 use ringkv_proto::v1::{self, ErrorCode, kv_reply};
 use ringkv_topology::Slot;
 
-use crate::command::{Command, Operation, RequestId};
-use crate::condition::{Condition, REVISIONS_MAX};
+use crate::command::{Command, Operation};
+use crate::command_result::{CommandResult, Rejection};
 use crate::machine::ReadError;
-use crate::outcome::{Outcome, Rejection, Written};
-use crate::record::{Attributes, Record};
-
-/// The longest key, bytes. The shortest is one byte.
-pub const KEY_BYTES_MAX: usize = 4096;
-/// The longest content type, bytes.
-pub const CONTENT_TYPE_BYTES_MAX: usize = 256;
-/// The most metadata pairs of a record.
-pub const METADATA_PAIRS_MAX: usize = 32;
-/// All names and values of a record's metadata together, bytes.
-pub const METADATA_BYTES_MAX: usize = 8 * 1024;
+use crate::record::Attributes;
 
 /// Checks the length of a key.
 ///
@@ -79,13 +74,17 @@ pub fn delete_command(slot: Slot, delete: &v1::Delete) -> Result<Bytes, v1::Erro
     Ok(command.encode())
 }
 
-/// The reply to a write, from the outcome that the state machine returned for its command.
-pub fn write_reply(outcome: &[u8]) -> kv_reply::Result {
-    match Outcome::decode(outcome) {
-        Ok(Outcome::Written(written)) => kv_reply::Result::Written(written_to_proto(written)),
-        Ok(Outcome::Rejected(rejection)) => kv_reply::Result::Error(rejection_to_proto(rejection)),
+/// The reply to a write, from the result that the state machine returned for its command.
+pub fn write_reply(result: &[u8]) -> kv_reply::Result {
+    match CommandResult::decode(result) {
+        Ok(CommandResult::Written(written)) => {
+            kv_reply::Result::Written(kv::written_to_proto(written))
+        }
+        Ok(CommandResult::Rejected(rejection)) => {
+            kv_reply::Result::Error(rejection_to_proto(rejection))
+        }
         Err(error) => {
-            let message = format!("cannot decode the outcome: {error}");
+            let message = format!("cannot decode the result of the command: {error}");
             kv_reply::Result::Error(v1::Error::new(ErrorCode::Internal, message))
         }
     }
@@ -104,33 +103,9 @@ pub fn read_reply(read: Result<Option<Record>, ReadError>) -> kv_reply::Result {
             kv_reply::Result::Error(v1::Error::new(code, error.to_string()))
         }
         (read, _) => {
-            let record = read.ok().flatten().map(record_to_proto);
+            let record = read.ok().flatten().map(kv::record_to_proto);
             kv_reply::Result::Found(v1::Found { record })
         }
-    }
-}
-
-/// The wire form of a record.
-pub fn record_to_proto(record: Record) -> v1::Record {
-    let metadata = |(name, value)| v1::Metadata { name, value };
-    v1::Record {
-        revision: record.revision,
-        created_ms: record.created_ms,
-        updated_ms: record.updated_ms,
-        expires_ms: record.expires_ms,
-        content_type: record.content_type,
-        metadata: record.metadata.into_iter().map(metadata).collect(),
-        value: record.value,
-        value_bytes: record.value_bytes,
-    }
-}
-
-fn written_to_proto(written: Written) -> v1::Written {
-    v1::Written {
-        revision: written.revision,
-        existed: written.existed,
-        previous: written.previous.map(record_to_proto),
-        repeated: written.repeated,
     }
 }
 
@@ -155,9 +130,8 @@ fn rejection_to_proto(rejection: Rejection) -> v1::Error {
 
 fn request_id(wire: Option<&v1::RequestId>) -> Result<RequestId, v1::Error> {
     let Some(wire) = wire else { return Err(invalid("`request_id` is missing")) };
-    let id = <[u8; 16]>::try_from(&wire.id[..])
-        .map_err(|_| invalid(format!("`request_id.id` has {} bytes; it has 16", wire.id.len())))?;
-    Ok(RequestId { id, chosen_by_user: wire.chosen_by_user })
+    kv::request_id_from_proto(wire)
+        .ok_or_else(|| invalid(format!("`request_id.id` has {} bytes; it has 16", wire.id.len())))
 }
 
 fn condition(wire: Option<&v1::Condition>) -> Result<Condition, v1::Error> {
@@ -169,12 +143,7 @@ fn condition(wire: Option<&v1::Condition>) -> Result<Condition, v1::Error> {
     for (what, revisions) in lists {
         within(ErrorCode::Invalid, what, revisions.len(), REVISIONS_MAX, "revisions")?;
     }
-    Ok(Condition {
-        if_match: wire.if_match.clone(),
-        if_match_any: wire.if_match_any,
-        if_none_match: wire.if_none_match.clone(),
-        if_none_match_any: wire.if_none_match_any,
-    })
+    Ok(kv::condition_from_proto(Some(wire)))
 }
 
 fn attributes(put: &v1::Put) -> Result<Bytes, v1::Error> {

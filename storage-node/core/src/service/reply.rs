@@ -17,7 +17,7 @@ pub fn ended(
     look_up: impl FnOnce(&Read) -> kv_reply::Result,
 ) -> Option<kv_reply::Result> {
     match (result, read) {
-        (Ok(Done::Applied(outcome)), None) => Some(convert::write_reply(&outcome)),
+        (Ok(Done::Applied(result)), None) => Some(convert::write_reply(&result)),
         (Ok(Done::ReadReady), Some(read)) => Some(look_up(read)),
         (Err(refusal), _) => Some(kv_reply::Result::Error(refused(refusal))),
         (Ok(_), _) => None,

@@ -7,14 +7,14 @@ use ringkv_consensus::{
     AppliedState, Apply as _, CommandBatch, Committed, EntryTimes, Genesis, GroupBatch, LogIndex,
     LogPosition, Members,
 };
+use ringkv_kv_types::{Condition, Record, RequestId, Written};
 use ringkv_topology::{GroupId, NodeId, ReplicaId, Slot, SlotCount};
 
-use crate::command::{Command, Operation, RequestId};
-use crate::condition::Condition;
+use crate::command::{Command, Operation};
+use crate::command_result::{CommandResult, Rejection};
 use crate::machine::{KvMachine, Retention};
-use crate::outcome::{Outcome, Rejection, Written};
 use crate::owned_slots::OwnedSlots;
-use crate::record::{Attributes, Record};
+use crate::record::Attributes;
 use crate::store::Store;
 use crate::store::memory::MemoryStore;
 
@@ -123,33 +123,33 @@ impl<S: Store> Harness<S> {
     }
 
     /// Applies the commands as one entry.
-    pub fn apply(&mut self, commands: &[Command]) -> Vec<Outcome> {
+    pub fn apply(&mut self, commands: &[Command]) -> Vec<CommandResult> {
         self.index = self.index.next();
         let batch = batch(GROUP, self.index.0, [command_batch(self.clock_ms, commands)]);
-        let outcomes = self.machine.apply(&[batch]).expect("apply");
-        assert_eq!(outcomes.len(), 1, "one list per entry");
-        outcomes[0].iter().map(|bytes| Outcome::decode(bytes).expect("an outcome")).collect()
+        let results = self.machine.apply(&[batch]).expect("apply");
+        assert_eq!(results.len(), 1, "one list per entry");
+        results[0].iter().map(|bytes| CommandResult::decode(bytes).expect("a result")).collect()
     }
 
     /// Applies one command.
-    pub fn apply_one(&mut self, command: &Command) -> Outcome {
-        let outcomes = self.apply(std::slice::from_ref(command));
-        outcomes.into_iter().next().expect("one outcome per command")
+    pub fn apply_one(&mut self, command: &Command) -> CommandResult {
+        let results = self.apply(std::slice::from_ref(command));
+        results.into_iter().next().expect("one result per command")
     }
 
     /// Applies a command that must change its record.
     pub fn write(&mut self, command: &Command) -> Written {
         match self.apply_one(command) {
-            Outcome::Written(written) => written,
-            Outcome::Rejected(rejection) => panic!("rejected: {rejection:?}"),
+            CommandResult::Written(written) => written,
+            CommandResult::Rejected(rejection) => panic!("rejected: {rejection:?}"),
         }
     }
 
     /// Applies a command that must be rejected.
     pub fn reject(&mut self, command: &Command) -> Rejection {
         match self.apply_one(command) {
-            Outcome::Rejected(rejection) => rejection,
-            Outcome::Written(written) => panic!("written: {written:?}"),
+            CommandResult::Rejected(rejection) => rejection,
+            CommandResult::Written(written) => panic!("written: {written:?}"),
         }
     }
 

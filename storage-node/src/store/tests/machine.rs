@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use ringkv_consensus::{Apply as _, LogIndex, StateMachine as _};
+use ringkv_kv_types::Written;
 use ringkv_storage_core::keys;
 use ringkv_storage_core::machine::{KvMachine, Retention};
-use ringkv_storage_core::outcome::Written;
 use ringkv_storage_core::store::{SnapshotStore as _, Store as _};
 use ringkv_storage_core::testing::machine::{
     GROUP, Harness, SLOT, batch, command_batch, genesis, put,
@@ -125,8 +125,8 @@ fn many_groups_share_a_store_and_a_write() {
     harness.machine.create(&genesis(GroupId(7))).expect("create");
     let batches =
         [GROUP, GroupId(7)].map(|group| batch(group, 2, [command_batch(5, &[put("k", "v")])]));
-    let outcomes = harness.machine.apply(&batches).expect("apply");
-    assert_eq!(outcomes.len(), 2);
+    let results = harness.machine.apply(&batches).expect("apply");
+    assert_eq!(results.len(), 2);
     harness.machine.flusher().flush().expect("flush");
     let crashed = crash(dir.path());
     let machine = KvMachine::new(open(crashed.path())).expect("reload");

@@ -12,10 +12,10 @@ use ringkv_proto::v1;
 use ringkv_routing::{Attempts, Failure, Next, Route, Router};
 use ringkv_topology::{GroupId, NodeId, Topology};
 
-use super::service::{Attempt, KvAnswer, KvBody, KvRequest, KvResult, WriteBody};
+use super::service::{Attempt, KvAnswer, KvRequest, KvResult};
 use super::{Event, World};
 use crate::history::{Action, Answer, Change, Condition, Moment, Operation, Revision};
-use crate::kv::{self, Learnt};
+use crate::kv::{self, KvBody, Learnt, WriteBody};
 use crate::network::Endpoint;
 use crate::seed::{Seed, Stream};
 use crate::swarm::Swarm;

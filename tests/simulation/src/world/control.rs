@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ringkv_consensus::{Completion, Done, Genesis, Input, Members, Request, Role, Ticket};
-use ringkv_placement_core::command::{Command, Outcome, Registration};
+use ringkv_placement_core::command::{Command, CommandResult, Registration};
 use ringkv_placement_core::image::GROUP;
 use ringkv_placement_core::observations::{GroupReport, Observations};
 use ringkv_placement_core::reconciler::{Wanted, plan};
@@ -34,7 +34,7 @@ const BOOTSTRAP_MAX: Micros = 120 * SECOND;
 #[derive(Clone)]
 pub(crate) enum ControlMessage {
     Register(Registration),
-    Registered(Outcome),
+    Registered(CommandResult),
     Report { node: NodeId, reports: Vec<GroupReport> },
     Diverged(Vec<GroupId>),
     AskTopology,
@@ -237,12 +237,12 @@ impl World {
         for completion in completions {
             let waiting = self.control.shells[shell].waiting.remove(&completion.id);
             // A node that gets no reply sends the request again, possibly to another replica.
-            let (Some(node), Ok(Done::Applied(outcome))) = (waiting, completion.result) else {
+            let (Some(node), Ok(Done::Applied(result))) = (waiting, completion.result) else {
                 continue;
             };
-            let outcome = Outcome::decode(&outcome)
-                .map_err(|error| Violation::broken(format!("placement's outcome: {error}")))?;
-            self.send_control(process, node, ControlMessage::Registered(outcome));
+            let result = CommandResult::decode(&result)
+                .map_err(|error| Violation::broken(format!("placement's result: {error}")))?;
+            self.send_control(process, node, ControlMessage::Registered(result));
         }
         Ok(())
     }
@@ -255,7 +255,7 @@ impl World {
     ) -> Result<(), Violation> {
         let is_client = to >= self.processes.len();
         match message {
-            ControlMessage::Registered(outcome) => return self.on_registered(to, outcome),
+            ControlMessage::Registered(result) => return self.on_registered(to, result),
             ControlMessage::Topology(topology, leaders) if is_client => {
                 self.client_topology(to, topology, leaders);
             }

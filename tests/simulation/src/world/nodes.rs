@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ringkv_consensus::Role;
-use ringkv_placement_core::command::{Outcome, Refusal, Registration};
+use ringkv_placement_core::command::{CommandResult, Refusal, Registration};
 use ringkv_placement_core::observations::GroupReport;
 use ringkv_topology::Topology;
 
@@ -65,10 +65,10 @@ impl World {
     pub(super) fn on_registered(
         &mut self,
         process: Endpoint,
-        outcome: Outcome,
+        result: CommandResult,
     ) -> Result<(), Violation> {
-        match outcome {
-            Outcome::Registered { cluster, node, .. } => {
+        match result {
+            CommandResult::Registered { cluster, node, .. } => {
                 let data = &mut self.control.nodes[process];
                 data.confirmed = true;
                 let known = *data.identity.get_or_insert((cluster, node));
@@ -84,7 +84,7 @@ impl World {
                 }
                 Ok(())
             }
-            Outcome::Refused(Refusal::NotInitialized) => Ok(()),
+            CommandResult::Refused(Refusal::NotInitialized) => Ok(()),
             other => Err(Violation::broken(format!("process {process} registers: {other:?}"))),
         }
     }

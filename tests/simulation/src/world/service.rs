@@ -12,7 +12,7 @@ use ringkv_storage_core::service::{convert, reply};
 use ringkv_topology::GroupId;
 
 use super::{Cluster, Event, World};
-use crate::history::{Change, Condition, Moment};
+use crate::history::Moment;
 use crate::kv;
 use crate::network::Endpoint;
 use crate::time::MILLISECOND;
@@ -35,23 +35,6 @@ pub(crate) struct Attempt {
     /// Identifies the operation among the client's.
     pub(super) operation: Moment,
     pub(super) number: u64,
-}
-
-/// A request.
-#[derive(Clone, Debug)]
-pub(crate) enum KvBody {
-    Get,
-    Write(WriteBody),
-}
-
-/// A write, the same in every attempt.
-#[derive(Clone, Debug)]
-pub(crate) struct WriteBody {
-    pub(crate) change: Change,
-    pub(crate) condition: Condition,
-    pub(crate) request_id: [u8; 16],
-    pub(crate) chosen_by_user: bool,
-    pub(crate) return_previous: bool,
 }
 
 /// The result of an attempt.

@@ -4,7 +4,7 @@ use ringkv_topology::{
 };
 
 use super::*;
-use crate::command::{Command, Outcome, Refusal, Registration};
+use crate::command::{Command, CommandResult, Refusal, Registration};
 
 fn settings() -> impl Strategy<Value = Settings> {
     (0u32..16, any::<u8>(), any::<u32>(), any::<bool>()).prop_map(|(power, factor, max, lease)| {
@@ -53,23 +53,27 @@ fn command() -> impl Strategy<Value = Command> {
     prop_oneof![init, registration().prop_map(Command::Register), bootstrap]
 }
 
-fn outcome() -> impl Strategy<Value = Outcome> {
+fn result() -> impl Strategy<Value = CommandResult> {
     let refusal = |refusal: fn(u64) -> Refusal| {
-        any::<u64>().prop_map(move |number| Outcome::Refused(refusal(number)))
+        any::<u64>().prop_map(move |number| CommandResult::Refused(refusal(number)))
     };
     prop_oneof![
-        Just(Outcome::Initialized),
+        Just(CommandResult::Initialized),
         (any::<u64>(), any::<u64>(), any::<u32>()).prop_map(|(cluster, node, slot_count)| {
-            Outcome::Registered { cluster: ClusterId(cluster), node: NodeId(node), slot_count }
+            CommandResult::Registered {
+                cluster: ClusterId(cluster),
+                node: NodeId(node),
+                slot_count,
+            }
         }),
-        any::<u64>().prop_map(|epoch| Outcome::Bootstrapped { epoch: Epoch(epoch) }),
+        any::<u64>().prop_map(|epoch| CommandResult::Bootstrapped { epoch: Epoch(epoch) }),
         refusal(|_| Refusal::NotInitialized),
         refusal(|id| Refusal::WrongCluster { ours: ClusterId(id), theirs: ClusterId(!id) }),
         refusal(|id| Refusal::UnknownNode { node: NodeId(id) }),
         refusal(|id| Refusal::NodeReplaced { node: NodeId(id) }),
         refusal(|max| Refusal::TooManyNodes { max: max as u32 }),
         refusal(|_| Refusal::Stale),
-        ".{0,20}".prop_map(|problem| Outcome::Refused(Refusal::Impossible(problem))),
+        ".{0,20}".prop_map(|problem| CommandResult::Refused(Refusal::Impossible(problem))),
     ]
 }
 
@@ -80,22 +84,22 @@ proptest! {
     }
 
     #[test]
-    fn an_outcome_comes_back_as_it_was_encoded(outcome in outcome()) {
-        prop_assert_eq!(Outcome::decode(&outcome.encode()), Ok(outcome));
+    fn an_result_comes_back_as_it_was_encoded(result in result()) {
+        prop_assert_eq!(CommandResult::decode(&result.encode()), Ok(result));
     }
 
     #[test]
-    fn bytes_cut_short_or_left_over_are_refused(command in command(), outcome in outcome()) {
-        let (command, outcome) = (command.encode(), outcome.encode());
+    fn bytes_cut_short_or_left_over_are_refused(command in command(), result in result()) {
+        let (command, result) = (command.encode(), result.encode());
         for end in 0..command.len() {
             prop_assert_eq!(Command::decode(&command[..end]), Err(DecodeError::EndedEarly));
         }
-        for end in 0..outcome.len() {
-            prop_assert_eq!(Outcome::decode(&outcome[..end]), Err(DecodeError::EndedEarly));
+        for end in 0..result.len() {
+            prop_assert_eq!(CommandResult::decode(&result[..end]), Err(DecodeError::EndedEarly));
         }
         let longer = |bytes: &[u8]| [bytes, &[0]].concat();
         prop_assert_eq!(Command::decode(&longer(&command)), Err(DecodeError::TrailingBytes));
-        prop_assert_eq!(Outcome::decode(&longer(&outcome)), Err(DecodeError::TrailingBytes));
+        prop_assert_eq!(CommandResult::decode(&longer(&result)), Err(DecodeError::TrailingBytes));
     }
 
     #[test]
@@ -108,7 +112,7 @@ proptest! {
             bytes.splice(0..0, [VERSION, kind]);
         }
         let _ = Command::decode(&bytes);
-        let _ = Outcome::decode(&bytes);
+        let _ = CommandResult::decode(&bytes);
     }
 }
 
@@ -116,12 +120,12 @@ proptest! {
 fn an_unknown_version_or_kind_is_refused() {
     let version = DecodeError::Version { found: 1, known: VERSION };
     assert_eq!(Command::decode(&[1, 1]), Err(version));
-    assert_eq!(Outcome::decode(&[1, 1]), Err(version));
+    assert_eq!(CommandResult::decode(&[1, 1]), Err(version));
     let kind = |what| DecodeError::Implausible(what);
     assert_eq!(Command::decode(&[VERSION, 0]), Err(kind("command kind")));
     assert_eq!(Command::decode(&[VERSION, 4]), Err(kind("command kind")));
-    assert_eq!(Outcome::decode(&[VERSION, 0]), Err(kind("outcome kind")));
-    assert_eq!(Outcome::decode(&[VERSION, 11]), Err(kind("outcome kind")));
+    assert_eq!(CommandResult::decode(&[VERSION, 0]), Err(kind("result kind")));
+    assert_eq!(CommandResult::decode(&[VERSION, 11]), Err(kind("result kind")));
 }
 
 #[test]
@@ -185,7 +189,7 @@ fn the_bytes_of_commands_are_the_same_in_every_build() {
 }
 
 #[test]
-fn the_bytes_of_outcomes_are_the_same_in_every_build() {
+fn the_bytes_of_results_are_the_same_in_every_build() {
     let (ours, theirs, node) = (ClusterId(5), ClusterId(6), NodeId(2));
     let refusals = [
         (Refusal::NotInitialized, "0204"),
@@ -197,15 +201,15 @@ fn the_bytes_of_outcomes_are_the_same_in_every_build() {
         (Refusal::Impossible("no".into()), "020a 02000000 6e6f"),
     ];
     let done = [
-        (Outcome::Initialized, "0201"),
+        (CommandResult::Initialized, "0201"),
         (
-            Outcome::Registered { cluster: ours, node, slot_count: 4096 },
+            CommandResult::Registered { cluster: ours, node, slot_count: 4096 },
             "0202 0500000000000000 0200000000000000 00100000",
         ),
-        (Outcome::Bootstrapped { epoch: Epoch(9) }, "0203 0900000000000000"),
+        (CommandResult::Bootstrapped { epoch: Epoch(9) }, "0203 0900000000000000"),
     ];
-    let refusals = refusals.map(|(refusal, bytes)| (Outcome::Refused(refusal), bytes));
-    for (outcome, expected) in refusals.into_iter().chain(done) {
-        assert_eq!(hex(&outcome.encode()), expected.replace(' ', ""), "{outcome:?}");
+    let refusals = refusals.map(|(refusal, bytes)| (CommandResult::Refused(refusal), bytes));
+    for (result, expected) in refusals.into_iter().chain(done) {
+        assert_eq!(hex(&result.encode()), expected.replace(' ', ""), "{result:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The same entries give the same rows and outcomes, however they are cut and wherever a replica
+//! The same entries give the same rows and results, however they are cut and wherever a replica
 //! was restarted or brought up by a snapshot.
 
 use std::collections::BTreeMap;
@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use proptest::prelude::*;
 use ringkv_consensus::{Apply as _, CommandBatch, LogIndex};
+use ringkv_kv_types::{Condition, RequestId};
 use ringkv_topology::{GroupId, Slot};
 
-use crate::command::{Command, Operation, RequestId};
-use crate::condition::Condition;
+use crate::command::{Command, Operation};
 use crate::keys;
 use crate::machine::{Keep, KvMachine, Retention};
 use crate::store::memory::MemoryStore;
@@ -105,13 +105,13 @@ proptest! {
             expected.extend(apply(&mut first, std::slice::from_ref(entry)));
         }
         let mut second = machine(&in_batches);
-        let (mut rest, mut outcomes) = (&history[..], Vec::new());
+        let (mut rest, mut results) = (&history[..], Vec::new());
         for cut in cuts {
             let (now, later) = rest.split_at(cut.min(rest.len()));
-            outcomes.extend(apply(&mut second, now));
+            results.extend(apply(&mut second, now));
             rest = later;
         }
-        prop_assert_eq!(outcomes, expected);
+        prop_assert_eq!(results, expected);
         prop_assert_eq!(in_batches.rows(), one_by_one.rows());
         for group in GROUPS {
             prop_assert_eq!(first.checksum(group), second.checksum(group));
@@ -160,7 +160,7 @@ fn the_checksum_tells_histories_apart() {
 }
 
 #[test]
-fn the_checksum_sees_outcomes_that_differ_after_equal_entries() {
+fn the_checksum_sees_results_that_differ_after_equal_entries() {
     let (a, b) = (MemoryStore::new(), MemoryStore::new());
     let (mut first, mut second) = (machine(&a), machine(&b));
     let group = GROUPS[0];

@@ -1,12 +1,12 @@
 //! Request ids: a retry gets the first answer after any other write, and only for a limited time.
 
+use ringkv_kv_types::{Condition, RequestId, Written};
 use std::ops::ControlFlow;
 
-use crate::command::{Command, RequestId};
-use crate::condition::Condition;
+use crate::command::Command;
+use crate::command_result::{CommandResult, Rejection};
 use crate::keys;
 use crate::machine::{Keep, KvMachine, Retention};
-use crate::outcome::{Outcome, Rejection, Written};
 use crate::store::Store as _;
 use crate::store::memory::MemoryStore;
 use crate::testing::machine::{GROUP, Harness, delete, put};
@@ -24,7 +24,7 @@ fn user(command: Command) -> Command {
 }
 
 #[test]
-fn a_retry_gets_the_first_outcome_and_does_nothing() {
+fn a_retry_gets_the_first_result_and_does_nothing() {
     let mut harness = short();
     harness.write(&put("k", "0"));
     let command = Command { return_previous: true, ..put("k", "1") };
@@ -36,12 +36,12 @@ fn a_retry_gets_the_first_outcome_and_does_nothing() {
 }
 
 #[test]
-fn a_retry_in_the_same_entry_gets_the_first_outcome() {
+fn a_retry_in_the_same_entry_gets_the_first_result() {
     let mut harness = short();
     let command = put("k", "1");
-    let outcomes = harness.apply(&[command.clone(), put("k", "2"), command]);
-    let [Outcome::Written(first), _, Outcome::Written(again)] = &outcomes[..] else {
-        panic!("{outcomes:?}")
+    let results = harness.apply(&[command.clone(), put("k", "2"), command]);
+    let [CommandResult::Written(first), _, CommandResult::Written(again)] = &results[..] else {
+        panic!("{results:?}")
     };
     assert_eq!((first.repeated, again.repeated), (false, true));
     assert_eq!(first.revision, again.revision);
@@ -116,7 +116,7 @@ fn a_full_window_refuses_rather_than_forgets_and_recovers_with_time() {
 }
 
 #[test]
-fn rows_of_forgotten_outcomes_are_dropped() {
+fn rows_of_forgotten_results_are_dropped() {
     let mut harness = short();
     for number in 0..50 {
         harness.clock_ms += 50;
@@ -125,7 +125,7 @@ fn rows_of_forgotten_outcomes_are_dropped() {
     let mut rows = 0;
     harness
         .store
-        .scan(&keys::outcomes_range(GROUP), &mut |_, _| {
+        .scan(&keys::results_range(GROUP), &mut |_, _| {
             rows += 1;
             ControlFlow::Continue(())
         })

@@ -2,14 +2,13 @@
 
 use bytes::Bytes;
 use ringkv_consensus::{Apply as _, CommandBatch, Committed, EntryTimes, Genesis, LogIndex};
+use ringkv_kv_types::{Condition, Metadata, Record};
 use ringkv_topology::{GroupId, Slot};
 
 use crate::command::{Command, Operation};
-use crate::condition::Condition;
+use crate::command_result::{CommandResult, Rejection};
 use crate::keys;
 use crate::machine::{KvMachine, ReadError};
-use crate::outcome::{Outcome, Rejection};
-use crate::record::Record;
 use crate::store::{Store as _, StoreError, Write};
 use crate::testing::machine::{
     GROUP, Harness, SLOT, attributes, batch, command_batch, delete, genesis, put,
@@ -24,9 +23,9 @@ fn a_put_is_read_back_whole() {
         revision: written.revision,
         created_ms: 1_000,
         updated_ms: 1_000,
-        expires_ms: 0,
+        expires_ms: None,
         content_type: "text/plain".into(),
-        metadata: vec![("name".into(), "value".into())],
+        metadata: vec![Metadata { name: "name".into(), value: "value".into() }],
         value: Bytes::from_static(b"v"),
         value_bytes: 1,
     };
@@ -74,15 +73,15 @@ fn commands_of_one_entry_and_of_one_batch_see_each_other() {
     let mut harness = Harness::in_memory();
     let create = Condition { if_none_match_any: true, ..Condition::default() };
     let create = |value| Command { condition: create.clone(), ..put("k", value) };
-    let outcomes = harness.apply(&[create("1"), create("2"), delete("k"), create("3")]);
-    assert!(matches!(outcomes[0], Outcome::Written(_)));
-    assert!(matches!(outcomes[1], Outcome::Rejected(Rejection::PreconditionFailed { .. })));
-    assert!(matches!(outcomes[2], Outcome::Written(_)));
-    assert!(matches!(outcomes[3], Outcome::Written(_)));
+    let results = harness.apply(&[create("1"), create("2"), delete("k"), create("3")]);
+    assert!(matches!(results[0], CommandResult::Written(_)));
+    assert!(matches!(results[1], CommandResult::Rejected(Rejection::PreconditionFailed { .. })));
+    assert!(matches!(results[2], CommandResult::Written(_)));
+    assert!(matches!(results[3], CommandResult::Written(_)));
     assert_eq!(harness.value("k").as_deref(), Some(&b"3"[..]));
     let entries = [command_batch(1, &[delete("k")]), command_batch(2, &[create("4")])];
-    let outcomes = harness.machine.apply(&[batch(GROUP, 3, entries)]).expect("apply");
-    assert_eq!(outcomes.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
+    let results = harness.machine.apply(&[batch(GROUP, 3, entries)]).expect("apply");
+    assert_eq!(results.iter().map(Vec::len).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(harness.value("k").as_deref(), Some(&b"4"[..]));
 }
 
@@ -143,7 +142,7 @@ fn an_expired_record_is_absent_for_reads_conditions_and_deletes() {
     harness.write(&Command { operation, ..put("k", "") });
     harness.clock_ms = 1_499;
     harness.write(&put("other", "moves the clock"));
-    assert_eq!(harness.get("k").expect("still there").expires_ms, 1_500);
+    assert_eq!(harness.get("k").expect("still there").expires_ms, Some(1_500));
     harness.clock_ms = 1_500;
     harness.write(&put("other", "moves the clock"));
     assert_eq!(harness.get("k"), None);
@@ -188,8 +187,8 @@ fn an_entry_without_commands_still_moves_the_applied_state() {
         tickets: Vec::new(),
         times: EntryTimes::default(),
     });
-    let outcomes = harness.machine.apply(&[empty.clone()]).expect("apply");
-    assert_eq!(outcomes, [Vec::<Bytes>::new()]);
+    let results = harness.machine.apply(&[empty.clone()]).expect("apply");
+    assert_eq!(results, [Vec::<Bytes>::new()]);
     assert_eq!(harness.machine.groups(), [(GROUP, empty.after.clone())]);
     let again = KvMachine::new(harness.store.clone()).expect("reload");
     assert_eq!(again.groups(), [(GROUP, empty.after)]);

@@ -1,5 +1,7 @@
 //! Every limit of a request, from both sides, and the way of answers back to the wire.
 
+use ringkv_kv_types::Metadata;
+
 use super::*;
 use crate::command::Received;
 
@@ -39,7 +41,7 @@ fn a_put_becomes_a_command_with_all_its_parts() {
     };
     let attributes = Attributes::take(&mut &attributes[..]).expect("attributes");
     assert_eq!((*ttl_ms, attributes.content_type, &value[..]), (0, "text/plain", &b"v"[..]));
-    assert_eq!(attributes.metadata(), [("n".to_owned(), "v".to_owned())]);
+    assert_eq!(attributes.metadata(), [Metadata { name: "n".into(), value: "v".into() }]);
 }
 
 #[test]
@@ -132,7 +134,7 @@ fn rejections_reach_the_wire_with_their_code_and_none_of_them_applied() {
 
 #[test]
 fn writes_and_reads_reach_the_wire() {
-    let written = crate::outcome::encode_written(5, true, None);
+    let written = crate::command_result::encode_written(5, true, None);
     let expected = v1::Written { revision: 5, existed: true, previous: None, repeated: false };
     assert_eq!(write_reply(&written), kv_reply::Result::Written(expected));
     let absent = v1::Found { record: None };

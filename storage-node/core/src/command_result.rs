@@ -7,9 +7,10 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::DecodeError;
+use ringkv_kv_types::Written;
 
 use crate::format;
-use crate::record::{Record, RecordView};
+use crate::record::RecordView;
 
 const VERSION: u8 = 1;
 const WRITTEN: u8 = 0;
@@ -23,24 +24,11 @@ const EXISTED: u8 = 1;
 const REPEATED: u8 = 2;
 const PREVIOUS: u8 = 4;
 
-/// The end of a command.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommandResult {
     Written(Written),
     Rejected(Rejection),
-}
-
-/// The write applied, now or earlier under the same request id.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// The number of the write; for a delete, of the delete itself.
-    pub revision: u64,
-    /// There was a record before.
-    pub existed: bool,
-    /// The record before, if it was asked for.
-    pub previous: Option<Record>,
-    /// This repeats the first outcome of the request id.
-    pub repeated: bool,
 }
 
 /// The write did not apply.
@@ -82,7 +70,7 @@ impl Rejection {
     }
 }
 
-/// The outcome of a first write; `previous` is the row of the record before, if asked for.
+/// The result of a first write; `previous` is the row of the record before, if asked for.
 pub(crate) fn encode_written(revision: u64, existed: bool, previous: Option<&[u8]>) -> Bytes {
     let mut out = Vec::with_capacity(3 + 8 + previous.map_or(0, <[u8]>::len));
     out.put_u8(VERSION);
@@ -94,7 +82,7 @@ pub(crate) fn encode_written(revision: u64, existed: bool, previous: Option<&[u8
     Bytes::from(out)
 }
 
-/// A remembered outcome, for a retry.
+/// A remembered result, for a retry.
 pub(crate) fn repeat(first: &[u8]) -> Bytes {
     let mut out = first.to_vec();
     if let [_, WRITTEN, flags, ..] = &mut out[..] {
@@ -103,7 +91,7 @@ pub(crate) fn repeat(first: &[u8]) -> Bytes {
     Bytes::from(out)
 }
 
-impl Outcome {
+impl CommandResult {
     /// Decodes what the state machine returned for a command.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut cursor = bytes;
@@ -118,7 +106,7 @@ impl Outcome {
             MOVED => Rejection::Moved,
             REQUEST_ID_REUSED => Rejection::RequestIdReused,
             BUSY => Rejection::Busy,
-            _ => return Err(DecodeError::Implausible("outcome tag")),
+            _ => return Err(DecodeError::Implausible("result tag")),
         };
         if input.is_empty() {
             Ok(Self::Rejected(rejection))
@@ -166,7 +154,7 @@ mod tests {
     fn rejections_come_back_as_they_were_and_are_no_different_the_second_time() {
         for rejection in rejections() {
             let bytes = rejection.encode();
-            assert_eq!(Outcome::decode(&bytes), Ok(Outcome::Rejected(rejection)));
+            assert_eq!(CommandResult::decode(&bytes), Ok(CommandResult::Rejected(rejection)));
             assert_eq!(repeat(&bytes), bytes);
         }
     }
@@ -179,9 +167,9 @@ mod tests {
         let first = encode_written(9, true, Some(&row));
         let mut written =
             Written { revision: 9, existed: true, previous: Some(previous), repeated: false };
-        assert_eq!(Outcome::decode(&first), Ok(Outcome::Written(written.clone())));
+        assert_eq!(CommandResult::decode(&first), Ok(CommandResult::Written(written.clone())));
         written.repeated = true;
-        assert_eq!(Outcome::decode(&repeat(&first)), Ok(Outcome::Written(written)));
+        assert_eq!(CommandResult::decode(&repeat(&first)), Ok(CommandResult::Written(written)));
     }
 
     proptest! {
@@ -192,7 +180,7 @@ mod tests {
             if plausible {
                 bytes.insert(0, VERSION);
             }
-            let _ = Outcome::decode(&bytes);
+            let _ = CommandResult::decode(&bytes);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The bytes of outcomes, which the engine returns to the proposer of a command. Owns the numbers
+//! The bytes of results, which the engine returns to the proposer of a command. Owns the numbers
 //! of their kinds, which are never reused.
 
 use bytes::{Buf, BufMut, Bytes};
@@ -6,7 +6,7 @@ use ringkv_consensus::DecodeError;
 use ringkv_topology::{ClusterId, Epoch, NodeId};
 
 use crate::command::format::{begin, ended, put_text, take_kind, take_text};
-use crate::command::{Outcome, Refusal};
+use crate::command::{CommandResult, Refusal};
 
 const INITIALIZED: u8 = 1;
 const REGISTERED: u8 = 2;
@@ -19,7 +19,7 @@ const TOO_MANY_NODES: u8 = 8;
 const STALE: u8 = 9;
 const IMPOSSIBLE: u8 = 10;
 
-impl Outcome {
+impl CommandResult {
     /// The bytes that the engine returns to the proposer of the command.
     pub fn encode(&self) -> Bytes {
         match self {
@@ -39,11 +39,11 @@ impl Outcome {
     /// The reverse of [`Self::encode`].
     ///
     /// # Errors
-    /// The bytes are not an outcome of this version.
+    /// The bytes are not a result of this version.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut cursor = bytes;
         let input = &mut cursor;
-        let outcome = match take_kind(input)? {
+        let result = match take_kind(input)? {
             INITIALIZED => Self::Initialized,
             REGISTERED => Self::Registered {
                 cluster: ClusterId(input.try_get_u64_le()?),
@@ -54,7 +54,7 @@ impl Outcome {
             other => Self::Refused(take_refusal(other, input)?),
         };
         ended(input)?;
-        Ok(outcome)
+        Ok(result)
     }
 }
 
@@ -101,6 +101,6 @@ fn take_refusal(kind: u8, input: &mut &[u8]) -> Result<Refusal, DecodeError> {
         TOO_MANY_NODES => Refusal::TooManyNodes { max: input.try_get_u32_le()? },
         STALE => Refusal::Stale,
         IMPOSSIBLE => Refusal::Impossible(take_text(input)?),
-        _ => return Err(DecodeError::Implausible("outcome kind")),
+        _ => return Err(DecodeError::Implausible("result kind")),
     })
 }
