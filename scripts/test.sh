@@ -62,6 +62,7 @@ stage() {
     examples) run examples "${CARGO[@]}" test --doc --locked --workspace ;;
     # Cargo does not pass its own arguments on to nextest.
     tests) run tests cargo nextest run "${SHIPPED[@]}" --locked --workspace ;;
+    hashes) run hashes env CARGO_FLAGS="${SHIPPED[*]}" scripts/hashes.sh ;;
     simulation) run simulation "${CARGO[@]}" xtask simulate --seeds "$SEEDS" ;;
     planted) run planted "${CARGO[@]}" xtask simulate --planted all ;;
     loadtests) run loadtests "${CARGO[@]}" xtask loadtests ;;
@@ -76,7 +77,7 @@ stage() {
 }
 
 [ $# -gt 0 ] || set -- format workflows deny checkouts build features tidy clippy doc examples \
-    tests simulation planted dashboards loadtests containers
+    tests hashes simulation planted dashboards loadtests containers
 for name in "$@"; do
     stage "$name" || break
 done
