@@ -3,7 +3,7 @@
 //! The engine decides order and durability; the machine decides what a command does. The machine
 //! is deterministic: the same entries give the same bytes on every replica. One machine serves all
 //! groups of a node, so that one write carries many groups.
-//! Invariant (I-5): data, applied state and outcomes of a batch are one atomic write.
+//! Invariant (I-5): data, applied state and results of a batch are one atomic write.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -123,7 +123,7 @@ pub trait Apply {
     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError>;
 
     /// Applies in order, as one atomic write with each group's `after`. Returns, for every entry of
-    /// every batch in order, one outcome per command.
+    /// every batch in order, one result per command.
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError>;
 }
 
@@ -132,7 +132,8 @@ pub trait Apply {
 ///
 /// # Example
 ///
-/// A machine that counts the commands of each group, in memory. A command's outcome is its number.
+/// A machine that counts the commands of each group, in memory. The result of a command is its
+/// number.
 ///
 /// ```
 /// use std::collections::BTreeMap;
@@ -164,7 +165,7 @@ pub trait Apply {
 ///
 ///     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
 ///         let mut groups = self.0.lock().expect("not poisoned");
-///         let mut outcomes = Vec::new();
+///         let mut results = Vec::new();
 ///         for batch in batches {
 ///             let Some((applied, count)) = groups.get_mut(&batch.group) else {
 ///                 return Err(MachineError::corrupt(format!("find group {}", batch.group)));
@@ -175,11 +176,11 @@ pub trait Apply {
 ///                     *count += 1;
 ///                     of_entry.push(Bytes::from(count.to_string()));
 ///                 }
-///                 outcomes.push(of_entry);
+///                 results.push(of_entry);
 ///             }
 ///             *applied = batch.after.clone();
 ///         }
-///         Ok(outcomes)
+///         Ok(results)
 ///     }
 /// }
 ///

@@ -52,7 +52,7 @@ impl Completion {
 /// What was done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Done {
-    /// The command is committed and applied here; the state machine's outcome for it.
+    /// The command is committed and applied here; the state machine's result for it.
     Applied(Bytes),
     /// The state machine here now holds every write acknowledged before the read was asked for:
     /// the caller may read it.

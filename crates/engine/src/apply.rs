@@ -1,7 +1,7 @@
-//! The apply worker: hands committed entries to the state machine and outcomes to who waits.
+//! The apply worker: hands committed entries to the state machine and results to their callers.
 //!
 //! Owns the state machine. All queued batches become one write over many groups; then each sink
-//! gets its outcomes at once, and only then the poller gets the new position.
+//! gets its results at once, and only then the poller gets the new position.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -102,7 +102,7 @@ impl<M: StateMachine> Worker<M> {
             return;
         }
         let began_us = boot_us();
-        let outcomes = self.machine.apply(&batches).unwrap_or_else(|e| fatal(&e));
+        let results = self.machine.apply(&batches).unwrap_or_else(|e| fatal(&e));
         let applied_us = boot_us();
         let observer = &self.handle.shared.observer;
         let entries = batches.iter().map(|batch| batch.entries.len()).sum();
@@ -113,7 +113,7 @@ impl<M: StateMachine> Worker<M> {
                 observer.entry(times);
             }
         }
-        let completions = complete(&batches, outcomes).unwrap_or_else(|e| fatal(&e));
+        let completions = complete(&batches, results).unwrap_or_else(|e| fatal(&e));
         self.handle.shared.complete(completions);
         let applied = batches.into_iter().map(|batch| (batch.group, batch.after)).collect();
         self.handle.input(Input::Applied(applied));
@@ -124,30 +124,29 @@ fn command_count(entry: &Committed) -> usize {
     entry.commands.as_ref().map_or(0, ringkv_consensus::CommandBatch::count)
 }
 
-/// The outcomes of commands that a caller waits for, by sink.
+/// The results of commands that a caller waits for, by sink.
 fn complete(
     batches: &[GroupBatch],
-    outcomes: Vec<Vec<Bytes>>,
+    results: Vec<Vec<Bytes>>,
 ) -> Result<Vec<(SinkId, Vec<Completion>)>, MachineError> {
     let mut by_sink: Vec<(SinkId, Vec<Completion>)> = Vec::new();
-    let mut outcomes = outcomes.into_iter();
+    let mut results = results.into_iter();
     for batch in batches {
         for entry in &batch.entries {
-            let of_entry = outcomes.next().unwrap_or_default();
+            let of_entry = results.next().unwrap_or_default();
             if of_entry.len() != command_count(entry) {
                 return Err(MachineError::corrupt(format!(
-                    "the state machine returned {} outcomes for the {} commands of entry {} of group {}",
+                    "the state machine returned {} results for the {} commands of entry {} of group {}",
                     of_entry.len(),
                     command_count(entry),
                     entry.index,
                     batch.group
                 )));
             }
-            for (ticket, outcome) in entry.tickets.iter().zip(of_entry) {
-                let result = Ok(Done::Applied(outcome));
+            for (ticket, result) in entry.tickets.iter().zip(of_entry) {
                 let completion = Completion {
                     id: ticket.id,
-                    result,
+                    result: Ok(Done::Applied(result)),
                     index: entry.index,
                     commands: u32::try_from(entry.tickets.len()).unwrap_or(u32::MAX),
                     times: entry.times,

@@ -18,7 +18,7 @@ pub const HEAD_BYTES: usize = SLOT_PREFIX_BYTES + 1;
 const GROUP_SLOT: Slot = Slot(u16::MAX);
 const KIND_GROUP_STATE: u8 = 0;
 const KIND_GROUP_SLOTS: u8 = 1;
-const KIND_GROUP_OUTCOMES: u8 = 2;
+const KIND_GROUP_RESULTS: u8 = 2;
 const KIND_RECORD: u8 = 2;
 /// Above every kind: the end of ranges.
 const KIND_END: u8 = 0xFF;
@@ -45,7 +45,7 @@ pub fn record(group: GroupId, slot: Slot, key: &[u8]) -> Bytes {
 
 /// The row of remembered results whose first has this number.
 pub fn results(group: GroupId, number: u64) -> Bytes {
-    with_rest(group, GROUP_SLOT, KIND_GROUP_OUTCOMES, &number.to_be_bytes())
+    with_rest(group, GROUP_SLOT, KIND_GROUP_RESULTS, &number.to_be_bytes())
 }
 
 /// Where a group's applied state, clock, counter and checksum are.
@@ -73,7 +73,7 @@ pub fn slot_range(group: GroupId, slot: Slot) -> KeyRange {
 
 /// The remembered results of a group, ascending by number.
 pub fn results_range(group: GroupId) -> KeyRange {
-    range(group, GROUP_SLOT, KIND_GROUP_OUTCOMES, KIND_GROUP_OUTCOMES + 1)
+    range(group, GROUP_SLOT, KIND_GROUP_RESULTS, KIND_GROUP_RESULTS + 1)
 }
 
 /// The records of a slot, ascending by user key.

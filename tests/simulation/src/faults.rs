@@ -181,7 +181,7 @@ fn draw_slow_disk(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
 }
 
 fn draw_clock_step(targets: &Targets, rng: &mut Stream) -> (Micros, FaultKind) {
-    // In the range that operators see with NTP; remembered outcomes are kept for longer than this.
+    // In the range that operators see with NTP; remembered results are kept for longer than this.
     let by_ms = rng.between(0, 4_000) as i64 - 2_000;
     (0, FaultKind::ClockStep { process: rng.below(targets.processes), by_ms })
 }

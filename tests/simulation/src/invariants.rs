@@ -44,7 +44,7 @@ struct GroupSeen {
     committed_in: BTreeMap<Term, LogIndex>,
     /// What was applied at an index, and the result.
     applied: BTreeMap<LogIndex, u64>,
-    outcomes: BTreeMap<LogIndex, u64>,
+    results: BTreeMap<LogIndex, u64>,
 }
 
 /// The content of an entry, and the term of the entry before it.
@@ -246,19 +246,18 @@ impl Invariants {
         Ok(())
     }
 
-    /// A node has applied an entry with these outcomes.
-    pub(crate) fn on_outcomes(
+    /// A node has applied an entry with these results.
+    pub(crate) fn on_results(
         &mut self,
         node: NodeId,
         group: GroupId,
         index: LogIndex,
-        outcomes: &[Bytes],
+        results: &[Bytes],
     ) -> Result<(), Broken> {
-        let print = xxh3_64(&outcomes.concat());
+        let print = xxh3_64(&results.concat());
         let seen = self.groups.entry(group).or_default();
-        same(&mut seen.outcomes, index, print).map_err(|()| {
-            format!("group {group}: index {index} has another outcome on node {node}")
-        })
+        same(&mut seen.results, index, print)
+            .map_err(|()| format!("group {group}: index {index} has another result on node {node}"))
     }
 
     /// A node is about to install a snapshot of `index`.

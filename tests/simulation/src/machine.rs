@@ -86,7 +86,7 @@ impl Machine {
         }
     }
 
-    /// Applies entries; one outcome per command, by entry.
+    /// Applies entries; one result per command, by entry.
     ///
     /// # Errors
     /// The machine rejects them; contains its message.

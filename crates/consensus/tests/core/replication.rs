@@ -7,7 +7,7 @@ use ringkv_topology::{GroupId, NodeId};
 use crate::test_cluster::{GROUP, TestCluster};
 
 #[test]
-fn a_command_is_applied_on_every_replica_and_answered_with_its_outcome() {
+fn a_command_is_applied_on_every_replica_and_answered_with_its_result() {
     let mut cluster = TestCluster::new(3, 1, |_| ());
     let leader = cluster.elect(GROUP);
     let ticket = cluster.propose(leader, GROUP, "hello");

@@ -1,6 +1,6 @@
-//! A tiny state machine on disk: every group is the list of its commands. A command's outcome is
-//! its place in the list, so that any loss, repetition or reordering shows. Durable only when
-//! flushed, as the real one is.
+//! A tiny state machine on disk: every group is the list of its commands. The result of a
+//! command is its place in the list, so that any loss, repetition or reordering shows. Durable only
+//! when flushed, as the real one is.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -109,7 +109,7 @@ impl Apply for Ledger {
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
         let _gate = self.gate.lock();
         let mut state = self.state.lock();
-        let mut outcomes = Vec::new();
+        let mut results = Vec::new();
         for batch in batches {
             let group = state.groups.get_mut(&batch.group).expect("created before");
             for entry in &batch.entries {
@@ -129,11 +129,11 @@ impl Apply for Ledger {
                         .push(Bytes::copy_from_slice(&(group.commands.len() as u64).to_be_bytes()));
                     group.commands.push(command);
                 }
-                outcomes.push(of_entry);
+                results.push(of_entry);
             }
             group.applied = batch.after.clone();
         }
-        Ok(outcomes)
+        Ok(results)
     }
 }
 

@@ -57,7 +57,7 @@ fn filled() -> Image {
 }
 
 #[test]
-fn outcomes_come_by_entry_and_command_and_the_position_moves_on() {
+fn results_come_by_entry_and_command_and_the_position_moves_on() {
     let mut image = Image::default();
     image.create(&genesis());
     let (one, two) = ([init(), register("n1:1")], [register("n2:1")]);

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_result_is_found_until_its_time_is_over() {
+    fn a_result_is_found_until_its_time_is_over() {
         let mut window = Window::new(KEEP);
         window.remember(entry(1, 50, 7));
         assert_eq!(window.find(&Identity([1; 16]), 149), Some(entry(1, 50, 7)));

@@ -142,7 +142,7 @@ fn what_may_not_fall_does_not() {
 }
 
 #[test]
-fn replicas_apply_the_same_entries_in_order_with_the_same_outcomes() {
+fn replicas_apply_the_same_entries_in_order_with_the_same_results() {
     let mut seen = three();
     for node in [1, 2, 3] {
         durable(&mut seen, node, entry(2, 2, b"a")).expect("new");
@@ -153,7 +153,7 @@ fn replicas_apply_the_same_entries_in_order_with_the_same_outcomes() {
     broken(seen.on_apply(NodeId(3), &batch(3, b"x")), "index 3 is applied after 1");
     seen.on_apply(NodeId(1), &batch(2, b"x")).expect("the first");
     broken(seen.on_apply(NodeId(2), &batch(2, b"y")), "applies another entry at 2");
-    let outcome = |bytes| [Bytes::from_static(bytes)];
-    seen.on_outcomes(NodeId(1), GROUP, LogIndex(2), &outcome(b"1")).expect("the first");
-    broken(seen.on_outcomes(NodeId(2), GROUP, LogIndex(2), &outcome(b"2")), "another outcome");
+    let result = |bytes| [Bytes::from_static(bytes)];
+    seen.on_results(NodeId(1), GROUP, LogIndex(2), &result(b"1")).expect("the first");
+    broken(seen.on_results(NodeId(2), GROUP, LogIndex(2), &result(b"2")), "another result");
 }

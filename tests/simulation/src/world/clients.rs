@@ -22,7 +22,7 @@ use crate::swarm::Swarm;
 use crate::time::{MILLISECOND, Micros, SECOND};
 use crate::violation::Violation;
 
-/// The deadline of one operation: far shorter than the time for which outcomes are remembered.
+/// The deadline of one operation: far shorter than the time for which results are remembered.
 const DEADLINE: Micros = 5 * SECOND;
 
 /// A client's longest wait between two requests for the topology.

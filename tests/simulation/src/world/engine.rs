@@ -258,19 +258,19 @@ impl World {
     }
 
     fn apply(&mut self, process: Endpoint, batches: &[GroupBatch]) -> Result<(), Violation> {
-        let outcomes = self.processes[process].machine.apply(batches).map_err(Violation::broken)?;
+        let results = self.processes[process].machine.apply(batches).map_err(Violation::broken)?;
         let entries =
             batches.iter().flat_map(|batch| batch.entries.iter().map(|e| (batch.group, e)));
         let mut completions = Vec::new();
-        for ((group, entry), outcomes) in entries.zip(&outcomes) {
+        for ((group, entry), results) in entries.zip(&results) {
             let index = entry.index;
             if !self.states.is_wrong(process, group) {
-                self.check(process, |seen, node| seen.on_outcomes(node, group, index, outcomes))?;
+                self.check(process, |seen, node| seen.on_results(node, group, index, results))?;
             }
-            self.watch_commands(process, group, entry, outcomes)?;
-            let answered = entry.tickets.iter().zip(outcomes);
-            completions.extend(answered.map(|(ticket, outcome): (_, &Bytes)| {
-                Completion::new(ticket.id, Ok(Done::Applied(outcome.clone())))
+            self.watch_commands(process, group, entry, results)?;
+            let answered = entry.tickets.iter().zip(results);
+            completions.extend(answered.map(|(ticket, result): (_, &Bytes)| {
+                Completion::new(ticket.id, Ok(Done::Applied(result.clone())))
             }));
         }
         for batch in batches {

@@ -226,14 +226,14 @@ impl World {
         process: Endpoint,
         group: GroupId,
         entry: &Committed,
-        outcomes: &[Bytes],
+        results: &[Bytes],
     ) -> Result<(), Violation> {
         if self.cluster_of(process) == Cluster::Placement {
             return Ok(());
         }
         let Some(batch) = &entry.commands else { return Ok(()) };
-        for (position, (command, outcome)) in batch.commands().zip(outcomes).enumerate() {
-            let id = match kv::effect(&command, outcome).map_err(Violation::broken)? {
+        for (position, (command, result)) in batch.commands().zip(results).enumerate() {
+            let id = match kv::effect(&command, result).map_err(Violation::broken)? {
                 kv::Effect::Applied(id) => id,
                 kv::Effect::Repeated => {
                     self.coverage.repeated += 1;

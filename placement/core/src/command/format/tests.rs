@@ -84,7 +84,7 @@ proptest! {
     }
 
     #[test]
-    fn an_result_comes_back_as_it_was_encoded(result in result()) {
+    fn a_result_comes_back_as_it_was_encoded(result in result()) {
         prop_assert_eq!(CommandResult::decode(&result.encode()), Ok(result));
     }
 
