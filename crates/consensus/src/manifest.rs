@@ -8,8 +8,7 @@
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_topology::GroupId;
 
-use crate::codec;
-use crate::codec::DecodeError;
+use crate::codec::{self, DecodeError};
 use crate::machine::AppliedState;
 
 const VERSION: u8 = 1;

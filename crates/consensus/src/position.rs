@@ -28,11 +28,6 @@ impl LogIndex {
         self.0.checked_sub(1).map(Self)
     }
 
-    /// The index `entries` after this one; `None` past the last possible one.
-    pub fn checked_add(self, entries: u64) -> Option<Self> {
-        self.0.checked_add(entries).map(Self)
-    }
-
     /// The index `entries` before this one, but not before 0.
     pub fn saturating_sub(self, entries: u64) -> Self {
         Self(self.0.saturating_sub(entries))

@@ -16,8 +16,7 @@ use crate::log_store::{
 use crate::machine::Genesis;
 use crate::members::Members;
 use crate::memory_log::MemoryLog;
-use crate::position::LogPosition;
-use crate::position::{LogIndex, Term};
+use crate::position::{LogIndex, LogPosition, Term};
 
 /// One random change; numbers are cut down to what is legal in the group's present state.
 #[derive(Clone, Debug)]

@@ -13,12 +13,10 @@ use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
 use ringkv_topology::GroupId;
 
-use crate::core::effects::SnapshotBuilt;
-use crate::core::effects::{Fetch, FetchContext};
+use crate::core::effects::{Fetch, FetchContext, SnapshotBuilt};
 use crate::core::wire;
 use crate::log_store::{LogReader, StoredGroup};
-use crate::position::LogPosition;
-use crate::position::{LogIndex, Term};
+use crate::position::{LogIndex, LogPosition, Term};
 
 /// What raft-rs reads of a group.
 pub(crate) struct LogTail {

@@ -2,8 +2,7 @@
 
 use ringkv_topology::GroupId;
 
-use crate::position::LogIndex;
-use crate::position::LogPosition;
+use crate::position::{LogIndex, LogPosition};
 
 /// Why a node cannot start on what is in its stores.
 #[derive(Debug, thiserror::Error)]

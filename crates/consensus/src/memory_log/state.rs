@@ -8,8 +8,7 @@ use crate::log_store::{
     Entry, GroupWrite, HardState, InstallMarker, LogBatch, LogError, StoredGroup,
 };
 use crate::machine::Genesis;
-use crate::position::LogIndex;
-use crate::position::LogPosition;
+use crate::position::{LogIndex, LogPosition};
 
 /// All groups of one log.
 #[derive(Clone, Debug, Default)]

@@ -3,8 +3,7 @@
 //! Reads change nothing: the outcome of every failed read is "not applied".
 
 use ringkv_consensus::{Done, RequestError};
-use ringkv_proto::v1::kv_reply;
-use ringkv_proto::v1::{Error, ErrorCode, Outcome};
+use ringkv_proto::v1::{Error, ErrorCode, Outcome, kv_reply};
 
 use crate::service::accept::Read;
 use crate::service::convert;
