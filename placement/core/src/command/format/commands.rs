@@ -56,10 +56,7 @@ impl Command {
         let mut cursor = bytes;
         let input = &mut cursor;
         let command = match take_kind(input)? {
-            INIT => Self::Init {
-                cluster: ClusterId(input.try_get_u64_le()?),
-                settings: take_settings(input)?,
-            },
+            INIT => Self::Init { cluster: take_cluster(input)?, settings: take_settings(input)? },
             REGISTER => Self::Register(take_registration(input)?),
             BOOTSTRAP => Self::Bootstrap {
                 planned_at: Epoch(input.try_get_u64_le()?),
@@ -71,6 +68,15 @@ impl Command {
         ended(input)?;
         Ok(command)
     }
+}
+
+/// Zero is never an id: an image with such a cluster or node would not load again.
+fn take_cluster(input: &mut &[u8]) -> Result<ClusterId, DecodeError> {
+    ClusterId::from_wire(input.try_get_u64_le()?).ok_or(DecodeError::Implausible("cluster"))
+}
+
+fn take_node(input: &mut &[u8]) -> Result<NodeId, DecodeError> {
+    NodeId::from_wire(input.try_get_u64_le()?).ok_or(DecodeError::Implausible("node"))
 }
 
 fn put_settings(out: &mut Vec<u8>, settings: &Settings) {
@@ -87,7 +93,10 @@ fn take_settings(input: &mut &[u8]) -> Result<Settings, DecodeError> {
     let slot_count = SlotCount::new(input.try_get_u16_le()?.into());
     Ok(Settings {
         slot_count: slot_count.ok_or(DecodeError::Implausible("slot count"))?,
-        replication_factor: input.try_get_u8()?,
+        replication_factor: match input.try_get_u8()? {
+            factor @ (1 | 3 | 5) => factor,
+            _ => return Err(DecodeError::Implausible("replication factor")),
+        },
         value_bytes_max: input.try_get_u32_le()?,
         read_mode: match input.try_get_u8()? {
             READ_INDEX => ReadMode::ReadIndex,
@@ -112,7 +121,7 @@ fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
 fn take_registration(input: &mut &[u8]) -> Result<Registration, DecodeError> {
     let identity = match input.try_get_u8()? {
         0 => None,
-        1 => Some((ClusterId(input.try_get_u64_le()?), NodeId(input.try_get_u64_le()?))),
+        1 => Some((take_cluster(input)?, take_node(input)?)),
         _ => return Err(DecodeError::Implausible("flag")),
     };
     Ok(Registration {

@@ -7,18 +7,18 @@ use super::*;
 use crate::command::{Command, CommandResult, Refusal, Registration};
 
 fn settings() -> impl Strategy<Value = Settings> {
-    (0u32..16, any::<u8>(), any::<u32>(), any::<bool>()).prop_map(|(power, factor, max, lease)| {
-        Settings {
+    (0u32..16, prop::sample::select(vec![1u8, 3, 5]), any::<u32>(), any::<bool>()).prop_map(
+        |(power, factor, max, lease)| Settings {
             slot_count: SlotCount::new(1 << power).expect("a power of two up to 32,768"),
             replication_factor: factor,
             value_bytes_max: max,
             read_mode: if lease { ReadMode::Lease } else { ReadMode::ReadIndex },
-        }
-    })
+        },
+    )
 }
 
 fn registration() -> impl Strategy<Value = Registration> {
-    let identity = prop::option::of((any::<u64>(), any::<u64>()));
+    let identity = prop::option::of((1..=u64::MAX, 1..=u64::MAX));
     (identity, ".{0,20}", ".{0,5}", any::<u32>(), any::<u64>()).prop_map(
         |(identity, address, zone, capacity, incarnation)| Registration {
             identity: identity.map(|(cluster, node)| (ClusterId(cluster), NodeId(node))),
@@ -38,7 +38,7 @@ fn group() -> impl Strategy<Value = PlannedGroup> {
 }
 
 fn command() -> impl Strategy<Value = Command> {
-    let init = (any::<u64>(), settings())
+    let init = (1..=u64::MAX, settings())
         .prop_map(|(cluster, settings)| Command::Init { cluster: ClusterId(cluster), settings });
     let bootstrap = (
         any::<u64>(),
@@ -126,6 +126,35 @@ fn an_unknown_version_or_kind_is_refused() {
     assert_eq!(Command::decode(&[VERSION, 4]), Err(kind("command kind")));
     assert_eq!(CommandResult::decode(&[VERSION, 0]), Err(kind("result kind")));
     assert_eq!(CommandResult::decode(&[VERSION, 11]), Err(kind("result kind")));
+}
+
+#[test]
+fn a_value_that_an_image_could_not_load_is_refused() {
+    let init = |cluster, replication_factor| {
+        let settings = Settings {
+            slot_count: SlotCount::DEFAULT,
+            replication_factor,
+            value_bytes_max: 1 << 20,
+            read_mode: ReadMode::ReadIndex,
+        };
+        Command::decode(&Command::Init { cluster: ClusterId(cluster), settings }.encode())
+    };
+    assert!(init(1, 3).is_ok());
+    assert_eq!(init(0, 3), Err(DecodeError::Implausible("cluster")));
+    assert_eq!(init(1, 2), Err(DecodeError::Implausible("replication factor")));
+    let register = |cluster, node| {
+        let registration = Registration {
+            identity: Some((ClusterId(cluster), NodeId(node))),
+            address: "n1:1".into(),
+            zone: "a".into(),
+            capacity: 100,
+            incarnation: 77,
+        };
+        Command::decode(&Command::Register(registration).encode())
+    };
+    assert!(register(1, 1).is_ok());
+    assert_eq!(register(0, 1), Err(DecodeError::Implausible("cluster")));
+    assert_eq!(register(1, 0), Err(DecodeError::Implausible("node")));
 }
 
 #[test]
