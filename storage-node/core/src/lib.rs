@@ -7,7 +7,10 @@
 //! `peer_health`). The node and the simulation run this same code.
 //!
 //! Has no clock, random source, thread, file or socket; its `clippy.toml` bans them. Time comes in
-//! as the group clock of an entry, as a step, or as a number of milliseconds.
+//! as the group clock of an entry, as a step, or as a number of milliseconds. It has locks, and
+//! depends on parking_lot for them, because it is shared: threads of the node read a group while
+//! apply changes it (`machine/view.rs`, `machine/state_hashes.rs`), and clones of the store in
+//! memory share its rows.
 
 pub mod command;
 pub mod command_result;

@@ -24,7 +24,8 @@ const CORES: &[Core] = &[
     core("crates/consensus", "ringkv-consensus"),
     core("placement/core", "ringkv-placement-core"),
     Core {
-        // The store in memory is shared like the one on disk.
+        // Threads of the node read groups while apply changes them, and clones of the store in
+        // memory share its rows.
         exceptions: &["parking_lot"],
         ..core("storage-node/core", "ringkv-storage-core")
     },
