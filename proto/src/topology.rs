@@ -225,7 +225,7 @@ fn invalid<T>(field: &'static str, problem: impl Into<String>) -> Result<T, Inva
 mod tests {
     use super::*;
 
-    fn formed() -> Topology {
+    fn bootstrapped() -> Topology {
         let node = |id: u64| Node {
             id: NodeId(id),
             address: format!("node-{id}:50051"),
@@ -259,9 +259,9 @@ mod tests {
 
     #[test]
     fn a_topology_comes_back_as_it_went_out() {
-        assert_eq!(from_proto(&to_proto(&formed())), Ok(formed()));
-        let unformed = Topology { owners: Vec::new(), groups: BTreeMap::new(), ..formed() };
-        assert_eq!(from_proto(&to_proto(&unformed)), Ok(unformed));
+        assert_eq!(from_proto(&to_proto(&bootstrapped())), Ok(bootstrapped()));
+        let waiting = Topology { owners: Vec::new(), groups: BTreeMap::new(), ..bootstrapped() };
+        assert_eq!(from_proto(&to_proto(&waiting)), Ok(waiting));
     }
 
     #[test]
@@ -287,7 +287,7 @@ mod tests {
             ("slot_owners", |t| t.slot_owners.truncate(3)),
         ];
         for (field, breaks) in cases {
-            let mut wire = to_proto(&formed());
+            let mut wire = to_proto(&bootstrapped());
             breaks(&mut wire);
             assert_eq!(from_proto(&wire).map_err(|error| error.field), Err(field));
         }

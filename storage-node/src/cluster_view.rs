@@ -50,7 +50,7 @@ impl AddressBook for ClusterView {
 
 #[cfg(test)]
 mod tests {
-    use ringkv_storage_core::testing::topology::formed;
+    use ringkv_storage_core::testing::topology::bootstrapped;
     use ringkv_topology::Epoch;
 
     use super::*;
@@ -59,7 +59,7 @@ mod tests {
     fn it_never_goes_back_to_an_older_epoch() {
         let view = ClusterView::default();
         assert_eq!((view.epoch(), view.address(NodeId(1))), (0, None));
-        let (old, mut new) = (formed(1), formed(1));
+        let (old, mut new) = (bootstrapped(1), bootstrapped(1));
         new.epoch = Epoch(9);
         assert!(view.advance(new));
         assert!(!view.advance(old));

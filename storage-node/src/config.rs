@@ -64,7 +64,7 @@ pub struct Args {
     #[arg(long, env = "RINGKV_LOG_ENTRIES_MAX", default_value_t = 10_000)]
     pub log_entries_max: u64,
 
-    /// Form of the log lines on stderr: text or json.
+    /// Format of the log lines on stderr: text or json.
     #[arg(long, env = "RINGKV_LOG_FORMAT", default_value_t = LogFormat::Text)]
     pub log_format: LogFormat,
 

@@ -57,7 +57,7 @@ fn decode(bytes: &[u8]) -> anyhow::Result<Topology> {
 
 #[cfg(test)]
 mod tests {
-    use ringkv_storage_core::testing::topology::formed;
+    use ringkv_storage_core::testing::topology::bootstrapped;
 
     use super::*;
 
@@ -66,14 +66,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let data_dir = DataDir::open(dir.path()).unwrap();
         assert_eq!(load(&data_dir).unwrap(), None);
-        let topology = formed(3);
+        let topology = bootstrapped(3);
         store(&data_dir, &topology).unwrap();
         assert_eq!(load(&data_dir).unwrap(), Some(topology));
     }
 
     #[test]
     fn any_changed_byte_is_refused() {
-        let good = encode(&formed(1));
+        let good = encode(&bootstrapped(1));
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 1;

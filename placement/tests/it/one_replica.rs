@@ -24,8 +24,8 @@ async fn the_cluster_is_bootstrapped_once_enough_nodes_are_alive_and_watchers_se
     let waiting = cluster.watch_until(0, |update| update.alive_nodes == [1, 2]).await;
     assert!(!is_bootstrapped(&waiting));
     cluster.join(3).await;
-    let formed = cluster.watch_until(0, is_bootstrapped).await;
-    let topology = from_proto(&formed.topology.unwrap()).unwrap();
+    let bootstrapped = cluster.watch_until(0, is_bootstrapped).await;
+    let topology = from_proto(&bootstrapped.topology.unwrap()).unwrap();
     assert_eq!((topology.groups.len(), topology.owners.len()), (12, 4096));
     cluster.stop_all().await;
 }

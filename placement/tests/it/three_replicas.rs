@@ -68,10 +68,10 @@ async fn the_others_go_on_without_the_leader_and_it_catches_up_when_it_returns()
     // The new leader has heard nothing of node 1 yet.
     cluster.join(1).await;
     let survivor = cluster.running()[0];
-    let formed = cluster.watch_until(survivor, is_bootstrapped).await.topology.unwrap();
+    let bootstrapped = cluster.watch_until(survivor, is_bootstrapped).await.topology.unwrap();
     cluster.restart(first);
     let caught_up = cluster.watch_until(first, is_bootstrapped).await.topology.unwrap();
-    assert_eq!(caught_up, formed);
+    assert_eq!(caught_up, bootstrapped);
     cluster.stop_all().await;
 }
 

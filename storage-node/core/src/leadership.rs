@@ -83,7 +83,7 @@ mod tests {
     use ringkv_topology::ReplicaId;
 
     use super::*;
-    use crate::testing::topology::{formed, status};
+    use crate::testing::topology::{bootstrapped, status};
 
     /// Node 1 leads `group`, whose preferred node `group` is `lag` entries behind.
     fn led(group: u64, lag: u64) -> GroupStatus {
@@ -102,7 +102,7 @@ mod tests {
     fn step(returns: &mut LeadershipReturn, present: &[GroupStatus]) -> Option<(GroupId, NodeId)> {
         let mut peers = PeerHealth::default();
         peers.look(NodeId(1), present);
-        returns.step(&formed(3), NodeId(1), present, &peers)
+        returns.step(&bootstrapped(3), NodeId(1), present, &peers)
     }
 
     #[test]

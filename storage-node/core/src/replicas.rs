@@ -72,7 +72,7 @@ mod tests {
     use ringkv_topology::{GroupId, ReplicaId};
 
     use super::*;
-    use crate::testing::topology::{formed, status};
+    use crate::testing::topology::{bootstrapped, status};
 
     fn count(slots: &[Slot]) -> Bytes {
         Bytes::from(slots.len().to_string())
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn a_fresh_node_lacks_all_its_replicas_and_campaigns_where_it_is_preferred() {
-        let topology = formed(3);
+        let topology = bootstrapped(3);
         let missing = missing(&topology, NodeId(2), &[], count);
         let groups: Vec<_> = missing.iter().map(|m| (m.genesis.group.0, m.campaign)).collect();
         assert_eq!(groups, [(1, false), (2, true), (3, false)]);
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn what_is_there_or_elsewhere_or_a_learner_is_not_missing() {
-        let mut topology = formed(3);
+        let mut topology = bootstrapped(3);
         let present = [status(1, 2, None), status(2, 2, None)];
         assert!(missing(&topology, NodeId(9), &[], count).is_empty());
         assert_eq!(missing(&topology, NodeId(2), &present, count).len(), 1);
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn ready_once_every_local_group_has_a_leader() {
-        let topology = formed(2);
+        let topology = bootstrapped(2);
         let node = NodeId(1);
         assert!(unready_reason(None, node, &[]).is_some());
         let halfway = [status(1, 1, Some(1)), status(2, 1, None)];

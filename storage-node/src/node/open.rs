@@ -96,7 +96,7 @@ pub(super) async fn open(
 
 #[cfg(test)]
 mod tests {
-    use ringkv_storage_core::testing::topology::formed;
+    use ringkv_storage_core::testing::topology::bootstrapped;
     use ringkv_topology::{ClusterId, NodeId};
 
     use super::*;
@@ -107,7 +107,7 @@ mod tests {
         let dir = DataDir::open(temporary.path()).unwrap();
         let identity = Identity { cluster: ClusterId(42), node: NodeId(1) };
         assert_eq!(stored_view(&dir, identity).unwrap().epoch(), 0);
-        topology_file::store(&dir, &formed(1)).unwrap();
+        topology_file::store(&dir, &bootstrapped(1)).unwrap();
         let error = stored_view(&dir, identity).unwrap_err().to_string();
         assert!(error.contains("raft is missing"), "{error}");
         for store in [layout::raft(dir.path()), layout::data(dir.path())] {

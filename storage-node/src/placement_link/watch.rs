@@ -61,13 +61,13 @@ fn checked(update: &TopologyUpdate, cluster: ClusterId) -> anyhow::Result<Topolo
 
 #[cfg(test)]
 mod tests {
-    use ringkv_storage_core::testing::topology::formed;
+    use ringkv_storage_core::testing::topology::bootstrapped;
 
     use super::*;
 
     #[test]
     fn a_topology_of_another_cluster_is_turned_away() {
-        let topology = formed(1);
+        let topology = bootstrapped(1);
         let wire = ringkv_proto::topology::to_proto(&topology);
         let update = TopologyUpdate { topology: Some(wire), ..TopologyUpdate::default() };
         assert_eq!(checked(&update, topology.cluster).unwrap(), topology);

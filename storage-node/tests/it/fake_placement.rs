@@ -33,7 +33,7 @@ struct State {
 }
 
 impl FakePlacement {
-    /// Forms the cluster, one group per node with a replica on each, once `nodes` have registered.
+    /// Bootstraps the cluster once `nodes` have registered: one group per node, a replica on each.
     pub(crate) async fn start(cluster: u64, nodes: usize) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -50,7 +50,7 @@ impl FakePlacement {
     }
 
     /// The topology, once the cluster is bootstrapped.
-    pub(crate) async fn formed(&self) -> Topology {
+    pub(crate) async fn bootstrapped(&self) -> Topology {
         let mut topology = self.state.topology.subscribe();
         topology.wait_for(Option::is_some).await.unwrap();
         let addresses = self.state.addresses.lock().unwrap().clone();

@@ -144,6 +144,6 @@ pub(crate) async fn single(dir: &Path) -> (FakePlacement, TestNode, Topology) {
     let placement = FakePlacement::start(7, 1).await;
     let node = TestNode::start(config(dir, placement.address));
     node.ready().await;
-    let topology = placement.formed().await;
+    let topology = placement.bootstrapped().await;
     (placement, node, topology)
 }

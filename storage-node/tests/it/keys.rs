@@ -124,7 +124,7 @@ async fn without_a_quorum_a_write_is_unknown_at_its_deadline_and_a_read_is_not_a
     for node in &nodes {
         node.ready().await;
     }
-    let topology = placement.formed().await;
+    let topology = placement.bootstrapped().await;
     // Find who leads the group of the key, by asking.
     let mut leader = None;
     for (index, node) in nodes.iter().enumerate() {

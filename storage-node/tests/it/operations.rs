@@ -114,7 +114,7 @@ async fn the_metrics_promised_are_there_with_help() {
     for node in &nodes {
         node.ready().await;
     }
-    let topology = placement.formed().await;
+    let topology = placement.bootstrapped().await;
     let mut pages = String::new();
     for node in &nodes {
         let mut client = connect(node.grpc).await;

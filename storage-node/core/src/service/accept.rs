@@ -141,7 +141,7 @@ mod tests {
     use ringkv_proto::v1::{Get, Put, RequestId};
 
     use super::*;
-    use crate::testing::topology::formed;
+    use crate::testing::topology::bootstrapped;
 
     fn get(key: &'static [u8], group: u64, epoch: u64) -> KvRequest {
         let get = Get { key: Bytes::from_static(key), without_value: false };
@@ -149,7 +149,7 @@ mod tests {
     }
 
     fn put(value_bytes: usize) -> KvRequest {
-        let topology = formed(2);
+        let topology = bootstrapped(2);
         let (_, group) = topology.locate(b"k").unwrap();
         let request_id = RequestId { id: Bytes::from_static(&[7; 16]), chosen_by_user: false };
         let put = Put {
@@ -163,13 +163,13 @@ mod tests {
     }
 
     fn code(request: &KvRequest, disk_full: bool) -> Option<ErrorCode> {
-        let topology = formed(2);
+        let topology = bootstrapped(2);
         accept(request, Some(&topology), disk_full).err().map(|error| error.code())
     }
 
     #[test]
     fn a_client_with_an_older_topology_is_told_and_one_with_a_newer_is_let_on() {
-        let topology = formed(2);
+        let topology = bootstrapped(2);
         let (slot, owner) = topology.locate(b"k").unwrap();
         let other = 3 - owner.id.0;
         assert_eq!(code(&get(b"k", other, topology.epoch.0), false), Some(ErrorCode::Moved));
@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_refuses_puts_only() {
-        let topology = formed(2);
+        let topology = bootstrapped(2);
         let owner = topology.locate(b"k").unwrap().1.id.0;
         assert_eq!(code(&put(1), true), Some(ErrorCode::NoSpace));
         assert_eq!(code(&get(b"k", owner, 0), true), None);

@@ -1,4 +1,5 @@
-//! A small formed topology for tests: as many groups as nodes, a replica of each everywhere.
+//! A small topology of a bootstrapped cluster, for tests: as many groups as nodes, and a replica of
+//! each group on every node.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use ringkv_topology::{
 
 /// Nodes and groups `1..=nodes`, 16 slots dealt round robin; group `n` prefers node `n` as leader.
 /// The replica of group `g` on node `n` is `10 * g + n`.
-pub fn formed(nodes: u64) -> Topology {
+pub fn bootstrapped(nodes: u64) -> Topology {
     let node = |id: u64| Node {
         id: NodeId(id),
         address: format!("node-{id}:50051"),
