@@ -1,4 +1,4 @@
-//! What happens at the bounds: full gates, an engine that has stopped, sinks that have gone.
+//! What happens at the bounds: full budgets, an engine that has stopped, sinks that have gone.
 
 use std::sync::Arc;
 
