@@ -29,6 +29,7 @@ check: ## Run the checks that start nothing: format, deny, features, tidy, clipp
 
 t: ## Run the tests of one crate, or one of them (P=ringkv-gateway T=name)
 	@$(SETUP) t
+	@$(if $(filter ringkv-cluster-tests,$(P)),cargo build --locked --workspace --bins)
 	@cargo nextest run --locked --package $(or $(P),$(error say which crate: make t P=ringkv-gateway T=name)) $(T)
 
 dev: ## Run a whole cluster in one process on 127.0.0.1:8080 (ARGS="--data-dir DIR")
