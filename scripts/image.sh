@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 readonly IMAGE=${RINGKV_IMAGE:-ringkv:latest}
-readonly BUILT=target/debug
+readonly BUILT=${CARGO_TARGET_DIR:-target}/debug
 readonly PROGRAMS=(ringkv ringkv-placement ringkv-storage-node ringkv-gateway)
 
 fail() { printf 'image: %s\n' "$*" >&2; exit 1; }

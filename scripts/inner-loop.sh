@@ -13,6 +13,7 @@ cd "$(dirname "$0")/.."
 
 readonly DEV_ADDRESS=127.0.0.1:18080
 readonly READY_LIMIT_S=60
+readonly PROGRAM=${CARGO_TARGET_DIR:-target}/debug/ringkv
 
 fail() { printf 'inner-loop: %s\n' "$*" >&2; exit 1; }
 
@@ -57,9 +58,9 @@ run_step() {
 dev_is_ready() {
     local deadline=$((SECONDS + READY_LIMIT_S)) status=0
     cargo build --locked --package ringkv-cli
-    target/debug/ringkv dev --listen "$DEV_ADDRESS" &
+    "$PROGRAM" dev --listen "$DEV_ADDRESS" &
     dev=$!
-    until target/debug/ringkv health "http://$DEV_ADDRESS/readyz"; do
+    until "$PROGRAM" health "http://$DEV_ADDRESS/readyz"; do
         kill -0 "$dev" || { status=1; break; }
         [ $SECONDS -lt $deadline ] || { status=1; break; }
         sleep 0.05

@@ -11,6 +11,9 @@ cd "$(dirname "$0")/.."
 readonly HERE=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Drop the caller's settings that would replace those under test.
+unset CARGO_TARGET_DIR CARGO_BUILD_TARGET_DIR CARGO_BUILD_BUILD_DIR \
+    RUSTC_WORKSPACE_WRAPPER CARGO_BUILD_RUSTC_WORKSPACE_WRAPPER
 export CARGO_HOME=$work/home CARGO_TERM_QUIET=true CARGO_NET_OFFLINE=true
 passed=0 failed=0
 
