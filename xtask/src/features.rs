@@ -72,7 +72,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     }
     ensure!(
         complaints.is_empty(),
-        "features: {} crates are compiled again: name them in crates/features",
+        "features: {} crates are compiled again: crates/features/Cargo.toml says what to do",
         complaints.len()
     );
     println!("features: {} crates, each compiled once", whole.len());
