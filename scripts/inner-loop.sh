@@ -57,7 +57,8 @@ run_step() {
 # Builds `ringkv`, starts a cluster in it, and returns once the gateway serves.
 dev_is_ready() {
     local deadline=$((SECONDS + READY_LIMIT_S)) status=0
-    cargo build --locked --package ringkv-cli
+    # The caller tests the result, so `set -e` is off here.
+    cargo build --locked --package ringkv-cli || return 1
     "$PROGRAM" dev --listen "$DEV_ADDRESS" &
     dev=$!
     until "$PROGRAM" health "http://$DEV_ADDRESS/readyz"; do
