@@ -37,7 +37,7 @@ pub enum ErrorKind {
     Internal,
     /// A bounded queue is full: slow down and try again.
     Overloaded,
-    /// There is no topology yet, or the cluster has not formed: try again later.
+    /// There is no topology yet, or the cluster is not bootstrapped: try again later.
     NotReady,
     /// No leader of the key's group answered before the deadline: try again later.
     NoLeader,
@@ -93,7 +93,9 @@ impl ErrorKind {
             Self::HeadersTooLarge => (431, "headers-too-large", "The headers are too large"),
             Self::Internal => (500, "internal", "The server failed on this request"),
             Self::Overloaded => (503, "overloaded", "Too busy: not applied"),
-            Self::NotReady => (503, "not-ready", "The cluster is not formed yet: not applied"),
+            Self::NotReady => {
+                (503, "not-ready", "The cluster is not bootstrapped yet: not applied")
+            }
             Self::NoLeader => (503, "no-leader", "The key's group has no leader: not applied"),
             Self::OutcomeUnknown => (504, "outcome-unknown", "The write may have applied"),
             Self::NoSpace => (507, "no-space", "The storage is full: not applied"),
