@@ -1,9 +1,10 @@
 //! The project's own tasks, run as `cargo xtask <task>`.
 //!
-//! Owns the checks of the source tree (`tidy`) and of what is compiled (`features`), the start of the simulation (`simulate`), the
-//! container tests (`containers`), the boards and rules (`dashboards`), the runs of the k6 scripts
-//! (`loadtests`) and the comparison with etcd (`bench quick`). Depends on none of the project's
-//! crates, so that it runs while they do not compile.
+//! Owns the checks of the source tree (`tidy`) and of what is compiled (`features`), the start of
+//! the simulation (`simulate`), the container tests (`containers`), the boards and rules
+//! (`dashboards`), the runs of the k6 scripts (`loadtests`) and the comparison with etcd (`bench
+//! quick`). Depends on none of the project's crates but `ringkv-features`, which has no code, so
+//! that it runs while they do not compile.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program's output")]
 
 mod bench;
