@@ -1,6 +1,7 @@
 //! Rule: what decides is pure. Each core crate is built without a runtime, a storage engine, a
-//! channel or a lock, and its clippy.toml bans the clocks, files, sockets, threads and environment
-//! of the standard library: time comes to it as an argument and randomness as a seed.
+//! channel, a lock or a log, names no source of randomness, and its clippy.toml bans the clocks,
+//! files, sockets, threads and environment of the standard library: time comes to it as an argument
+//! and randomness as a seed.
 
 use std::path::Path;
 use std::process::Command;
@@ -36,7 +37,12 @@ const fn core(folder: &'static str, package: &'static str) -> Core {
 }
 
 /// Packages that a core may not bring in, however far down.
-const IMPURE: &[&str] = &["tokio", "tonic", "rocksdb", "crossbeam-channel", "parking_lot"];
+const IMPURE: &[&str] =
+    &["tokio", "tonic", "rocksdb", "crossbeam-channel", "parking_lot", "tracing"];
+
+/// Packages that a core may not depend on itself. Further down they are allowed: raft-rs brings in
+/// `rand` for its timeouts, which the core replaces by its own from a seed.
+const RANDOM: &[&str] = &["rand", "getrandom", "fastrand"];
 
 /// What the clippy.toml of each bans at least.
 const BANNED: &[&str] = &[
@@ -74,7 +80,8 @@ pub(crate) fn check(root: &Path, sources: &[Source]) -> anyhow::Result<Vec<Strin
     let mut complaints = Vec::new();
     for core in CORES {
         complaints.extend(lacking(core.folder, sources));
-        complaints.extend(impure(core, &dependencies(root, core.package)?));
+        complaints.extend(named(core, &dependencies(root, core.package, "--depth=999")?, IMPURE));
+        complaints.extend(named(core, &dependencies(root, core.package, "--depth=1")?, RANDOM));
     }
     Ok(complaints)
 }
@@ -87,11 +94,11 @@ fn lacking(folder: &str, sources: &[Source]) -> Vec<String> {
     BANNED.iter().filter(bans).map(|name| format!("{file}: it does not ban {name}")).collect()
 }
 
-/// Every package that `package` is built from, one a line.
-fn dependencies(root: &Path, package: &str) -> anyhow::Result<String> {
+/// Every package that `package` is built from, down to this depth, one a line.
+fn dependencies(root: &Path, package: &str, depth: &str) -> anyhow::Result<String> {
     let output = Command::new("cargo")
         .args(["tree", "--offline", "--edges=normal", "--prefix=none", "--format={p}"])
-        .args(["--package", package])
+        .args(["--package", package, depth])
         .current_dir(root)
         .output()
         .context("run cargo tree")?;
@@ -99,11 +106,12 @@ fn dependencies(root: &Path, package: &str) -> anyhow::Result<String> {
     String::from_utf8(output.stdout).context("read cargo tree")
 }
 
-fn impure(core: &Core, tree: &str) -> Vec<String> {
+/// Complains about each of the `banned` packages in the tree.
+fn named(core: &Core, tree: &str, banned: &[&str]) -> Vec<String> {
     let mut found: Vec<String> = tree
         .lines()
         .filter_map(|line| line.split(' ').next())
-        .filter(|name| IMPURE.contains(name) && !core.exceptions.contains(name))
+        .filter(|name| banned.contains(name) && !core.exceptions.contains(name))
         .map(|name| format!("{} is a core crate and may not bring in {name}", core.package))
         .collect();
     found.dedup();
@@ -112,7 +120,7 @@ fn impure(core: &Core, tree: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{BANNED, Core, impure, lacking};
+    use super::{BANNED, Core, IMPURE, RANDOM, lacking, named};
     use crate::tidy::source::source;
 
     #[test]
@@ -132,8 +140,15 @@ mod tests {
     fn a_runtime_far_down_is_named() {
         let tree = "a v0.1.0 (/a)\nbytes v1.0.0\ntokio v1.0.0\ntokio-util v0.7.0\n";
         let core = super::core("x", "a");
-        assert_eq!(impure(&core, tree), ["a is a core crate and may not bring in tokio"]);
+        assert_eq!(named(&core, tree, IMPURE), ["a is a core crate and may not bring in tokio"]);
         let excepted = Core { exceptions: &["tokio"], ..core };
-        assert_eq!(impure(&excepted, tree), Vec::<String>::new());
+        assert_eq!(named(&excepted, tree, IMPURE), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_source_of_randomness_is_named() {
+        let tree = "a v0.1.0 (/a)\nbytes v1.0.0\nrand v0.9.0\n";
+        let core = super::core("x", "a");
+        assert_eq!(named(&core, tree, RANDOM), ["a is a core crate and may not bring in rand"]);
     }
 }
