@@ -80,11 +80,17 @@ readonly STAGE=$1
 # Whether a part belongs to the stage.
 needs() { [[ " ${STAGES[$STAGE]} " == *" $1 "* ]]; }
 
-missing=()
-for line in "${NEEDED[@]}"; do
-    read -r part what package <<<"$line"
-    needs "$part" && ! there "$what" && missing+=("$package")
-done
+# Sets `missing` to the packages of the stage whose program is not there.
+find_missing() {
+    local line part what package
+    missing=()
+    for line in "${NEEDED[@]}"; do
+        read -r part what package <<<"$line"
+        ! needs "$part" || there "$what" || missing+=("$package")
+    done
+}
+
+find_missing
 installed=("${missing[@]}")
 
 if [ ${#missing[@]} -gt 0 ]; then
@@ -101,6 +107,10 @@ if [ ${#missing[@]} -gt 0 ]; then
     "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
         apt-get install --yes --no-install-recommends -qq "${missing[@]}" >/dev/null ||
         fail "apt-get could not install: ${missing[*]}"
+    hash -r
+    find_missing
+    # Later releases split some packages, docker.io for one.
+    [ ${#missing[@]} = 0 ] || fail "installed ${missing[*]}, but the program is still not there"
 fi
 
 if needs build || needs cargo; then
