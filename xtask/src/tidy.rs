@@ -7,6 +7,7 @@
 mod arrows;
 mod cores;
 mod cycles;
+mod declarations;
 mod english;
 mod guards;
 mod headers;
