@@ -23,6 +23,7 @@ RUN command -v clang >/dev/null || { \
         rm -rf /var/lib/apt/lists/*; }
 WORKDIR /src
 COPY . .
+# `debug` is only the name of the folder of profile `dev`: the settings of optimized.toml decide.
 RUN cargo --config .cargo/optimized.toml build --locked --workspace --bins && \
     mkdir /out && \
     cp target/debug/ringkv target/debug/ringkv-placement \
