@@ -137,11 +137,7 @@ impl Group {
         if self.members.node_of(sender) != Some(from) {
             self.unknown_peers.insert(sender, from);
         }
-        if message.term > self.raw.raft.term {
-            // raft-rs keeps the wish for a snapshot (see `seek_rebuild`) over a change of term, but
-            // a new leader may never get to the index it names.
-            self.raw.raft.pending_request_snapshot = raft::INVALID_INDEX;
-        }
+        self.forget_older_wish(message.term);
         // An error says that the sender is not known or the message is not for us: both are
         // ordinary after a membership change.
         let _ = self.raw.step(message);

@@ -37,6 +37,34 @@ fn a_diverged_follower_gets_the_leaders_state_and_all_it_has_acknowledged() {
     assert_eq!(cluster.commands(wrong, GROUP), cluster.commands(leader, GROUP), "and goes on");
 }
 
+/// A snapshot of an earlier rebuild may arrive late. raft-rs takes any that is not behind the commit
+/// index while one is asked for (`restore`, raft.rs:2602), and would drop what was acknowledged since.
+#[test]
+fn a_diverged_replica_refuses_a_snapshot_of_less_than_it_has_acknowledged() {
+    let (mut cluster, leader, wrong) = with_a_wrong_state_on(|leader| leader % 3 + 1);
+    cluster.input(wrong, Input::Rebuild { group: GROUP });
+    cluster.run(40);
+    let late = cluster.received.clone().expect("rebuilt");
+    let before = cluster.status(wrong, GROUP).expect("there");
+    assert_eq!(late.applied.position.index, before.commit_index, "raft-rs would take it");
+
+    let other = 6 - leader - wrong;
+    cluster.cut.extend([(leader, other), (other, leader), (wrong, leader)]);
+    cluster.propose(leader, GROUP, "acknowledged");
+    cluster.settle();
+    let acknowledged = cluster.status(wrong, GROUP).expect("there").last_index;
+    assert!(acknowledged > before.last_index);
+    cluster.input(wrong, Input::Rebuild { group: GROUP });
+    cluster.input(wrong, Input::SnapshotReceived(late.clone()));
+    assert_eq!(cluster.status(wrong, GROUP).expect("there").last_index, acknowledged);
+    assert!(cluster.nodes[&wrong].discards.contains(&late.id), "its files go");
+
+    cluster.cut.clear();
+    cluster.run(40);
+    assert_eq!(cluster.commands(wrong, GROUP), cluster.commands(leader, GROUP));
+    assert_eq!(cluster.nodes[&wrong].poller.counters().snapshots_installed, 2, "and is rebuilt");
+}
+
 #[test]
 fn a_diverged_replica_never_stands_for_election_until_it_is_rebuilt() {
     let (mut cluster, leader, wrong) = with_a_wrong_state_on(|leader| leader % 3 + 1);

@@ -94,6 +94,14 @@ impl Group {
             out.effects.discard.push((self.id, received.id));
             return;
         };
+        self.forget_older_wish(message.term);
+        if received.applied.position.index.0 < self.raw.raft.pending_request_snapshot {
+            // Late, and of less than this replica has acknowledged. While a snapshot is asked for,
+            // raft-rs takes any that is not behind the commit index (`restore`, raft.rs:2602).
+            out.counters.messages_dropped += 1;
+            out.effects.discard.push((self.id, received.id));
+            return;
+        }
         message.set_snapshot(wire::snapshot(&received.applied));
         self.unknown_peers.insert(ReplicaId(message.from), received.from);
         self.snapshots.receive(received);
@@ -124,6 +132,14 @@ impl Group {
         } else if !self.snapshots.is_installing() {
             // Rejected without a leader, and while it has asked already.
             let _ = self.raw.request_snapshot();
+        }
+    }
+
+    /// A message of a later term ends the wish for a snapshot. raft-rs keeps it over a change of
+    /// term, but a new leader may never get to the index it names.
+    pub(super) fn forget_older_wish(&mut self, term: u64) {
+        if term > self.raw.raft.term {
+            self.raw.raft.pending_request_snapshot = raft::INVALID_INDEX;
         }
     }
 
