@@ -144,6 +144,20 @@ mod tests {
         Write { key: byte(key), value: value.map(byte) }
     }
 
+    /// A flush waits until `moved` has reached what `last` was when it began.
+    #[test]
+    fn rows_count_as_moved_only_once_their_run_is_in_the_store() {
+        let mut runs = Runs::default();
+        assert_eq!((runs.last(), runs.moved()), (0, 0), "nothing to wait for");
+        runs.extend(vec![write((1, Some(1)))]);
+        assert_eq!((runs.last(), runs.moved()), (1, 0));
+        assert!(runs.close());
+        runs.extend(vec![write((2, Some(2)))]);
+        assert_eq!((runs.last(), runs.moved()), (2, 0), "one run is being moved, one is open");
+        runs.end_move();
+        assert_eq!((runs.last(), runs.moved()), (2, 1));
+    }
+
     proptest! {
         /// The rows here over the rows moved are the rows written, at every moment.
         #[test]
