@@ -76,6 +76,14 @@ impl Apply for Machine {
         Ok(())
     }
 
+    fn destroy(&mut self, group: GroupId) -> Result<(), MachineError> {
+        if group == GROUP {
+            *self.store.image.lock() = Image::default();
+            self.publish();
+        }
+        Ok(())
+    }
+
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
         let results = self.store.image.lock().apply(batches)?;
         if results.iter().any(|entry| !entry.is_empty()) {

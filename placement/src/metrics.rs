@@ -109,7 +109,7 @@ impl Metrics {
             let name = match node.state {
                 NodeState::Active if alive.contains(&node.id) => "alive",
                 NodeState::Active => "silent",
-                NodeState::Replaced => "replaced",
+                NodeState::Draining => "draining",
             };
             self.nodes.with_label_values(&[name]).inc();
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use ringkv_topology::{
     ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
-    Settings, SlotCount, Topology,
+    RuntimeSettings, Settings, SlotCount, Topology,
 };
 
 use crate::v1;
@@ -26,6 +26,10 @@ pub fn to_proto(topology: &Topology) -> v1::Topology {
         cluster: topology.cluster.0,
         epoch: topology.epoch.0,
         settings: Some(settings_to_proto(&topology.settings)),
+        runtime: Some(v1::RuntimeSettings {
+            replace_after_s: topology.runtime.replace_after_s,
+            snapshot_bytes_per_s: topology.runtime.snapshot_bytes_per_s,
+        }),
         nodes: topology.nodes.values().map(node_to_proto).collect(),
         groups: topology.groups.values().map(group_to_proto).collect(),
         slot_owners: topology.owners.iter().map(|owner| owner.0).collect(),
@@ -39,6 +43,7 @@ pub fn to_proto(topology: &Topology) -> v1::Topology {
 /// drops the whole message and keeps the topology it has.
 pub fn from_proto(wire: &v1::Topology) -> Result<Topology, InvalidTopology> {
     let settings = settings_from_proto(wire.settings.as_ref())?;
+    let runtime = runtime_from_proto(wire.runtime.as_ref())?;
     let mut nodes = BTreeMap::new();
     for node in &wire.nodes {
         let node = node_from_proto(node)?;
@@ -58,6 +63,7 @@ pub fn from_proto(wire: &v1::Topology) -> Result<Topology, InvalidTopology> {
         cluster: id("cluster", wire.cluster, ClusterId::from_wire)?,
         epoch: Epoch(wire.epoch),
         settings,
+        runtime,
         nodes,
         groups,
         owners,
@@ -108,10 +114,25 @@ fn settings_from_proto(wire: Option<&v1::Settings>) -> Result<Settings, InvalidT
     Ok(Settings { slot_count, replication_factor, value_bytes_max, read_mode })
 }
 
+fn runtime_from_proto(
+    wire: Option<&v1::RuntimeSettings>,
+) -> Result<RuntimeSettings, InvalidTopology> {
+    let Some(wire) = wire else {
+        return invalid("runtime", "is missing");
+    };
+    if wire.snapshot_bytes_per_s == 0 {
+        return invalid("runtime.snapshot_bytes_per_s", "is 0: nothing would ever arrive");
+    }
+    Ok(RuntimeSettings {
+        replace_after_s: wire.replace_after_s,
+        snapshot_bytes_per_s: wire.snapshot_bytes_per_s,
+    })
+}
+
 fn node_to_proto(node: &Node) -> v1::Node {
     let state = match node.state {
         NodeState::Active => v1::NodeState::Active,
-        NodeState::Replaced => v1::NodeState::Replaced,
+        NodeState::Draining => v1::NodeState::Draining,
     };
     v1::Node {
         id: node.id.0,
@@ -125,7 +146,7 @@ fn node_to_proto(node: &Node) -> v1::Node {
 fn node_from_proto(wire: &v1::Node) -> Result<Node, InvalidTopology> {
     let state = match wire.state() {
         v1::NodeState::Active => NodeState::Active,
-        v1::NodeState::Replaced => NodeState::Replaced,
+        v1::NodeState::Draining => NodeState::Draining,
         v1::NodeState::Unspecified => {
             return invalid("nodes.state", format!("is {}: not a known state", wire.state));
         }
@@ -146,6 +167,7 @@ fn group_to_proto(group: &Group) -> v1::Group {
         role: match replica.role {
             Role::Voter => v1::ReplicaRole::Voter,
             Role::Learner => v1::ReplicaRole::Learner,
+            Role::Leaving => v1::ReplicaRole::Leaving,
         }
         .into(),
     };
@@ -154,6 +176,7 @@ fn group_to_proto(group: &Group) -> v1::Group {
         replicas: group.replicas.iter().map(replica).collect(),
         preferred_leader: group.preferred_leader.0,
         formed_epoch: group.formed.0,
+        changed_epoch: group.changed.0,
     }
 }
 
@@ -173,6 +196,7 @@ fn group_from_proto(
         let role = match replica.role() {
             v1::ReplicaRole::Voter => Role::Voter,
             v1::ReplicaRole::Learner => Role::Learner,
+            v1::ReplicaRole::Leaving => Role::Leaving,
             v1::ReplicaRole::Unspecified => {
                 let problem = format!("is {}: not a known role", replica.role);
                 return invalid("groups.replicas.role", problem);
@@ -189,6 +213,7 @@ fn group_from_proto(
         replicas,
         preferred_leader: known("groups.preferred_leader", wire.preferred_leader)?,
         formed: Epoch(wire.formed_epoch),
+        changed: Epoch(wire.changed_epoch),
     })
 }
 
@@ -231,16 +256,18 @@ mod tests {
             address: format!("node-{id}:50051"),
             zone: format!("zone-{id}"),
             capacity: 100,
-            state: if id == 3 { NodeState::Replaced } else { NodeState::Active },
+            state: if id == 3 { NodeState::Draining } else { NodeState::Active },
         };
         let group = |id: u64| Group {
             id: GroupId(id),
             replicas: vec![
                 Replica { id: ReplicaId(10 + id), node: NodeId(1), role: Role::Voter },
                 Replica { id: ReplicaId(20 + id), node: NodeId(2), role: Role::Learner },
+                Replica { id: ReplicaId(30 + id), node: NodeId(3), role: Role::Leaving },
             ],
             preferred_leader: NodeId(1),
             formed: Epoch(4),
+            changed: Epoch(5),
         };
         Topology {
             cluster: ClusterId(7),
@@ -251,6 +278,7 @@ mod tests {
                 value_bytes_max: 1024,
                 read_mode: ReadMode::Lease,
             },
+            runtime: RuntimeSettings { replace_after_s: 7, snapshot_bytes_per_s: 8 },
             nodes: (1..=3).map(|id| (NodeId(id), node(id))).collect(),
             groups: (1..=2).map(|id| (GroupId(id), group(id))).collect(),
             owners: [1, 2, 2, 1].map(GroupId).to_vec(),

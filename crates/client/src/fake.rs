@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use ringkv_proto::v1;
 use ringkv_topology::{
     ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
-    Settings, SlotCount, Topology,
+    RuntimeSettings, Settings, SlotCount, Topology,
 };
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -168,6 +168,7 @@ fn topology(addresses: &[String]) -> Topology {
             .collect(),
         preferred_leader: NodeId(id),
         formed: Epoch(1),
+        changed: Epoch(1),
     };
     let slot_count = SlotCount::new(16).expect("16 is a power of two");
     Topology {
@@ -179,6 +180,7 @@ fn topology(addresses: &[String]) -> Topology {
             value_bytes_max: VALUE_BYTES_MAX,
             read_mode: ReadMode::ReadIndex,
         },
+        runtime: RuntimeSettings::default(),
         nodes: ids().zip(addresses).map(node).map(|node| (node.id, node)).collect(),
         groups: ids().map(|id| (GroupId(id), group(id))).collect(),
         owners: (0..16).map(|slot| GroupId(slot % addresses.len() as u64 + 1)).collect(),

@@ -6,7 +6,7 @@
 //! Invariants: I-1 (fsync before acknowledgement), I-3 (term and vote never fall).
 
 use bytes::Bytes;
-use ringkv_topology::GroupId;
+use ringkv_topology::{GroupId, ReplicaId};
 
 use crate::codec::DecodeError;
 use crate::machine::Genesis;
@@ -81,7 +81,10 @@ pub struct InstallMarker {
 /// Changes to one group. Fields are applied in this order, all or nothing with the whole batch.
 #[derive(Clone, Debug, Default)]
 pub struct GroupWrite {
-    /// The group is new here.
+    /// Remove everything of the group and leave a tombstone that names the replica. Before all
+    /// else, so that the same batch may create the next replica.
+    pub destroy: Option<ReplicaId>,
+    /// The group is new here. Takes the place of a tombstone.
     pub create: Option<Genesis>,
     /// Remove every entry and start at this position (a snapshot replaces the log).
     pub reset: Option<LogPosition>,
@@ -148,6 +151,9 @@ pub trait LogWriter: Send + 'static {
 pub trait LogReader: Send + Sync + 'static {
     /// Every group in the store.
     fn load(&self) -> Result<Vec<StoredGroup>, LogError>;
+
+    /// For each group of which a replica was destroyed here and no later one created: that replica.
+    fn tombstones(&self) -> Result<Vec<(GroupId, ReplicaId)>, LogError>;
 
     /// Entries `[from, to)` of a group, at least one, then as many as stay under `bytes_max`.
     /// Fails if the first is not there or any checksum is wrong.

@@ -122,6 +122,10 @@ pub trait Apply {
     /// Sets up a group at genesis. Called again after a crash that lost it: must then do the same.
     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError>;
 
+    /// Removes a group and all its state. Called again after a crash: a group that is not there is
+    /// no error.
+    fn destroy(&mut self, group: GroupId) -> Result<(), MachineError>;
+
     /// Applies in order, as one atomic write with each group's `after`. Returns, for every entry of
     /// every batch in order, one result per command.
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError>;
@@ -160,6 +164,11 @@ pub trait Apply {
 ///     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
 ///         let mut groups = self.0.lock().expect("not poisoned");
 ///         groups.insert(genesis.group, (genesis.applied(), 0));
+///         Ok(())
+///     }
+///
+///     fn destroy(&mut self, group: GroupId) -> Result<(), MachineError> {
+///         self.0.lock().expect("not poisoned").remove(&group);
 ///         Ok(())
 ///     }
 ///

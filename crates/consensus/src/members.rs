@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use bytes::{Buf, BufMut};
-use ringkv_topology::{NodeId, ReplicaId};
+use ringkv_topology::{Epoch, NodeId, ReplicaId};
 
 use crate::codec::DecodeError;
 
@@ -25,6 +25,9 @@ pub struct Members {
     pub auto_leave: bool,
     /// The node of each replica named above.
     pub nodes: BTreeMap<ReplicaId, NodeId>,
+    /// The epoch of the last change: one of an older epoch is not made, so that a leader with an old
+    /// view of the group cannot bring a replica back.
+    pub epoch: Epoch,
 }
 
 /// A change to propose: all of it takes effect at once.
@@ -34,8 +37,10 @@ pub struct MembersChange {
     pub add_voters: Vec<(ReplicaId, NodeId)>,
     /// Become learners.
     pub add_learners: Vec<(ReplicaId, NodeId)>,
-    /// Leave the group.
+    /// Leave the group; nothing happens to one that is no member.
     pub remove: Vec<ReplicaId>,
+    /// The epoch that asks for the change, noted with the members.
+    pub epoch: Epoch,
 }
 
 impl Members {
@@ -43,6 +48,17 @@ impl Members {
     pub fn of_voters(voters: impl IntoIterator<Item = (ReplicaId, NodeId)>) -> Self {
         let nodes: BTreeMap<_, _> = voters.into_iter().collect();
         Self { voters: nodes.keys().copied().collect(), nodes, ..Self::default() }
+    }
+
+    /// The same as of an epoch.
+    #[must_use]
+    pub fn as_of(self, epoch: Epoch) -> Self {
+        Self { epoch, ..self }
+    }
+
+    /// Whether two configurations are in force, both of which must agree.
+    pub fn is_joint(&self) -> bool {
+        !self.outgoing.is_empty()
     }
 
     /// The node of a replica of this configuration.
@@ -67,6 +83,7 @@ impl Members {
             out.put_u64_le(replica.0);
             out.put_u64_le(node.0);
         }
+        out.put_u64_le(self.epoch.0);
     }
 
     /// Takes the bytes of one value from the front of `input`.
@@ -86,7 +103,8 @@ impl Members {
         for _ in 0..take_len(input)? {
             nodes.insert(ReplicaId(input.try_get_u64_le()?), NodeId(input.try_get_u64_le()?));
         }
-        Ok(Self { voters, learners, outgoing, learners_next, auto_leave, nodes })
+        let epoch = Epoch(input.try_get_u64_le()?);
+        Ok(Self { voters, learners, outgoing, learners_next, auto_leave, nodes, epoch })
     }
 }
 
@@ -103,6 +121,7 @@ impl MembersChange {
         }
         put_len(&mut out, self.remove.len());
         self.remove.iter().for_each(|id| out.put_u64_le(id.0));
+        out.put_u64_le(self.epoch.0);
         out
     }
 
@@ -124,10 +143,11 @@ impl MembersChange {
         for _ in 0..take_len(input)? {
             remove.push(ReplicaId(input.try_get_u64_le()?));
         }
+        let epoch = Epoch(input.try_get_u64_le()?);
         if !input.is_empty() {
             return Err(DecodeError::TrailingBytes);
         }
-        Ok(Self { add_voters, add_learners, remove })
+        Ok(Self { add_voters, add_learners, remove, epoch })
     }
 }
 

@@ -10,7 +10,7 @@ mod state;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ringkv_topology::GroupId;
+use ringkv_topology::{GroupId, ReplicaId};
 use state::State;
 
 use crate::log_store::{Entry, LogBatch, LogError, LogReader, LogWriter, StoredGroup};
@@ -83,6 +83,10 @@ impl LogReader for MemoryLog {
         Ok(self.lock().visible.load())
     }
 
+    fn tombstones(&self) -> Result<Vec<(GroupId, ReplicaId)>, LogError> {
+        Ok(self.lock().visible.tombstones())
+    }
+
     fn entries(
         &self,
         group: GroupId,
@@ -97,8 +101,6 @@ impl LogReader for MemoryLog {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use ringkv_topology::ReplicaId;
-
     use super::*;
     use crate::log_store::{EntryKind, GroupWrite};
     use crate::machine::Genesis;

@@ -2,10 +2,12 @@
 //!
 //! Plain data. No raft-rs type appears here or in any other public item of the crate.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use ringkv_topology::{GroupId, NodeId};
 
-use crate::members::MembersChange;
+use crate::members::{Members, MembersChange};
 use crate::position::{LogIndex, Term};
 use crate::times::EntryTimes;
 
@@ -159,6 +161,8 @@ pub struct GroupStatus {
     pub first_index: LogIndex,
     /// The last entry in the log.
     pub last_index: LogIndex,
+    /// The members as of the last entry sent to the state machine.
+    pub members: Arc<Members>,
     /// Leader only: for each other replica its node, and how many entries it is behind.
     pub peers: Vec<PeerStatus>,
 }

@@ -81,6 +81,11 @@ impl<M: StateMachine> Worker<M> {
                     self.apply_queued();
                     self.machine.create(&genesis).unwrap_or_else(|e| fatal(&e));
                 }
+                ApplyTask::Destroy(group) => {
+                    self.apply_queued();
+                    self.machine.destroy(group).unwrap_or_else(|e| fatal(&e));
+                    self.handle.input(Input::Destroyed { group });
+                }
                 ApplyTask::Install(snapshot) => {
                     self.apply_queued();
                     self.install(&snapshot);

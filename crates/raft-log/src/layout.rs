@@ -13,7 +13,7 @@ use ringkv_topology::{GroupId, ReplicaId};
 
 const VERSION: u8 = 1;
 /// Stored once, under a group id that no group has.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// What a key holds, in key order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     Start = 3,
     Install = 4,
     Entry = 5,
+    /// In the place of all others.
+    Tombstone = 6,
 }
 
 const KEY_BYTES: usize = 9;
@@ -99,6 +101,17 @@ pub(crate) fn decode_genesis(
     let replica = ReplicaId(body.try_get_u64_le()?);
     let members = Members::decode(&mut body)?;
     Ok(Genesis { group, replica, members, context: Bytes::copy_from_slice(body) })
+}
+
+pub(crate) fn encode_tombstone(key: &Key, replica: ReplicaId) -> Vec<u8> {
+    record(key, |out| out.put_u64_le(replica.0))
+}
+
+pub(crate) fn decode_tombstone(key: &[u8], value: &[u8]) -> Result<ReplicaId, DecodeError> {
+    let mut body = open(key, value)?;
+    let replica = ReplicaId(body.try_get_u64_le()?);
+    ended(body)?;
+    Ok(replica)
 }
 
 pub(crate) fn encode_hard_state(key: &Key, state: HardState) -> Vec<u8> {

@@ -7,7 +7,7 @@
 use ringkv_consensus::{
     DecodeError, Entry, HardState, LogError, LogIndex, LogPosition, StoredGroup, Term,
 };
-use ringkv_topology::GroupId;
+use ringkv_topology::{GroupId, ReplicaId};
 use rocksdb::{DB, DBRawIterator, ReadOptions};
 
 use crate::failure::failure;
@@ -26,9 +26,30 @@ pub(crate) fn groups(db: &DB) -> Result<Vec<StoredGroup>, LogError> {
         };
         let group =
             layout::group_of(found_key).map_err(|e| failure("look for groups in the log", e))?;
-        let stored = load_group(db, group)?;
-        check(&stored)?;
-        found.push(stored);
+        if found_key != key(group, Kind::Tombstone) {
+            let stored = load_group(db, group)?;
+            check(&stored)?;
+            found.push(stored);
+        }
+        next = GroupId(group.0 + 1);
+    }
+}
+
+/// See [`ringkv_consensus::LogReader::tombstones`].
+pub(crate) fn tombstones(db: &DB) -> Result<Vec<(GroupId, ReplicaId)>, LogError> {
+    let context = "look for tombstones in the log";
+    let mut found = Vec::new();
+    let mut next = GroupId(1);
+    let mut groups = db.raw_iterator();
+    loop {
+        groups.seek(key(next, Kind::Genesis));
+        let Some(found_key) = groups.key() else {
+            groups.status().map_err(|e| failure(context, e))?;
+            return Ok(found);
+        };
+        let group = layout::group_of(found_key).map_err(|e| failure(context, e))?;
+        let replica = record(db, group, Kind::Tombstone, layout::decode_tombstone)?;
+        found.extend(replica.map(|replica| (group, replica)));
         next = GroupId(group.0 + 1);
     }
 }

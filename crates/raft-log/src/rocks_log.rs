@@ -12,7 +12,7 @@ use std::sync::Arc;
 use ringkv_consensus::{
     Entry, GroupWrite, LogBatch, LogError, LogIndex, LogReader, LogWriter, StoredGroup,
 };
-use ringkv_topology::GroupId;
+use ringkv_topology::{GroupId, ReplicaId};
 use rocksdb::{DB, Options, WriteBatch, WriteOptions};
 
 use crate::failure::failure;
@@ -87,6 +87,10 @@ impl LogReader for RocksLog {
         load::groups(&self.db)
     }
 
+    fn tombstones(&self) -> Result<Vec<(GroupId, ReplicaId)>, LogError> {
+        load::tombstones(&self.db)
+    }
+
     fn entries(
         &self,
         group: GroupId,
@@ -101,7 +105,13 @@ impl LogReader for RocksLog {
 /// Adds one group's changes in their declared order; RocksDB applies a batch in the order of its
 /// records, so an append after a range deletion in the same batch stays.
 fn put_group(out: &mut WriteBatch, group: GroupId, write: &GroupWrite) {
+    if let Some(replica) = write.destroy {
+        out.delete_range(key(group, Kind::Format), key(group, Kind::Tombstone));
+        let key = key(group, Kind::Tombstone);
+        out.put(key, layout::encode_tombstone(&key, replica));
+    }
     if let Some(genesis) = &write.create {
+        out.delete(key(group, Kind::Tombstone));
         let key = key(group, Kind::Genesis);
         out.put(key, layout::encode_genesis(&key, genesis));
     }

@@ -116,6 +116,7 @@ mod tests {
             applied_index: LogIndex(9),
             first_index: LogIndex(2),
             last_index: LogIndex(10),
+            members: std::sync::Arc::default(),
             peers: vec![peer(2), peer(3)],
         }
     }

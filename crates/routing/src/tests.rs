@@ -5,7 +5,7 @@ use ringkv_kv_types::Outcome;
 use ringkv_proto::v1::{self, ErrorCode};
 use ringkv_topology::{
     ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
-    Settings, SlotCount, Topology,
+    RuntimeSettings, Settings, SlotCount, Topology,
 };
 
 use crate::{Attempts, Failure, Next, NotReady, Router};
@@ -31,6 +31,7 @@ fn topology(epoch: u64) -> Topology {
         replicas: (1..=4).map(replica).collect(),
         preferred_leader: NodeId(2),
         formed: Epoch(1),
+        changed: Epoch(1),
     };
     let slot_count = SlotCount::new(1).unwrap();
     Topology {
@@ -42,6 +43,7 @@ fn topology(epoch: u64) -> Topology {
             value_bytes_max: 1 << 20,
             read_mode: ReadMode::ReadIndex,
         },
+        runtime: RuntimeSettings::default(),
         nodes: (1..=5).map(|id| (NodeId(id), node(id))).collect(),
         groups: [(GroupId(1), group)].into(),
         owners: vec![GroupId(1)],

@@ -16,4 +16,6 @@ pub use plan::{
 };
 pub use ring::{Ring, WEIGHT_DEFAULT};
 pub use slot::{SlotCount, tag};
-pub use topology::{Group, Node, NodeState, ReadMode, Replica, Role, Settings, Topology};
+pub use topology::{
+    Group, Node, NodeState, ReadMode, Replica, Role, RuntimeSettings, Settings, Topology,
+};

@@ -20,6 +20,8 @@ pub struct Topology {
     pub epoch: Epoch,
     /// What every process must agree on.
     pub settings: Settings,
+    /// What an operator may change.
+    pub runtime: RuntimeSettings,
     /// Every node that was ever registered and is not forgotten.
     pub nodes: BTreeMap<NodeId, Node>,
     /// Every group; empty until the cluster is bootstrapped.
@@ -39,6 +41,23 @@ pub struct Settings {
     pub value_bytes_max: u32,
     /// How leaders serve reads.
     pub read_mode: ReadMode,
+}
+
+/// Values that an operator changes while the cluster runs; replicated by placement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RuntimeSettings {
+    /// How long a node may be silent before its replicas are replaced, in seconds.
+    pub replace_after_s: u32,
+    /// How fast a node sends snapshots, all together, in bytes per second.
+    pub snapshot_bytes_per_s: u64,
+}
+
+impl Default for RuntimeSettings {
+    /// A node that restarts or is moved is back within five minutes; snapshots take about half of
+    /// what a gigabit network carries.
+    fn default() -> Self {
+        Self { replace_after_s: 300, snapshot_bytes_per_s: 64 << 20 }
+    }
 }
 
 /// How a leader makes sure that a read sees every acknowledged write.
@@ -92,8 +111,8 @@ pub struct Node {
 pub enum NodeState {
     /// It takes part in the cluster.
     Active,
-    /// A newer node has taken over its address; it never returns under this id.
-    Replaced,
+    /// Its replicas move to other nodes, and it gets no new ones.
+    Draining,
 }
 
 /// One Raft group as placed.
@@ -101,12 +120,33 @@ pub enum NodeState {
 pub struct Group {
     /// Its id.
     pub id: GroupId,
-    /// Its copies, at most one on a node.
+    /// Its copies, at most one on a node, ascending by id.
     pub replicas: Vec<Replica>,
     /// The node that should lead while all nodes are healthy.
     pub preferred_leader: NodeId,
     /// The epoch at which the group was created.
     pub formed: Epoch,
+    /// The epoch at which `replicas` last changed. The group's leader makes the members in force
+    /// match `replicas`, and notes this epoch with them.
+    pub changed: Epoch,
+}
+
+impl Group {
+    /// Whether the replicas are still those the group was created with: only then may a replica
+    /// start from the founding members. Later replicas join, and learn the members from the leader.
+    pub fn is_founding(&self) -> bool {
+        self.changed == self.formed
+    }
+
+    /// The replica on a node.
+    pub fn replica_on(&self, node: NodeId) -> Option<&Replica> {
+        self.replicas.iter().find(|replica| replica.node == node)
+    }
+
+    /// The replicas that are to vote.
+    pub fn voters(&self) -> impl Iterator<Item = &Replica> {
+        self.replicas.iter().filter(|replica| replica.role == Role::Voter)
+    }
 }
 
 /// A group's copy on a node.
@@ -120,13 +160,16 @@ pub struct Replica {
     pub role: Role,
 }
 
-/// Whether a replica counts towards the quorum.
+/// What a replica is to be; the group's leader makes it so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// It votes and counts towards the quorum.
     Voter,
     /// It receives the log and does not vote.
     Learner,
+    /// It leaves the group. It stays in the map until the group's leader has reported that the
+    /// members in force are without it.
+    Leaving,
 }
 
 impl Topology {

@@ -32,7 +32,7 @@ pub(super) fn page(view: &View) -> Value {
             "replicas": group.replicas.iter().map(|replica| json!({
                 "id": replica.id.0,
                 "node": replica.node.0,
-                "role": match replica.role { Role::Voter => "voter", Role::Learner => "learner" },
+                "role": match replica.role { Role::Voter => "voter", Role::Learner => "learner", Role::Leaving => "leaving" },
             })).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
         "slots": ranges.iter().map(|(first, last, group)| json!([first, last, group.0]))
@@ -49,7 +49,7 @@ fn nodes(view: &View, topology: &Topology) -> Vec<Value> {
             "capacity": node.capacity,
             "state": match node.state {
                 NodeState::Active => "active",
-                NodeState::Replaced => "replaced",
+                NodeState::Draining => "draining",
             },
             "alive": view.alive.contains(&node.id),
         })

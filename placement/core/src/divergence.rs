@@ -72,7 +72,7 @@ fn is_outvoted(own: StateHash, group: &Group, reports: &Reports) -> bool {
 #[cfg(test)]
 mod tests {
     use ringkv_topology::{
-        ClusterId, Epoch, ReadMode, Replica, ReplicaId, Role, Settings, SlotCount,
+        ClusterId, Epoch, ReadMode, Replica, ReplicaId, Role, RuntimeSettings, Settings, SlotCount,
     };
 
     use super::*;
@@ -87,6 +87,7 @@ mod tests {
             replicas: (1..=replicas).map(replica).collect(),
             preferred_leader: NodeId(1),
             formed: Epoch(1),
+            changed: Epoch(1),
         };
         Topology {
             cluster: ClusterId(1),
@@ -97,6 +98,7 @@ mod tests {
                 value_bytes_max: 1,
                 read_mode: ReadMode::ReadIndex,
             },
+            runtime: RuntimeSettings::default(),
             nodes: BTreeMap::new(),
             groups: [(GROUP, group)].into(),
             owners: Vec::new(),

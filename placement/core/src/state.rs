@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringkv_topology::{
     ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, PlannedGroup, Replica, ReplicaId,
-    Role, Settings, Topology,
+    Role, RuntimeSettings, Settings, Topology,
 };
 
 use crate::command::{Command, CommandResult, Refusal, Registration};
@@ -89,6 +89,7 @@ impl Cluster {
             cluster,
             epoch: Epoch(1),
             settings,
+            runtime: RuntimeSettings::default(),
             nodes: BTreeMap::new(),
             groups: BTreeMap::new(),
             owners: Vec::new(),
@@ -113,8 +114,7 @@ impl Cluster {
             return Err(Refusal::WrongCluster { ours, theirs });
         }
         match self.topology.nodes.get(&node).map(|node| node.state) {
-            Some(NodeState::Active) => Ok(()),
-            Some(NodeState::Replaced) => Err(Refusal::NodeReplaced { node }),
+            Some(NodeState::Active | NodeState::Draining) => Ok(()),
             None if node.0 <= self.last_node => Err(Refusal::NodeReplaced { node }),
             None => Err(Refusal::UnknownNode { node }),
         }
@@ -152,8 +152,6 @@ impl Cluster {
             self.incarnations.remove(&old);
             if !holding.contains(&old) {
                 self.topology.nodes.remove(&old);
-            } else if let Some(node) = self.topology.nodes.get_mut(&old) {
-                node.state = NodeState::Replaced;
             }
         }
         self.last_node += 1;
@@ -193,7 +191,7 @@ impl Cluster {
                 replicas.push(Replica { id, node: *node, role: Role::Voter });
             }
             let preferred_leader = planned.nodes[0];
-            let group = Group { id: planned.id, replicas, preferred_leader, formed };
+            let group = Group { id: planned.id, replicas, preferred_leader, formed, changed: formed };
             self.topology.groups.insert(planned.id, group);
         }
         self.topology.owners = owners;

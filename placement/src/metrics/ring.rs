@@ -98,7 +98,7 @@ impl RingSeries {
 mod tests {
     use ringkv_topology::{
         ClusterId, Epoch, Group, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
-        Settings, SlotCount,
+        RuntimeSettings, Settings, SlotCount,
     };
 
     use super::*;
@@ -123,6 +123,7 @@ mod tests {
                 .to_vec(),
             preferred_leader: NodeId(nodes[0]),
             formed: Epoch(2),
+            changed: Epoch(2),
         };
         Topology {
             cluster: ClusterId(1),
@@ -133,6 +134,7 @@ mod tests {
                 value_bytes_max: 1,
                 read_mode: ReadMode::ReadIndex,
             },
+            runtime: RuntimeSettings::default(),
             nodes: [node(1, "a"), node(2, "a"), node(3, ""), node(4, "b")]
                 .map(|node| (node.id, node))
                 .into(),

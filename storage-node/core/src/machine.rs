@@ -109,6 +109,12 @@ impl<S: Store> Apply for KvMachine<S> {
         Ok(())
     }
 
+    fn destroy(&mut self, group: GroupId) -> Result<(), MachineError> {
+        self.views.remove(group);
+        self.groups.remove(&group);
+        self.store.clear(&keys::group_range(group)).map_err(MachineError::from)
+    }
+
     /// All in one write. Fails when an entry is not ours to read or the store fails; the machine must
     /// not be used again then.
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {

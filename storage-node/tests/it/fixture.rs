@@ -7,7 +7,7 @@ use std::time::Duration;
 use ringkv_storage_node::{Config, Listeners, StopNow, serve};
 use ringkv_topology::{
     ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
-    Settings, SlotCount, Topology,
+    RuntimeSettings, Settings, SlotCount, Topology,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::task::JoinHandle;
@@ -41,6 +41,7 @@ pub(crate) fn topology(cluster: u64, addresses: &[String]) -> Topology {
             .collect(),
         preferred_leader: NodeId(id),
         formed: Epoch(2),
+        changed: Epoch(2),
     };
     Topology {
         cluster: ClusterId(cluster),
@@ -51,6 +52,7 @@ pub(crate) fn topology(cluster: u64, addresses: &[String]) -> Topology {
             value_bytes_max: VALUE_BYTES_MAX,
             read_mode: ReadMode::ReadIndex,
         },
+        runtime: RuntimeSettings::default(),
         nodes: ids().zip(addresses).map(node).map(|node| (node.id, node)).collect(),
         groups: ids().map(|id| (GroupId(id), group(id))).collect(),
         owners: (0..u64::from(SLOT_COUNT))

@@ -68,6 +68,11 @@ impl ApplyCursor {
         self.batches.drain(..done).map(|(_, bytes)| bytes).sum()
     }
 
+    /// The size of the batches that are sent and not reported as applied.
+    pub(crate) fn unapplied_bytes(&self) -> u64 {
+        self.batches.iter().map(|(_, bytes)| bytes).sum()
+    }
+
     /// A snapshot takes the place of the log: the next entry is the one after `position`. It is
     /// applied once [`Self::report_applied`] says so.
     pub(crate) fn jump(&mut self, position: LogPosition) {

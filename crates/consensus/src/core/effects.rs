@@ -5,7 +5,7 @@
 //! 1. `log` is written by one writer, batches in order; [`Input::Persisted`] answers each. The
 //!    poller never has more than one batch out.
 //! 2. `apply` goes to one apply worker, in order; a batch is answered by [`Input::Applied`], an
-//!    install by [`Input::Installed`], a create by nothing. Consecutive batches may share one
+//!    install by [`Input::Installed`], a destroy by [`Input::Destroyed`], a create by nothing. Consecutive batches may share one
 //!    atomic write.
 //! 3. `frames` are sent per node in order or dropped; a drop is reported by [`Input::Unreachable`].
 //! 4. `completions` are delivered.
@@ -83,6 +83,19 @@ pub enum Input {
     },
     /// Set up a group here; nothing happens if it is there already.
     Create(Genesis),
+    /// The replica is out of its group for good: remove it and all it holds, and never take it back.
+    /// Nothing happens if another replica of the group is here, or none.
+    Destroy {
+        /// The group.
+        group: GroupId,
+        /// The replica of it here that goes.
+        replica: ReplicaId,
+    },
+    /// The apply worker has destroyed a group's state.
+    Destroyed {
+        /// The group.
+        group: GroupId,
+    },
     /// Hand leadership of the group to its replica on `to`.
     TransferLeader {
         /// The group, led here.
@@ -143,6 +156,8 @@ pub enum ApplyTask {
     Batch(GroupBatch),
     /// Replace the group's state by a received snapshot; its marker is durable already.
     Install(ReceivedSnapshot),
+    /// Remove all of the group's state; the log holds its tombstone already.
+    Destroy(GroupId),
 }
 
 /// Log entries to read for a follower that is far behind.

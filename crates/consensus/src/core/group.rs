@@ -47,7 +47,7 @@ pub(crate) struct Group {
     pub(crate) dirty: bool,
     raw: RawNode<LogTail>,
     /// As of the last entry sent to the apply worker.
-    members: Members,
+    members: Arc<Members>,
     /// Nodes of replicas that wrote to us and are not members as we know them.
     unknown_peers: BTreeMap<ReplicaId, NodeId>,
     proposals: Proposals,
@@ -86,7 +86,7 @@ impl Group {
             replica,
             dirty: true,
             raw,
-            members: applied.members.clone(),
+            members: Arc::new(applied.members.clone()),
             unknown_peers: BTreeMap::new(),
             proposals: Proposals::default(),
             reads: Reads::new(config.seed),
@@ -176,6 +176,15 @@ impl Group {
             }
         }
         leads
+    }
+
+    /// The replica is destroyed: ends what waits for it.
+    pub(crate) fn end(mut self, out: &mut Out) {
+        self.lose_leadership(out);
+        out.unapplied_bytes -= self.cursor.unapplied_bytes();
+        if let Some(until_us) = self.lease.report(0) {
+            out.effects.leases.push((self.id, until_us));
+        }
     }
 
     /// Reports to the shell a lease that is new, longer or gone.

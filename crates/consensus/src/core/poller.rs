@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ringkv_topology::{GroupId, NodeId, ReadMode};
+use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
 
 use crate::core::config::PollerConfig;
 use crate::core::counters::Counters;
@@ -22,7 +22,7 @@ use crate::core::frame;
 use crate::core::group::Group;
 use crate::core::out::Out;
 use crate::core::start_error::StartError;
-use crate::log_store::{HardState, LogReader, StoredGroup};
+use crate::log_store::{GroupWrite, HardState, LogReader, StoredGroup};
 use crate::machine::{AppliedState, Genesis};
 use crate::position::LogIndex;
 use crate::times::Now;
@@ -101,6 +101,10 @@ use crate::types::{GroupStatus, Request, RequestError, Role};
 ///                 machine.0 = batch.after.clone();
 ///                 inputs.push(Input::Applied(vec![(batch.group, batch.after)]));
 ///             }
+///             ApplyTask::Destroy(group) => {
+///                 machine = Default::default();
+///                 inputs.push(Input::Destroyed { group });
+///             }
 ///             ApplyTask::Install(snapshot) => {
 ///                 // Replace the group's state by the files of `snapshot.id`.
 ///                 inputs.push(Input::Installed { group: snapshot.group });
@@ -156,6 +160,8 @@ pub struct Poller {
     flush: Flush,
     /// Received files that may go once this log batch is durable.
     discards: Vec<(u64, GroupId, SnapshotId)>,
+    /// Groups whose state may go once this log batch, which has their tombstone, is durable.
+    destroys: Vec<(u64, GroupId)>,
     retiring: bool,
 }
 
@@ -189,6 +195,7 @@ impl Poller {
             log_bytes_unflushed: 0,
             flush: Flush::Idle,
             discards: Vec::new(),
+            destroys: Vec::new(),
             retiring: false,
         };
         for stored in stored {
@@ -261,6 +268,8 @@ impl Poller {
             }
             Input::Unreachable { node } => self.unreachable(node),
             Input::Create(genesis) => self.create(genesis),
+            Input::Destroy { group, replica } => self.destroy(group, replica),
+            Input::Destroyed { .. } => {}
             Input::TransferLeader { group, to } => {
                 self.touch(group, |group, _| group.transfer_leader(to));
             }
@@ -346,6 +355,9 @@ impl Poller {
         let durable = self.discards.partition_point(|(batch, ..)| *batch <= number);
         let discards = self.discards.drain(..durable).map(|(_, group, id)| (group, id));
         self.out.effects.discard.extend(discards);
+        let durable = self.destroys.partition_point(|(batch, _)| *batch <= number);
+        let destroys = self.destroys.drain(..durable).map(|(_, group)| ApplyTask::Destroy(group));
+        self.out.effects.apply.extend(destroys);
     }
 
     fn applied(&mut self, groups: Vec<(GroupId, AppliedState)>) {
@@ -414,6 +426,18 @@ impl Poller {
         if !genesis.is_joining() {
             self.out.effects.apply.push(ApplyTask::Create(genesis));
         }
+    }
+
+    fn destroy(&mut self, id: GroupId, replica: ReplicaId) {
+        if self.groups.get(&id).is_none_or(|group| group.replica != replica) {
+            return;
+        }
+        let group = self.groups.remove(&id).expect("just seen");
+        group.end(&mut self.out);
+        *self.out.batch.group(id) =
+            GroupWrite { destroy: Some(replica), ..GroupWrite::default() };
+        self.out.batch.sync = true;
+        self.destroys.push((self.out.batch.number, id));
     }
 
     fn add(&mut self, stored: &StoredGroup, applied: &AppliedState) -> Result<(), StartError> {

@@ -121,6 +121,7 @@ pub(crate) fn members_after(before: &Members, change: &MembersChange, conf: &Con
         learners_next: ids(conf.get_learners_next()),
         auto_leave: conf.auto_leave,
         nodes,
+        epoch: before.epoch.max(change.epoch),
     };
     // raft-rs returns the sets in hash order, which is fixed but not stable between versions.
     for list in

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ringkv_topology::GroupId;
+use ringkv_topology::{GroupId, ReplicaId};
 
 use crate::log_store::{
     Entry, GroupWrite, HardState, InstallMarker, LogBatch, LogError, StoredGroup,
@@ -14,6 +14,7 @@ use crate::position::{LogIndex, LogPosition};
 #[derive(Clone, Debug, Default)]
 pub(super) struct State {
     groups: BTreeMap<GroupId, Group>,
+    tombstones: BTreeMap<GroupId, ReplicaId>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,10 +43,17 @@ impl State {
             }
         }
         for (id, write) in &batch.groups {
+            if let Some(replica) = write.destroy {
+                self.groups.remove(id);
+                self.tombstones.insert(*id, replica);
+            }
             if let Some(genesis) = &write.create {
+                self.tombstones.remove(id);
                 self.groups.insert(*id, Group::new(genesis.clone()));
             }
-            self.groups.get_mut(id).expect("checked above").write(write);
+            if let Some(group) = self.groups.get_mut(id) {
+                group.write(write);
+            }
         }
         Ok(())
     }
@@ -53,6 +61,11 @@ impl State {
     /// Every group, ascending by id.
     pub(super) fn load(&self) -> Vec<StoredGroup> {
         self.groups.values().map(Group::stored).collect()
+    }
+
+    /// See [`crate::LogReader::tombstones`].
+    pub(super) fn tombstones(&self) -> Vec<(GroupId, ReplicaId)> {
+        self.tombstones.iter().map(|(group, replica)| (*group, *replica)).collect()
     }
 
     /// See [`crate::LogReader::entries`].

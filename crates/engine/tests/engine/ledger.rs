@@ -106,6 +106,11 @@ impl Apply for Ledger {
         Ok(())
     }
 
+    fn destroy(&mut self, group: GroupId) -> Result<(), MachineError> {
+        self.state.lock().groups.remove(&group);
+        Ok(())
+    }
+
     fn apply(&mut self, batches: &[GroupBatch]) -> Result<Vec<Vec<Bytes>>, MachineError> {
         let _gate = self.gate.lock();
         let mut state = self.state.lock();

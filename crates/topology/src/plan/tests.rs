@@ -62,9 +62,9 @@ fn too_few_nodes_are_reported_with_both_counts() {
 }
 
 #[test]
-fn replaced_nodes_do_not_count() {
+fn draining_nodes_do_not_count() {
     let mut nodes = alike(3);
-    nodes[1].state = NodeState::Replaced;
+    nodes[1].state = NodeState::Draining;
     let blocked = plan_bootstrap(&nodes, &settings(3), &BootstrapWhen::default()).unwrap_err();
     assert_eq!(blocked, BootstrapBlocked::Nodes { present: 2, needed: 3 });
 }

@@ -118,12 +118,11 @@ mod registration {
     }
 
     #[test]
-    fn an_empty_node_at_a_known_address_replaces_the_node_that_was_there() {
+    fn an_empty_node_at_the_address_of_one_with_replicas_leaves_it_a_way_back() {
         let mut state = bootstrapped();
         assert_eq!(register(&mut state, fresh("n2:1", 99)), Ok(NodeId(4)));
-        assert_eq!(node_state(&state, 2), Some(NodeState::Replaced));
-        let refused = register(&mut state, returning(2, "n2:1", 100));
-        assert_eq!(refused, Err(Refusal::NodeReplaced { node: NodeId(2) }));
+        assert_eq!(node_state(&state, 2), Some(NodeState::Active));
+        assert_eq!(register(&mut state, returning(2, "n2:1", 100)), Ok(NodeId(2)));
     }
 
     #[test]

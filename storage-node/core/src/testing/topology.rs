@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use ringkv_consensus::{self as consensus, GroupStatus, LogIndex, Term};
 use ringkv_topology::{
     ClusterId, Epoch, Group, GroupId, Node, NodeId, NodeState, ReadMode, Replica, ReplicaId, Role,
-    Settings, SlotCount, Topology,
+    RuntimeSettings, Settings, SlotCount, Topology,
 };
 
 /// Nodes and groups `1..=nodes`, 16 slots dealt round robin; group `n` prefers node `n` as leader.
@@ -29,6 +29,7 @@ pub fn bootstrapped(nodes: u64) -> Topology {
         replicas: (1..=nodes).map(|node| replica(id, node)).collect(),
         preferred_leader: NodeId(id),
         formed: Epoch(2),
+        changed: Epoch(2),
     };
     Topology {
         cluster: ClusterId(42),
@@ -39,6 +40,7 @@ pub fn bootstrapped(nodes: u64) -> Topology {
             value_bytes_max: 1 << 20,
             read_mode: ReadMode::ReadIndex,
         },
+        runtime: RuntimeSettings::default(),
         nodes: (1..=nodes).map(|id| (NodeId(id), node(id))).collect::<BTreeMap<_, _>>(),
         groups: (1..=nodes).map(|id| (GroupId(id), group(id))).collect(),
         owners: (0..16).map(|slot| GroupId(slot % nodes + 1)).collect(),
@@ -58,6 +60,7 @@ pub fn status(group: u64, node: u64, leader: Option<u64>) -> GroupStatus {
         applied_index: LogIndex(1),
         first_index: LogIndex(2),
         last_index: LogIndex(1),
+        members: std::sync::Arc::default(),
         peers: Vec::new(),
     }
 }

@@ -54,6 +54,7 @@ fn says(node: u64, role: Role, term: u64, last: u64, commit: u64) -> GroupStatus
         applied_index: LogIndex(commit.min(1)),
         first_index: LogIndex(2),
         last_index: LogIndex(last),
+        members: std::sync::Arc::default(),
         peers: Vec::new(),
     }
 }

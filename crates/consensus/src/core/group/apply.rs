@@ -4,6 +4,8 @@
 //! applies changes of members to raft-rs at the same point of the log on every replica (pitfall 8);
 //! cuts the log behind what the state machine's store has flushed, never further (I-6).
 
+use std::sync::Arc;
+
 use raft::eraftpb::{Entry, EntryType};
 
 use crate::command_batch::CommandBatch;
@@ -14,7 +16,7 @@ use crate::core::log_tail::entry_bytes;
 use crate::core::out::Out;
 use crate::core::wire;
 use crate::machine::{AppliedState, Committed, GroupBatch};
-use crate::members::MembersChange;
+use crate::members::{Members, MembersChange};
 use crate::position::{LogIndex, LogPosition};
 use crate::types::{Done, RequestError, Role, Ticket};
 
@@ -29,7 +31,7 @@ impl Group {
             committed.into_iter().map(|entry| self.committed(entry, out)).collect();
         self.cursor.close_batch(bytes);
         out.unapplied_bytes += bytes;
-        let after = AppliedState { position: self.cursor.sent(), members: self.members.clone() };
+        let after = AppliedState { position: self.cursor.sent(), members: Members::clone(&self.members) };
         out.effects.apply.push(ApplyTask::Batch(GroupBatch { group: self.id, entries, after }));
     }
 
@@ -67,7 +69,7 @@ impl Group {
         };
         let result = match self.raw.apply_conf_change(&wire::conf_change(&change)) {
             Ok(conf) => {
-                self.members = wire::members_after(&self.members, &change, &conf);
+                self.members = Arc::new(wire::members_after(&self.members, &change, &conf));
                 self.lease.members_changed(out.now.boot_us);
                 let nodes = &self.members.nodes;
                 self.unknown_peers.retain(|replica, _| !nodes.contains_key(replica));

@@ -5,6 +5,8 @@
 //! always notified how a transfer ended (pitfall 9). After an install members are the snapshot's,
 //! and nothing of the old log remains (I-7).
 
+use std::sync::Arc;
+
 use raft::SnapshotStatus;
 use raft::eraftpb::{Message, Snapshot};
 use ringkv_topology::{NodeId, ReplicaId};
@@ -151,7 +153,7 @@ impl Group {
         assert_eq!(start.index.0, snapshot.get_metadata().index, "the snapshot just stepped");
         self.raw.mut_store().reset(start);
         self.compaction.log_replaced();
-        self.members = applied.members.clone();
+        self.members = Arc::new(applied.members.clone());
         self.cursor.jump(start);
         let write = out.batch.group(self.id);
         write.reset = Some(start);
