@@ -86,6 +86,13 @@ impl Machine {
         }
     }
 
+    pub(crate) fn destroy(&mut self, group: GroupId) {
+        match self {
+            Self::Kv { machine, .. } => machine.destroy(group).expect("a memory store clears"),
+            Self::Placement(image) => **image = Image::default(),
+        }
+    }
+
     /// Applies entries; one result per command, by entry.
     ///
     /// # Errors

@@ -164,7 +164,7 @@ impl World {
                     seen.on_install(node, snapshot.group, snapshot.applied.position.index);
                     Ok(())
                 }
-                ApplyTask::Create(_) => Ok(()),
+                ApplyTask::Create(_) | ApplyTask::Destroy(_) => Ok(()),
             })?;
             self.processes[process].tasks.push_back(task);
         }
@@ -230,6 +230,10 @@ impl World {
                 self.apply(process, &batches)?;
             }
             ApplyTask::Install(snapshot) => self.install(process, &snapshot)?,
+            ApplyTask::Destroy(group) => {
+                self.processes[process].machine.destroy(group);
+                self.input(process, Input::Destroyed { group });
+            }
         }
         if !self.processes[process].tasks.is_empty() {
             self.plan_work(process);
