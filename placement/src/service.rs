@@ -93,7 +93,12 @@ impl Placement for Service {
                 let Registration { address, zone, incarnation, .. } = registration;
                 tracing::info!(%node, address, zone, incarnation, "registered");
                 self.observed.heard(node);
-                Ok(Response::new(RegisterReply { cluster: cluster.0, node: node.0, slot_count }))
+                Ok(Response::new(RegisterReply {
+                    cluster: cluster.0,
+                    node: node.0,
+                    slot_count,
+                    ..RegisterReply::default()
+                }))
             }
             CommandResult::Refused(refusal @ Refusal::NotInitialized) => Err(refused(&refusal)),
             CommandResult::Refused(refusal) => {
@@ -120,7 +125,11 @@ impl Placement for Service {
             .map(|topology| self.observed.diverged_groups(topology, heartbeat.node))
             .unwrap_or_default();
         let diverged_groups = diverged.into_iter().map(|group| group.0).collect();
-        Ok(Response::new(HeartbeatReply { epoch: state.epoch().0, diverged_groups }))
+        Ok(Response::new(HeartbeatReply {
+            epoch: state.epoch().0,
+            diverged_groups,
+            ..HeartbeatReply::default()
+        }))
     }
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<TopologyUpdate, Status>> + Send>>;

@@ -5,6 +5,7 @@
 //! sockets, release the directory. If a step of the start fails, the node ends with the reason and
 //! leaves nothing running.
 
+mod changes;
 mod identify;
 mod open;
 mod reconcile;

@@ -100,12 +100,12 @@ impl LogReader for MemoryLog {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
     use super::*;
     use crate::log_store::{EntryKind, GroupWrite};
     use crate::machine::Genesis;
     use crate::members::Members;
     use crate::position::LogPosition;
+    use bytes::Bytes;
 
     const GROUP: GroupId = GroupId(7);
 

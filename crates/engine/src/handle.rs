@@ -168,6 +168,12 @@ impl Handle {
         self.input(Input::Create(genesis));
     }
 
+    /// The replica is out of its group for good: removes all of it here. Nothing happens if it is
+    /// not here.
+    pub fn destroy(&self, group: GroupId, replica: ReplicaId) {
+        self.input(Input::Destroy { group, replica });
+    }
+
     /// Makes this node's replica stand for election, if the group has no leader.
     pub fn campaign(&self, group: GroupId) {
         self.input(Input::Campaign { group });

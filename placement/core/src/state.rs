@@ -191,7 +191,8 @@ impl Cluster {
                 replicas.push(Replica { id, node: *node, role: Role::Voter });
             }
             let preferred_leader = planned.nodes[0];
-            let group = Group { id: planned.id, replicas, preferred_leader, formed, changed: formed };
+            let group =
+                Group { id: planned.id, replicas, preferred_leader, formed, changed: formed };
             self.topology.groups.insert(planned.id, group);
         }
         self.topology.owners = owners;

@@ -3,8 +3,8 @@
 //!
 //! Owns the byte formats (`keys`, `record`, `command`, `condition`, `command_result`, `remembered`,
 //! `owned_slots`), the state machine (`machine`) over any `store`, the checks and replies of the
-//! Kv service (`service`), and the decisions about replicas and leaders (`replicas`, `leadership`,
-//! `peer_health`). The node and the simulation run this same code.
+//! Kv service (`service`), and the decisions about replicas, members and leaders (`replicas`,
+//! `members`, `leadership`, `peer_health`; `report` is what placement hears of them). The node and the simulation run this same code.
 //!
 //! Has no clock, random source, thread, file or socket; its `clippy.toml` bans them. Time comes in
 //! as the group clock of an entry, as a step, or as a number of milliseconds. It has locks, and
@@ -27,8 +27,10 @@ pub mod store;
 pub mod service;
 
 pub mod leadership;
+pub mod members;
 pub mod peer_health;
 pub mod replicas;
+pub mod report;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

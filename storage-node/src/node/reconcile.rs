@@ -1,7 +1,7 @@
-//! Makes the engine match the topology, and returns leadership to preferred nodes.
+//! Makes the engine match the topology: replicas, members, and who leads.
 //!
 //! One task does all of it: it follows the topology, sends heartbeats, and looks at the engine at
-//! fixed intervals. Decides nothing: `replicas` and `leadership` of the core do. Everything is
+//! fixed intervals. Decides nothing: `replicas`, `members` and `leadership` of the core do. All is
 //! level-triggered, so a lost message costs only the time to the next look.
 
 use std::sync::Arc;
@@ -10,15 +10,17 @@ use std::time::Duration;
 use anyhow::Context as _;
 use parking_lot::Mutex;
 use ringkv_engine::Handle;
+use ringkv_proto::v1::HeartbeatReply;
 use ringkv_storage_core::leadership::LeadershipReturn;
 use ringkv_storage_core::machine::Reader;
 use ringkv_storage_core::owned_slots::OwnedSlots;
 use ringkv_storage_core::peer_health::PeerHealth;
-use ringkv_storage_core::replicas;
-use ringkv_topology::Topology;
+use ringkv_storage_core::{members, replicas, report};
+use ringkv_topology::{GroupId, Topology};
 use tokio::time::MissedTickBehavior;
 
 use super::Node;
+use super::changes::Changes;
 use super::server::GrpcHealth;
 use crate::layout;
 use crate::metrics::bytes_under;
@@ -28,7 +30,7 @@ use crate::topology_file;
 
 /// Looks at the peers.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
-/// Looks between two checks for missing replicas.
+/// Looks between two checks for missing replicas and for members that differ.
 const LOOKS_PER_CHECK: u32 = 5;
 /// Looks between two groups whose leadership returns.
 const LOOKS_PER_RETURN: u32 = 10;
@@ -42,6 +44,7 @@ pub(super) struct Reconciler<'a> {
     reader: Reader<RocksStore>,
     peers: Arc<Mutex<PeerHealth>>,
     grpc_health: GrpcHealth,
+    changes: Changes,
 }
 
 impl<'a> Reconciler<'a> {
@@ -52,7 +55,8 @@ impl<'a> Reconciler<'a> {
         peers: Arc<Mutex<PeerHealth>>,
         grpc_health: GrpcHealth,
     ) -> Self {
-        Self { node, engine, reader, peers, grpc_health }
+        let changes = Changes::new(engine.clone());
+        Self { node, engine, reader, peers, grpc_health, changes }
     }
 
     /// Works until dropped.
@@ -79,15 +83,25 @@ impl<'a> Reconciler<'a> {
             state_hashes: self.reader.state_hashes(),
             data_bytes: bytes_under(&data_dir).unwrap_or(0),
         };
-        placement_link::beat(placement, registration, *identity, report, |group| {
+        placement_link::beat(placement, registration, *identity, report, |reply| self.obey(&reply))
+            .await
+    }
+
+    /// Does what placement has found out about the replicas here.
+    fn obey(&self, reply: &HeartbeatReply) {
+        for group in reply.diverged_groups.iter().filter_map(|group| GroupId::from_wire(*group)) {
             tracing::error!(
                 group = group.0,
                 "replica state differs from the majority of its group; the replica stops serving \
                  until a snapshot from the leader replaces it"
             );
             self.engine.rebuild(group);
-        })
-        .await
+        }
+        let removed = report::removed(&self.engine.status(), &reply.removed_replicas);
+        for (group, replica) in removed {
+            tracing::info!(group = group.0, replica = replica.0, "destroying a removed replica");
+            self.engine.destroy(group, replica);
+        }
     }
 
     async fn follow(&self) {
@@ -122,6 +136,27 @@ impl<'a> Reconciler<'a> {
             self.engine.set_read_mode(topology.settings.read_mode);
         }
         self.create_missing();
+        self.change_members();
+    }
+
+    /// Asks for the next step of every group led here whose members differ from the topology.
+    fn change_members(&self) {
+        let Some(topology) = self.node.view.get() else { return };
+        for status in self.engine.status().iter() {
+            let Some(group) = topology.groups.get(&status.group) else { continue };
+            match members::next(group, status) {
+                Some(members::Step::Change(change)) => self.changes.propose(group.id, change),
+                Some(members::Step::HandOver(to)) => {
+                    tracing::info!(
+                        group = group.id.0,
+                        to = to.0,
+                        "the replica here leaves: handing over"
+                    );
+                    self.engine.transfer_leader(group.id, to);
+                }
+                None => {}
+            }
+        }
     }
 
     fn create_missing(&self) {
@@ -155,6 +190,7 @@ impl<'a> Reconciler<'a> {
             self.peers.lock().look(self.node.identity.node, &self.engine.status());
             if looks % LOOKS_PER_CHECK == 0 {
                 self.create_missing();
+                self.change_members();
             }
             if looks % LOOKS_PER_RETURN == 0 {
                 self.hand_back(&mut returns);

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ringkv_consensus::{GroupStatus, Role};
-use ringkv_proto::v1::{self, GroupReport, HeartbeatRequest};
+use ringkv_consensus::GroupStatus;
+use ringkv_proto::v1::{HeartbeatReply, HeartbeatRequest};
 use ringkv_storage_core::machine::StateHash;
+use ringkv_storage_core::report;
 use ringkv_topology::GroupId;
 use tokio::time::MissedTickBehavior;
 
@@ -28,7 +29,7 @@ pub(crate) struct Report {
     pub(crate) data_bytes: u64,
 }
 
-/// Sends heartbeats until dropped, and passes on which groups' replicas here have diverged.
+/// Sends heartbeats until dropped, and passes on each reply.
 ///
 /// # Errors
 /// Ends only when placement no longer knows this node as one of the cluster's.
@@ -37,7 +38,7 @@ pub(crate) async fn beat(
     registration: &Registration,
     identity: Identity,
     mut report: impl FnMut() -> Report,
-    mut diverged: impl FnMut(GroupId),
+    mut on_reply: impl FnMut(HeartbeatReply),
 ) -> anyhow::Result<()> {
     let mut due = tokio::time::interval(INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -55,8 +56,7 @@ pub(crate) async fn beat(
                     tracing::info!("placement answers again");
                 }
                 answered = true;
-                let groups = reply.diverged_groups.into_iter().filter_map(GroupId::from_wire);
-                groups.for_each(&mut diverged);
+                on_reply(reply);
             }
             Err(CallError::Refused(status)) => {
                 tracing::warn!(reason = status.message(), "heartbeat refused; registering again");
@@ -73,17 +73,9 @@ pub(crate) async fn beat(
 }
 
 fn request(identity: Identity, report: Report) -> HeartbeatRequest {
-    let state_hash = |hash: &StateHash| v1::Checkpoint { index: hash.index.0, checksum: hash.hash };
-    let state_hashes = |group: GroupId| {
-        let kept = report.state_hashes.get(&group).map_or(&[][..], Vec::as_slice);
-        kept.iter().map(state_hash).collect()
-    };
-    let group = |status: &GroupStatus| GroupReport {
-        group: status.group.0,
-        leader: status.role == Role::Leader,
-        term: status.term.0,
-        applied_index: status.applied_index.0,
-        checkpoints: state_hashes(status.group),
+    let group = |status: &GroupStatus| {
+        let state_hashes = report.state_hashes.get(&status.group).map_or(&[][..], Vec::as_slice);
+        report::group(status, state_hashes, 0)
     };
     HeartbeatRequest {
         cluster: identity.cluster.0,
@@ -91,5 +83,6 @@ fn request(identity: Identity, report: Report) -> HeartbeatRequest {
         epoch: report.epoch,
         groups: report.groups.iter().map(group).collect(),
         data_bytes: report.data_bytes,
+        ..HeartbeatRequest::default()
     }
 }

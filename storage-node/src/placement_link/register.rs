@@ -91,6 +91,7 @@ async fn register(
         zone: registration.zone.clone(),
         capacity: registration.capacity,
         incarnation: registration.incarnation,
+        ..RegisterRequest::default()
     };
     let call = |mut client: Client| {
         let request = request.clone();

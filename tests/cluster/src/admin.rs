@@ -92,6 +92,21 @@ pub async fn all_groups_led(cluster: &Cluster) -> anyhow::Result<()> {
     }
 }
 
+/// The topology of the first placement replica that answers.
+///
+/// # Errors
+/// None answers.
+pub async fn topology_of(cluster: &Cluster) -> anyhow::Result<Topology> {
+    let mut last = anyhow::anyhow!("no placement replica runs");
+    for replica in cluster.placement.iter().filter(|replica| replica.is_started()) {
+        match topology(&replica.address).await {
+            Ok(found) => return Ok(found),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
 async fn topology(address: &str) -> anyhow::Result<Topology> {
     let mut placement = PlacementClient::new(channel(address).await?);
     let reply = placement.get_topology(GetTopologyRequest {}).await;

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 
 use crate::http::Gateway;
@@ -20,9 +20,10 @@ pub struct Cluster {
     pub placement: Vec<Service>,
     pub nodes: Vec<Service>,
     pub gateways: Vec<Service>,
+    shape: Shape,
     passed: bool,
     // Last: the services must have exited before their directories are removed.
-    _dir: TempDir,
+    dir: TempDir,
 }
 
 /// Starts a cluster, waits until it serves, runs `test` on it and removes it.
@@ -63,7 +64,19 @@ impl Cluster {
         let gateways = (1..=shape.gateways)
             .map(|number| layout.gateway(number, &placement_list))
             .collect::<anyhow::Result<_>>()?;
-        Ok(Self { placement, nodes, gateways, passed: false, _dir: dir })
+        Ok(Self { placement, nodes, gateways, shape: shape.clone(), passed: false, dir })
+    }
+
+    /// Adds a storage node, not started, with an empty data directory; returns its place in `nodes`.
+    ///
+    /// # Errors
+    /// No port is free.
+    pub fn add_node(&mut self) -> anyhow::Result<usize> {
+        let layout = Layout { dir: self.dir.path(), shape: &self.shape };
+        let placement: Vec<_> = self.placement.iter().map(|it| it.address.clone()).collect();
+        let number = u16::try_from(self.nodes.len() + 1).context("few nodes")?;
+        self.nodes.push(layout.node(number, &placement.join(","))?);
+        Ok(self.nodes.len() - 1)
     }
 
     /// Starts all services that are not running.

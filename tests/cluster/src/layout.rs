@@ -38,6 +38,8 @@ impl Layout<'_> {
         let mut service = self.service(name, "ringkv-storage-node", loopback()?)?;
         service.args.push(format!("--placement={placement}"));
         service.args.extend(self.shape.node_flags.iter().cloned());
+        let zone = self.shape.zones.get(usize::from(number) - 1);
+        service.args.extend(zone.map(|zone| format!("--zone={zone}")));
         self.with_data(&mut service, self.shape.node_data.as_deref().unwrap_or(self.dir));
         Ok(service)
     }

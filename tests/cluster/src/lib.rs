@@ -25,7 +25,7 @@ mod shape;
 mod load;
 mod tmpfs;
 
-pub use admin::{Leader, all_groups_led, group_of, group_status, leader_of, status};
+pub use admin::{Leader, all_groups_led, group_of, group_status, leader_of, status, topology_of};
 pub use cli::{Output, ringkv};
 pub use cluster::{Cluster, run};
 pub use collector::{Collector, ReceivedSpan};

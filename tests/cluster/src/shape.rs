@@ -13,6 +13,8 @@ pub struct Shape {
     pub flags: Vec<String>,
     /// Further flags of every storage node.
     pub node_flags: Vec<String>,
+    /// The zone of each storage node, in order; none for those beyond the list.
+    pub zones: Vec<String>,
     /// The environment of every service.
     pub environment: Vec<(&'static str, String)>,
     /// The folder of the nodes' data, if it is not the cluster's temporary directory.
@@ -28,6 +30,7 @@ impl Default for Shape {
             replication_factor: 3,
             flags: Vec::new(),
             node_flags: Vec::new(),
+            zones: Vec::new(),
             environment: Vec::new(),
             node_data: None,
         }

@@ -434,8 +434,7 @@ impl Poller {
         }
         let group = self.groups.remove(&id).expect("just seen");
         group.end(&mut self.out);
-        *self.out.batch.group(id) =
-            GroupWrite { destroy: Some(replica), ..GroupWrite::default() };
+        *self.out.batch.group(id) = GroupWrite { destroy: Some(replica), ..GroupWrite::default() };
         self.out.batch.sync = true;
         self.destroys.push((self.out.batch.number, id));
     }

@@ -6,4 +6,5 @@
 mod availability;
 mod command_line;
 mod correctness;
+mod membership;
 mod observability;

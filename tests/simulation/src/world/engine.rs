@@ -6,6 +6,7 @@ use ringkv_consensus::{
     ApplyTask, Completion, Done, Effects, Fetch, GroupBatch, GroupStatus, Input, LogBatch, Role,
 };
 
+use super::upkeep::MEMBERS_SINK;
 use super::{Event, ProcessEvent, World};
 use crate::network::Endpoint;
 use crate::time::{MILLISECOND, Micros, TICK};
@@ -171,8 +172,10 @@ impl World {
         if idle && !self.processes[process].tasks.is_empty() {
             self.plan_work(process);
         }
-        for (_, completions) in effects.completions {
-            self.on_completions(process, completions)?;
+        for (sink, completions) in effects.completions {
+            if sink != MEMBERS_SINK {
+                self.on_completions(process, completions)?;
+            }
         }
         for fetch in effects.fetch {
             self.plan_fetch(process, fetch);

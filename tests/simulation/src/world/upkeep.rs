@@ -1,11 +1,11 @@
 //! What a storage node does at fixed intervals: it creates missing replicas, watches its peers, and
 //! returns leadership to preferred nodes. The shipped code decides, at the pace of the node's shell.
 
-use ringkv_consensus::Input;
+use ringkv_consensus::{Input, Request, SinkId, Ticket};
 use ringkv_storage_core::leadership::LeadershipReturn;
 use ringkv_storage_core::owned_slots::OwnedSlots;
 use ringkv_storage_core::peer_health::PeerHealth;
-use ringkv_storage_core::replicas;
+use ringkv_storage_core::{members, replicas};
 use ringkv_topology::Slot;
 
 use super::World;
@@ -17,6 +17,9 @@ const TICKS_PER_LOOK: u64 = 2;
 const TICKS_PER_CHECK: u64 = 10;
 /// Ticks between two groups whose leadership returns: a second.
 const TICKS_PER_RETURN: u64 = 20;
+
+/// Nothing waits for a change of members: the next look finds out.
+pub(super) const MEMBERS_SINK: SinkId = SinkId(2);
 
 /// What a node has seen of its peers since it started.
 #[derive(Default)]
@@ -43,6 +46,7 @@ impl World {
             .flatten();
         if ticks.is_multiple_of(TICKS_PER_CHECK) {
             self.create_missing(process);
+            self.change_members(process);
         }
         if let Some((group, to)) = due {
             self.coverage.returns += 1;
@@ -57,6 +61,33 @@ impl World {
         let mode = topology.settings.read_mode;
         self.input(process, Input::ReadMode(mode));
         self.create_missing(process);
+        self.change_members(process);
+    }
+
+    /// Asks for the next step of every group led here whose members differ from the topology.
+    fn change_members(&mut self, process: Endpoint) {
+        let Some(topology) = self.control.nodes[process].topology.clone() else { return };
+        for status in self.processes[process].status() {
+            let Some(group) = topology.groups.get(&status.group) else { continue };
+            match members::next(group, &status) {
+                Some(members::Step::Change(change)) => {
+                    self.say(|| {
+                        format!(
+                            "process {process} changes members of group {}: {change:?}",
+                            group.id
+                        )
+                    });
+                    let ticket = Ticket { sink: MEMBERS_SINK, id: 0 };
+                    let request = Request::ChangeMembers { group: group.id, change, ticket };
+                    self.input(process, Input::Request(request));
+                }
+                Some(members::Step::HandOver(to)) => {
+                    self.say(|| format!("process {process} hands group {} over to {to}", group.id));
+                    self.input(process, Input::TransferLeader { group: group.id, to });
+                }
+                None => {}
+            }
+        }
     }
 
     /// Creates the replicas that the topology names here and the engine lacks.

@@ -31,7 +31,8 @@ impl Group {
             committed.into_iter().map(|entry| self.committed(entry, out)).collect();
         self.cursor.close_batch(bytes);
         out.unapplied_bytes += bytes;
-        let after = AppliedState { position: self.cursor.sent(), members: Members::clone(&self.members) };
+        let after =
+            AppliedState { position: self.cursor.sent(), members: Members::clone(&self.members) };
         out.effects.apply.push(ApplyTask::Batch(GroupBatch { group: self.id, entries, after }));
     }
 
