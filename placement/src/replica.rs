@@ -53,6 +53,8 @@ fn span_name(command: &Command) -> &'static str {
         Command::Init { .. } => "placement.init",
         Command::Register(_) => "placement.register",
         Command::Bootstrap { .. } => "placement.form",
+        Command::Replicas(_) => "placement.replicas",
+        Command::Operation(_) => "placement.operation",
     }
 }
 

@@ -5,7 +5,9 @@
 
 mod format;
 
-use ringkv_topology::{ClusterId, Epoch, GroupId, NodeId, PlannedGroup, Settings};
+use ringkv_topology::{ClusterId, Epoch, GroupId, NodeId, PlannedGroup, ReplicaId, Settings};
+
+use crate::operation::{OperationId, OperationKind};
 
 /// A request to change the replicated state.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +23,98 @@ pub enum Command {
         planned_at: Epoch,
         groups: Vec<PlannedGroup>,
         owners: Vec<GroupId>,
+        now_ms: u64,
+    },
+    Replicas(ReplicaCommand),
+    Operation(OperationCommand),
+}
+
+/// A step of a change of a group's replicas. `changed` is the epoch of the group's last change when
+/// the step was planned; after another change it is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReplicaCommand {
+    Join(Join),
+    /// The joining replica has caught up: it votes, and the one that it replaces leaves.
+    Promote {
+        group: GroupId,
+        changed: Epoch,
+        joining: ReplicaId,
+    },
+    /// Takes a join back, or removes a voter that the group no longer needs.
+    Leave {
+        group: GroupId,
+        changed: Epoch,
+        replica: ReplicaId,
+    },
+    /// The group's leader has reported that the leaving replica is no member.
+    Drop {
+        group: GroupId,
+        changed: Epoch,
+        replica: ReplicaId,
+    },
+    /// The nodes no longer have these removed replicas.
+    Destroyed {
+        replicas: Vec<ReplicaId>,
+    },
+    /// Changes which node should lead a group.
+    PreferLeader {
+        group: GroupId,
+        node: NodeId,
+    },
+}
+
+/// A replica that is to join.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Join {
+    pub group: GroupId,
+    pub changed: Epoch,
+    pub node: NodeId,
+    /// The voter whose place it takes.
+    pub leaving: Option<ReplicaId>,
+    /// The operation that it is a step of. An automatic one begins with its first step.
+    pub kind: OperationKind,
+    /// Why the operation begins.
+    pub cause: String,
+    /// Size of the group's state.
+    pub bytes: u64,
+    pub now_ms: u64,
+}
+
+/// A request of an operator, or the end of an operation. `now_ms` is the wall clock of the
+/// proposer, for people only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OperationCommand {
+    DrainNode {
+        node: NodeId,
+        now_ms: u64,
+    },
+    UndrainNode {
+        node: NodeId,
+        now_ms: u64,
+    },
+    ReplaceNode {
+        old: NodeId,
+        new: NodeId,
+        now_ms: u64,
+    },
+    /// Ends the record of a node that holds nothing. The proposer has checked that it is silent.
+    ForgetNode {
+        node: NodeId,
+    },
+    /// Name and value as users type them.
+    SetSetting {
+        name: String,
+        value: String,
+        now_ms: u64,
+    },
+    Abort {
+        operation: OperationId,
+        now_ms: u64,
+    },
+    /// Nothing is left to do.
+    End {
+        operation: OperationId,
+        now_ms: u64,
     },
 }
 
@@ -50,6 +144,13 @@ pub enum CommandResult {
     Bootstrapped {
         epoch: Epoch,
     },
+    Changed {
+        epoch: Epoch,
+    },
+    /// The operation that does what was requested.
+    Began {
+        operation: OperationId,
+    },
     Refused(Refusal),
 }
 
@@ -70,4 +171,13 @@ pub enum Refusal {
     Stale,
     #[error("invalid plan: {0}")]
     Impossible(String),
+    #[error("there is no node {node}")]
+    NoSuchNode { node: NodeId },
+    #[error("operation {operation} is not running")]
+    NotRunning { operation: OperationId },
+    #[error("{0}")]
+    InvalidSetting(String),
+    /// It cannot be done now; the text says what to do first.
+    #[error("{0}")]
+    Conflict(String),
 }

@@ -4,6 +4,8 @@
 //! (I-5): state and applied position always belong together.
 //! Layout: version u8, length of applied state u32 LE, applied state, state (protobuf), CRC-32.
 
+mod operations;
+
 use bytes::{Buf, BufMut, Bytes};
 use prost::Message;
 use ringkv_consensus::{AppliedState, Genesis, GroupBatch, MachineError};
@@ -12,6 +14,7 @@ use ringkv_proto::v1;
 use ringkv_topology::{GroupId, NodeId};
 
 use crate::command::Command;
+use crate::image::operations::{StoredMove, StoredOperations, StoredRemoved};
 use crate::state::{Cluster, State};
 
 /// The one group of placement.
@@ -141,6 +144,12 @@ struct StoredCluster {
     last_node: u64,
     #[prost(uint64, tag = "4")]
     last_replica: u64,
+    #[prost(message, repeated, tag = "20")]
+    removed: Vec<StoredRemoved>,
+    #[prost(message, repeated, tag = "21")]
+    moves: Vec<StoredMove>,
+    #[prost(message, optional, tag = "22")]
+    operations: Option<StoredOperations>,
 }
 
 impl StoredCluster {
@@ -151,6 +160,9 @@ impl StoredCluster {
             incarnations: incarnations.map(|(node, number)| (node.0, *number)).collect(),
             last_node: cluster.last_node,
             last_replica: cluster.last_replica,
+            removed: cluster.removed.iter().map(StoredRemoved::of).collect(),
+            moves: cluster.moves.iter().map(StoredMove::of).collect(),
+            operations: Some(StoredOperations::of(&cluster.operations)),
         }
     }
 
@@ -162,6 +174,9 @@ impl StoredCluster {
             incarnations: incarnations.map(|(node, number)| (NodeId(node), number)).collect(),
             last_node: self.last_node,
             last_replica: self.last_replica,
+            removed: self.removed.into_iter().map(StoredRemoved::into_removed).collect(),
+            moves: self.moves.into_iter().map(StoredMove::into_move).collect(),
+            operations: self.operations.unwrap_or_default().into_operations()?,
         })
     }
 }

@@ -1,7 +1,7 @@
 //! The pure core of placement: which nodes are in the cluster, and which group owns which slot.
 //!
-//! Read in this order: [`command`] (what is replicated), [`state`] (the rules), [`image`] (state
-//! and log position as one value), [`observations`] and [`divergence`] (what nodes report),
+//! Read in this order: [`operation`] (what a change is), [`command`] (what is replicated),
+//! [`state`] (the rules), [`image`] (state and log position as one value), [`observations`] and [`divergence`] (what nodes report),
 //! [`reconciler`] (what to do next), then [`requests`], [`hints`] and [`settings`] (what the shell
 //! checks and sends).
 //!
@@ -14,6 +14,7 @@ pub mod divergence;
 pub mod hints;
 pub mod image;
 pub mod observations;
+pub mod operation;
 pub mod reconciler;
 pub mod requests;
 pub mod settings;

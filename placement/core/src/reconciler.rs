@@ -46,6 +46,7 @@ pub fn plan(state: &State, alive: &BTreeSet<NodeId>, wanted: &Wanted) -> Plan {
                 planned_at: topology.epoch,
                 groups: plan.groups,
                 owners: plan.owners,
+                now_ms: 0,
             };
             Plan { steps: vec![bootstrap], blocked: None }
         }

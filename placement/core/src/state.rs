@@ -3,19 +3,28 @@
 //! Owns ids and epochs. Every change of the topology adds one to the epoch. Node, group and
 //! replica ids only increase and are never reused: a forgotten vote under a reused id would allow
 //! two leaders. Deterministic: the same commands produce the same state on every replica.
+//! The rules are in the modules: `bootstrap`, `replicas` (a group's replicas change), `departures`
+//! (nodes leave), `runtime` (settings), `operations` (what runs and what ended).
 
+mod bootstrap;
+mod departures;
 mod nodes;
+pub mod operations;
+pub mod replicas;
+mod runtime;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ringkv_topology::{
-    ClusterId, Epoch, Group, GroupId, NodeId, NodeState, PlannedGroup, Replica, ReplicaId, Role,
-    RuntimeSettings, Settings, Topology,
+    ClusterId, Epoch, GroupId, NodeId, ReplicaId, RuntimeSettings, Settings, Topology,
 };
 
 pub use nodes::NODES_MAX;
 
 use crate::command::{Command, CommandResult, Refusal};
+use crate::operation::Operation;
+use crate::state::operations::Operations;
+use crate::state::replicas::{Move, Removed};
 
 /// Everything that placement knows durably.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,6 +42,11 @@ pub(crate) struct Cluster {
     /// The highest ids assigned so far.
     pub(crate) last_node: u64,
     pub(crate) last_replica: u64,
+    /// Replicas that are out of their groups and not yet destroyed.
+    pub(crate) removed: BTreeMap<ReplicaId, Removed>,
+    /// The joins that run, at most one for each group.
+    pub(crate) moves: BTreeMap<GroupId, Move>,
+    pub(crate) operations: Operations,
 }
 
 impl State {
@@ -61,11 +75,37 @@ impl State {
                     slot_count: cluster.topology.settings.slot_count.get().into(),
                 })
             }
-            (Command::Bootstrap { planned_at, groups, owners }, Some(cluster)) => cluster
-                .bootstrap(planned_at, &groups, owners)
+            (Command::Bootstrap { planned_at, groups, owners, now_ms }, Some(cluster)) => cluster
+                .bootstrap(planned_at, &groups, owners, now_ms)
                 .map(|epoch| CommandResult::Bootstrapped { epoch }),
+            (Command::Replicas(command), Some(cluster)) => cluster
+                .change_replicas(command)
+                .map(|()| CommandResult::Changed { epoch: cluster.topology.epoch }),
+            (Command::Operation(command), Some(cluster)) => {
+                cluster.operate(command).map(|operation| match operation {
+                    Some(operation) => CommandResult::Began { operation },
+                    None => CommandResult::Changed { epoch: cluster.topology.epoch },
+                })
+            }
         };
         done.unwrap_or_else(CommandResult::Refused)
+    }
+
+    /// The operations that run and the last that ended, ascending by id.
+    pub fn operations(&self) -> Vec<&Operation> {
+        self.cluster.as_ref().map(|cluster| cluster.operations.all()).unwrap_or_default()
+    }
+
+    /// The joins that run, by group.
+    pub fn moves(&self) -> impl Iterator<Item = (GroupId, &Move)> {
+        let moves = self.cluster.iter().flat_map(|cluster| &cluster.moves);
+        moves.map(|(group, one)| (*group, one))
+    }
+
+    /// Replicas that are out of their groups and not yet destroyed.
+    pub fn removed(&self) -> impl Iterator<Item = (ReplicaId, &Removed)> {
+        let removed = self.cluster.iter().flat_map(|cluster| &cluster.removed);
+        removed.map(|(id, removed)| (*id, removed))
     }
 }
 
@@ -80,63 +120,21 @@ impl Cluster {
             groups: BTreeMap::new(),
             owners: Vec::new(),
         };
-        Self { topology, incarnations: BTreeMap::new(), last_node: 0, last_replica: 0 }
+        Self {
+            topology,
+            incarnations: BTreeMap::new(),
+            last_node: 0,
+            last_replica: 0,
+            removed: BTreeMap::new(),
+            moves: BTreeMap::new(),
+            operations: Operations::default(),
+        }
     }
 
-    fn bootstrap(
-        &mut self,
-        planned_at: Epoch,
-        groups: &[PlannedGroup],
-        owners: Vec<GroupId>,
-    ) -> Result<Epoch, Refusal> {
-        if planned_at != self.topology.epoch || self.topology.is_bootstrapped() {
-            return Err(Refusal::Stale);
-        }
-        self.check_plan(groups, &owners).map_err(Refusal::Impossible)?;
+    /// The epoch of a change.
+    pub(crate) fn next_epoch(&mut self) -> Epoch {
         self.topology.epoch.0 += 1;
-        let formed = self.topology.epoch;
-        for planned in groups {
-            let mut replicas = Vec::with_capacity(planned.nodes.len());
-            for node in &planned.nodes {
-                self.last_replica += 1;
-                let id = ReplicaId(self.last_replica);
-                replicas.push(Replica { id, node: *node, role: Role::Voter });
-            }
-            let preferred_leader = planned.nodes[0];
-            let group =
-                Group { id: planned.id, replicas, preferred_leader, formed, changed: formed };
-            self.topology.groups.insert(planned.id, group);
-        }
-        self.topology.owners = owners;
-        Ok(formed)
-    }
-
-    fn check_plan(&self, groups: &[PlannedGroup], owners: &[GroupId]) -> Result<(), String> {
-        let settings = &self.topology.settings;
-        let ids: BTreeSet<GroupId> = groups.iter().map(|group| group.id).collect();
-        if ids.len() != groups.len() {
-            return Err("a group is named twice".into());
-        }
-        for group in groups {
-            let nodes: BTreeSet<&NodeId> = group.nodes.iter().collect();
-            let factor = usize::from(settings.replication_factor);
-            if nodes.len() != group.nodes.len() || nodes.len() != factor {
-                return Err(format!("group {} is not on {factor} different nodes", group.id));
-            }
-            let active = |id: &&NodeId| {
-                self.topology.nodes.get(*id).is_some_and(|node| node.state == NodeState::Active)
-            };
-            if let Some(node) = group.nodes.iter().find(|id| !active(id)) {
-                return Err(format!("node {node} of group {} is not active", group.id));
-            }
-        }
-        if owners.len() != usize::from(settings.slot_count.get()) {
-            return Err(format!("{} slots have an owner", owners.len()));
-        }
-        match owners.iter().find(|owner| !ids.contains(owner)) {
-            Some(owner) => Err(format!("owner {owner} is not a group of the plan")),
-            None => Ok(()),
-        }
+        self.topology.epoch
     }
 }
 

@@ -50,6 +50,10 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         | Refusal::UnknownNode { .. }
         | Refusal::NodeReplaced { .. }
         | Refusal::TooManyNodes { .. }
+        | Refusal::NoSuchNode { .. }
+        | Refusal::NotRunning { .. }
+        | Refusal::InvalidSetting(_)
+        | Refusal::Conflict(_)
         | Refusal::Impossible(_) => Status::failed_precondition(refusal.to_string()),
     }
 }

@@ -9,10 +9,13 @@
 //! each entry.
 
 mod commands;
+mod operations;
+mod replicas;
 mod results;
 
 use bytes::{Buf, BufMut};
 use ringkv_consensus::DecodeError;
+use ringkv_topology::NodeId;
 
 /// Version 1 embedded messages of the RPC schema.
 const VERSION: u8 = 2;
@@ -50,6 +53,15 @@ fn take_text(input: &mut &[u8]) -> Result<String, DecodeError> {
     *input = rest;
     let text = str::from_utf8(text).map_err(|_| DecodeError::Implausible("text"))?;
     Ok(text.to_owned())
+}
+
+/// Zero is never an id: an image with such a node would not load again.
+fn take_node(input: &mut &[u8]) -> Result<NodeId, DecodeError> {
+    NodeId::from_wire(input.try_get_u64_le()?).ok_or(DecodeError::Implausible("node"))
+}
+
+fn unknown_kind() -> DecodeError {
+    DecodeError::Implausible("command kind")
 }
 
 fn put_ids(out: &mut Vec<u8>, ids: impl ExactSizeIterator<Item = u64>) {

@@ -1,4 +1,4 @@
-use ringkv_topology::{BootstrapWhen, ReadMode, SlotCount, plan_bootstrap};
+use ringkv_topology::{BootstrapWhen, PlannedGroup, ReadMode, SlotCount, plan_bootstrap};
 
 use super::*;
 use crate::command::Registration;
@@ -42,7 +42,12 @@ fn plan_of(state: &State) -> Command {
     let topology = state.topology().expect("initialized");
     let plan = plan_bootstrap(topology.nodes.values(), &settings(), &BootstrapWhen::default())
         .expect("enough nodes");
-    Command::Bootstrap { planned_at: topology.epoch, groups: plan.groups, owners: plan.owners }
+    Command::Bootstrap {
+        planned_at: topology.epoch,
+        groups: plan.groups,
+        owners: plan.owners,
+        now_ms: 0,
+    }
 }
 
 pub(super) fn bootstrapped() -> State {
@@ -134,11 +139,12 @@ mod bootstrap {
                 register(&mut state, fresh(&format!("n{id}:1"), id)).expect("a new node");
             }
             let before = state.clone();
-            let Command::Bootstrap { planned_at, mut groups, mut owners } = plan_of(&state) else {
+            let Command::Bootstrap { planned_at, mut groups, mut owners, now_ms } = plan_of(&state)
+            else {
                 panic!("a plan to bootstrap")
             };
             breaks(&mut groups, &mut owners);
-            let result = state.apply(Command::Bootstrap { planned_at, groups, owners });
+            let result = state.apply(Command::Bootstrap { planned_at, groups, owners, now_ms });
             let CommandResult::Refused(Refusal::Impossible(problem)) = result else {
                 panic!("not refused: {result:?}")
             };

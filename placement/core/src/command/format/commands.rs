@@ -1,5 +1,5 @@
 //! The bytes of commands, which rest in placement's log. Owns the numbers of their kinds, which are
-//! never reused.
+//! never reused, up to 19; those from 20 on are in `replicas` and `operations`.
 
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::DecodeError;
@@ -8,9 +8,10 @@ use ringkv_topology::{
 };
 
 use crate::command::format::{
-    begin, ended, put_ids, put_length, put_text, take_ids, take_kind, take_text,
+    begin, ended, put_ids, put_length, put_text, take_ids, take_kind, take_node, take_text,
+    unknown_kind,
 };
-use crate::command::{Command, Registration};
+use crate::command::{Command, OperationCommand, Registration, ReplicaCommand};
 
 const INIT: u8 = 1;
 const REGISTER: u8 = 2;
@@ -34,7 +35,7 @@ impl Command {
                 put_registration(&mut out, registration);
                 out.into()
             }
-            Self::Bootstrap { planned_at, groups, owners } => {
+            Self::Bootstrap { planned_at, groups, owners, now_ms } => {
                 let mut out = begin(BOOTSTRAP);
                 out.put_u64_le(planned_at.0);
                 put_length(&mut out, groups.len());
@@ -43,8 +44,11 @@ impl Command {
                     put_ids(&mut out, group.nodes.iter().map(|node| node.0));
                 }
                 put_ids(&mut out, owners.iter().map(|owner| owner.0));
+                out.put_u64_le(*now_ms);
                 out.into()
             }
+            Self::Replicas(command) => command.encode(),
+            Self::Operation(command) => command.encode(),
         }
     }
 
@@ -62,21 +66,24 @@ impl Command {
                 planned_at: Epoch(input.try_get_u64_le()?),
                 groups: take_groups(input)?,
                 owners: take_ids(input)?.into_iter().map(GroupId).collect(),
+                now_ms: input.try_get_u64_le()?,
             },
-            _ => return Err(DecodeError::Implausible("command kind")),
+            kind @ ReplicaCommand::FIRST_KIND..=ReplicaCommand::LAST_KIND => {
+                Self::Replicas(ReplicaCommand::take(kind, input)?)
+            }
+            kind @ OperationCommand::FIRST_KIND..=OperationCommand::LAST_KIND => {
+                Self::Operation(OperationCommand::take(kind, input)?)
+            }
+            _ => return Err(unknown_kind()),
         };
         ended(input)?;
         Ok(command)
     }
 }
 
-/// Zero is never an id: an image with such a cluster or node would not load again.
+/// Zero is never an id: an image with such a cluster would not load again.
 fn take_cluster(input: &mut &[u8]) -> Result<ClusterId, DecodeError> {
     ClusterId::from_wire(input.try_get_u64_le()?).ok_or(DecodeError::Implausible("cluster"))
-}
-
-fn take_node(input: &mut &[u8]) -> Result<NodeId, DecodeError> {
-    NodeId::from_wire(input.try_get_u64_le()?).ok_or(DecodeError::Implausible("node"))
 }
 
 fn put_settings(out: &mut Vec<u8>, settings: &Settings) {

@@ -7,6 +7,7 @@ use ringkv_topology::{ClusterId, Epoch, NodeId};
 
 use crate::command::format::{begin, ended, put_text, take_kind, take_text};
 use crate::command::{CommandResult, Refusal};
+use crate::operation::OperationId;
 
 const INITIALIZED: u8 = 1;
 const REGISTERED: u8 = 2;
@@ -18,6 +19,12 @@ const NODE_REPLACED: u8 = 7;
 const TOO_MANY_NODES: u8 = 8;
 const STALE: u8 = 9;
 const IMPOSSIBLE: u8 = 10;
+const CHANGED: u8 = 20;
+const BEGAN: u8 = 21;
+const NO_SUCH_NODE: u8 = 22;
+const NOT_RUNNING: u8 = 23;
+const INVALID_SETTING: u8 = 24;
+const CONFLICT: u8 = 25;
 
 impl CommandResult {
     /// The bytes that the engine returns to the proposer of the command.
@@ -32,6 +39,8 @@ impl CommandResult {
                 out.into()
             }
             Self::Bootstrapped { epoch } => with_number(BOOTSTRAPPED, epoch.0),
+            Self::Changed { epoch } => with_number(CHANGED, epoch.0),
+            Self::Began { operation } => with_number(BEGAN, operation.0),
             Self::Refused(refusal) => encode_refusal(refusal),
         }
     }
@@ -51,6 +60,8 @@ impl CommandResult {
                 slot_count: input.try_get_u32_le()?,
             },
             BOOTSTRAPPED => Self::Bootstrapped { epoch: Epoch(input.try_get_u64_le()?) },
+            CHANGED => Self::Changed { epoch: Epoch(input.try_get_u64_le()?) },
+            BEGAN => Self::Began { operation: OperationId(input.try_get_u64_le()?) },
             other => Self::Refused(take_refusal(other, input)?),
         };
         ended(input)?;
@@ -75,17 +86,23 @@ fn encode_refusal(refusal: &Refusal) -> Bytes {
             out.into()
         }
         Refusal::Stale => begin(STALE).into(),
-        Refusal::Impossible(problem) => {
-            let mut out = begin(IMPOSSIBLE);
-            put_text(&mut out, problem);
-            out.into()
-        }
+        Refusal::Impossible(problem) => with_text(IMPOSSIBLE, problem),
+        Refusal::NoSuchNode { node } => with_number(NO_SUCH_NODE, node.0),
+        Refusal::NotRunning { operation } => with_number(NOT_RUNNING, operation.0),
+        Refusal::InvalidSetting(problem) => with_text(INVALID_SETTING, problem),
+        Refusal::Conflict(problem) => with_text(CONFLICT, problem),
     }
 }
 
 fn with_number(kind: u8, number: u64) -> Bytes {
     let mut out = begin(kind);
     out.put_u64_le(number);
+    out.into()
+}
+
+fn with_text(kind: u8, text: &str) -> Bytes {
+    let mut out = begin(kind);
+    put_text(&mut out, text);
     out.into()
 }
 
@@ -101,6 +118,10 @@ fn take_refusal(kind: u8, input: &mut &[u8]) -> Result<Refusal, DecodeError> {
         TOO_MANY_NODES => Refusal::TooManyNodes { max: input.try_get_u32_le()? },
         STALE => Refusal::Stale,
         IMPOSSIBLE => Refusal::Impossible(take_text(input)?),
+        NO_SUCH_NODE => Refusal::NoSuchNode { node: NodeId(input.try_get_u64_le()?) },
+        NOT_RUNNING => Refusal::NotRunning { operation: OperationId(input.try_get_u64_le()?) },
+        INVALID_SETTING => Refusal::InvalidSetting(take_text(input)?),
+        CONFLICT => Refusal::Conflict(take_text(input)?),
         _ => return Err(DecodeError::Implausible("result kind")),
     })
 }

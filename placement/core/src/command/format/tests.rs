@@ -1,10 +1,13 @@
 use proptest::prelude::*;
 use ringkv_topology::{
-    ClusterId, Epoch, GroupId, NodeId, PlannedGroup, ReadMode, Settings, SlotCount,
+    ClusterId, Epoch, GroupId, NodeId, PlannedGroup, ReadMode, ReplicaId, Settings, SlotCount,
 };
 
 use super::*;
-use crate::command::{Command, CommandResult, Refusal, Registration};
+use crate::command::{
+    Command, CommandResult, Join, OperationCommand, Refusal, Registration, ReplicaCommand,
+};
+use crate::operation::{OperationId, OperationKind};
 
 fn settings() -> impl Strategy<Value = Settings> {
     (0u32..16, prop::sample::select(vec![1u8, 3, 5]), any::<u32>(), any::<bool>()).prop_map(
@@ -44,13 +47,92 @@ fn command() -> impl Strategy<Value = Command> {
         any::<u64>(),
         prop::collection::vec(group(), 0..5),
         prop::collection::vec(any::<u64>(), 0..9),
+        any::<u64>(),
     )
-        .prop_map(|(epoch, groups, owners)| Command::Bootstrap {
+        .prop_map(|(epoch, groups, owners, now_ms)| Command::Bootstrap {
             planned_at: Epoch(epoch),
             groups,
             owners: owners.into_iter().map(GroupId).collect(),
+            now_ms,
         });
-    prop_oneof![init, registration().prop_map(Command::Register), bootstrap]
+    prop_oneof![
+        init,
+        registration().prop_map(Command::Register),
+        bootstrap,
+        replica_command().prop_map(Command::Replicas),
+        operation_command().prop_map(Command::Operation),
+    ]
+}
+
+fn operation_kind() -> impl Strategy<Value = OperationKind> {
+    let node = || (1..=u64::MAX).prop_map(NodeId);
+    prop_oneof![
+        Just(OperationKind::Bootstrap),
+        node().prop_map(|node| OperationKind::NodeJoined { node }),
+        node().prop_map(|node| OperationKind::NodeDrain { node }),
+        (node(), node()).prop_map(|(old, new)| OperationKind::NodeReplace { old, new }),
+        node().prop_map(|node| OperationKind::NodeLost { node }),
+        Just(OperationKind::Rebalance),
+        (".{0,9}", ".{0,9}").prop_map(|(name, value)| OperationKind::SettingsSet { name, value }),
+        (node(), any::<bool>())
+            .prop_map(|(member, joins)| OperationKind::PlacementMember { member, joins }),
+    ]
+}
+
+fn replica_command() -> impl Strategy<Value = ReplicaCommand> {
+    let join = (
+        (any::<u64>(), any::<u64>(), 1..=u64::MAX, any::<u64>()),
+        operation_kind(),
+        ".{0,20}",
+        any::<(u64, u64)>(),
+    )
+        .prop_map(|((group, changed, node, leaving), kind, cause, (bytes, now_ms))| {
+            ReplicaCommand::Join(Join {
+                group: GroupId(group),
+                changed: Epoch(changed),
+                node: NodeId(node),
+                leaving: ReplicaId::from_wire(leaving),
+                kind,
+                cause,
+                bytes,
+                now_ms,
+            })
+        });
+    let step = (0..3, any::<u64>(), any::<u64>(), 1..=u64::MAX).prop_map(
+        |(kind, group, changed, replica)| {
+            let (group, changed, replica) = (GroupId(group), Epoch(changed), ReplicaId(replica));
+            match kind {
+                0 => ReplicaCommand::Promote { group, changed, joining: replica },
+                1 => ReplicaCommand::Leave { group, changed, replica },
+                _ => ReplicaCommand::Drop { group, changed, replica },
+            }
+        },
+    );
+    let destroyed = prop::collection::vec(any::<u64>().prop_map(ReplicaId), 0..5)
+        .prop_map(|replicas| ReplicaCommand::Destroyed { replicas });
+    let prefer = (any::<u64>(), 1..=u64::MAX).prop_map(|(group, node)| {
+        ReplicaCommand::PreferLeader { group: GroupId(group), node: NodeId(node) }
+    });
+    prop_oneof![join, step, destroyed, prefer]
+}
+
+fn operation_command() -> impl Strategy<Value = OperationCommand> {
+    let numbers = (0..6, 1..=u64::MAX, 1..=u64::MAX, any::<u64>());
+    let numbers = numbers.prop_map(|(kind, first, second, now_ms)| {
+        let (node, operation) = (NodeId(first), OperationId(first));
+        match kind {
+            0 => OperationCommand::DrainNode { node, now_ms },
+            1 => OperationCommand::UndrainNode { node, now_ms },
+            2 => OperationCommand::ReplaceNode { old: node, new: NodeId(second), now_ms },
+            3 => OperationCommand::ForgetNode { node },
+            4 => OperationCommand::Abort { operation, now_ms },
+            _ => OperationCommand::End { operation, now_ms },
+        }
+    });
+    let set = (".{0,9}", ".{0,9}", any::<u64>());
+    let set =
+        set.prop_map(|(name, value, now_ms)| OperationCommand::SetSetting { name, value, now_ms });
+    prop_oneof![numbers, set]
 }
 
 fn result() -> impl Strategy<Value = CommandResult> {
@@ -74,6 +156,12 @@ fn result() -> impl Strategy<Value = CommandResult> {
         refusal(|max| Refusal::TooManyNodes { max: max as u32 }),
         refusal(|_| Refusal::Stale),
         ".{0,20}".prop_map(|problem| CommandResult::Refused(Refusal::Impossible(problem))),
+        any::<u64>().prop_map(|epoch| CommandResult::Changed { epoch: Epoch(epoch) }),
+        any::<u64>().prop_map(|id| CommandResult::Began { operation: OperationId(id) }),
+        refusal(|id| Refusal::NoSuchNode { node: NodeId(id) }),
+        refusal(|id| Refusal::NotRunning { operation: OperationId(id) }),
+        ".{0,20}".prop_map(|problem| CommandResult::Refused(Refusal::InvalidSetting(problem))),
+        ".{0,20}".prop_map(|problem| CommandResult::Refused(Refusal::Conflict(problem))),
     ]
 }
 
@@ -105,7 +193,7 @@ proptest! {
     #[test]
     fn any_bytes_decode_or_fail_without_panic(
         mut bytes in prop::collection::vec(any::<u8>(), 0..120),
-        kind in 0u8..12,
+        kind in 0u8..60,
         plausible in any::<bool>(),
     ) {
         if plausible {
@@ -159,9 +247,10 @@ fn a_value_that_an_image_could_not_load_is_refused() {
 
 #[test]
 fn a_length_beyond_the_input_takes_no_memory() {
-    let mut bytes = Command::Bootstrap { planned_at: Epoch(1), groups: vec![], owners: vec![] }
-        .encode()
-        .to_vec();
+    let mut bytes =
+        Command::Bootstrap { planned_at: Epoch(1), groups: vec![], owners: vec![], now_ms: 0 }
+            .encode()
+            .to_vec();
     let groups_at = 2 + 8;
     bytes[groups_at..groups_at + 4].copy_from_slice(&u32::MAX.to_le_bytes());
     assert_eq!(Command::decode(&bytes), Err(DecodeError::EndedEarly));
@@ -192,6 +281,7 @@ fn the_bytes_of_commands_are_the_same_in_every_build() {
         planned_at: Epoch(4),
         groups: vec![PlannedGroup { id: GroupId(1), nodes: vec![NodeId(2), NodeId(3)] }],
         owners: vec![GroupId(1), GroupId(1)],
+        now_ms: 258,
     };
     for (command, expected) in [
         (
@@ -210,10 +300,66 @@ fn the_bytes_of_commands_are_the_same_in_every_build() {
         (
             bootstrap,
             "0203 0400000000000000 01000000 0100000000000000 02000000 0200000000000000 \
-             0300000000000000 02000000 0100000000000000 0100000000000000",
+             0300000000000000 02000000 0100000000000000 0100000000000000 0201000000000000",
         ),
     ] {
         assert_eq!(hex(&command.encode()), expected.replace(' ', ""), "{command:?}");
+    }
+}
+
+/// The bytes of a command, with ids and times of one byte written as `n.`.
+fn short(command: Command) -> String {
+    let hex = hex(&command.encode());
+    let mut out = String::new();
+    let mut rest = hex.as_str();
+    while let Some(byte) = rest.get(..2) {
+        let is_id = rest.get(2..16) == Some("00000000000000");
+        out.push_str(byte);
+        out.push_str(if is_id { "." } else { "" });
+        rest = &rest[if is_id { 16 } else { 2 }..];
+    }
+    out
+}
+
+#[test]
+fn the_bytes_of_replica_commands_are_the_same_in_every_build() {
+    let (group, changed, replica) = (GroupId(7), Epoch(8), ReplicaId(9));
+    let join = Join {
+        group,
+        changed,
+        node: NodeId(4),
+        leaving: Some(replica),
+        kind: OperationKind::NodeReplace { old: NodeId(2), new: NodeId(4) },
+        cause: "x".into(),
+        bytes: 5,
+        now_ms: 6,
+    };
+    for (command, expected) in [
+        (ReplicaCommand::Join(join), "0214 07.08.04.09. 04 02.04. 01000000 78 05.06."),
+        (ReplicaCommand::Promote { group, changed, joining: replica }, "0215 07.08.09."),
+        (ReplicaCommand::Leave { group, changed, replica }, "0216 07.08.09."),
+        (ReplicaCommand::Drop { group, changed, replica }, "0217 07.08.09."),
+        (ReplicaCommand::Destroyed { replicas: vec![replica] }, "0218 01000000 09."),
+        (ReplicaCommand::PreferLeader { group, node: NodeId(4) }, "0219 07.04."),
+    ] {
+        assert_eq!(short(Command::Replicas(command)), expected.replace(' ', ""));
+    }
+}
+
+#[test]
+fn the_bytes_of_operation_commands_are_the_same_in_every_build() {
+    let (node, operation, now_ms) = (NodeId(4), OperationId(5), 6);
+    let set = OperationCommand::SetSetting { name: "a".into(), value: "b".into(), now_ms };
+    for (command, expected) in [
+        (OperationCommand::DrainNode { node, now_ms }, "021e 04.06."),
+        (OperationCommand::UndrainNode { node, now_ms }, "021f 04.06."),
+        (OperationCommand::ReplaceNode { old: NodeId(2), new: node, now_ms }, "0220 02.04.06."),
+        (OperationCommand::ForgetNode { node }, "0221 04."),
+        (set, "0222 01000000 61 01000000 62 06."),
+        (OperationCommand::Abort { operation, now_ms }, "0223 05.06."),
+        (OperationCommand::End { operation, now_ms }, "0224 05.06."),
+    ] {
+        assert_eq!(short(Command::Operation(command)), expected.replace(' ', ""));
     }
 }
 
@@ -228,6 +374,10 @@ fn the_bytes_of_results_are_the_same_in_every_build() {
         (Refusal::TooManyNodes { max: 1_000 }, "0208 e8030000"),
         (Refusal::Stale, "0209"),
         (Refusal::Impossible("no".into()), "020a 02000000 6e6f"),
+        (Refusal::NoSuchNode { node }, "0216 0200000000000000"),
+        (Refusal::NotRunning { operation: OperationId(3) }, "0217 0300000000000000"),
+        (Refusal::InvalidSetting("no".into()), "0218 02000000 6e6f"),
+        (Refusal::Conflict("no".into()), "0219 02000000 6e6f"),
     ];
     let done = [
         (CommandResult::Initialized, "0201"),
@@ -236,6 +386,8 @@ fn the_bytes_of_results_are_the_same_in_every_build() {
             "0202 0500000000000000 0200000000000000 00100000",
         ),
         (CommandResult::Bootstrapped { epoch: Epoch(9) }, "0203 0900000000000000"),
+        (CommandResult::Changed { epoch: Epoch(9) }, "0214 0900000000000000"),
+        (CommandResult::Began { operation: OperationId(3) }, "0215 0300000000000000"),
     ];
     let refusals = refusals.map(|(refusal, bytes)| (CommandResult::Refused(refusal), bytes));
     for (result, expected) in refusals.into_iter().chain(done) {
