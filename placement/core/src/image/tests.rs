@@ -1,8 +1,12 @@
+use proptest::prelude::*;
 use ringkv_consensus::{CommandBatch, Committed, EntryTimes, LogIndex, LogPosition, Members};
-use ringkv_topology::{ClusterId, ReadMode, ReplicaId, Settings, SlotCount};
+use ringkv_topology::{ClusterId, Epoch, ReadMode, ReplicaId, Settings, SlotCount};
 
 use super::*;
 use crate::command::{CommandResult, Registration};
+use crate::operation::{Operation, OperationId, OperationKind, OperationState};
+use crate::state::operations::Operations;
+use crate::state::replicas::{Move, Removed};
 
 fn genesis() -> Genesis {
     Genesis {
@@ -96,6 +100,78 @@ fn entries_of_another_group_or_before_genesis_are_refused() {
 fn an_image_comes_back_as_it_was_written() {
     for image in [Image::default(), filled()] {
         assert_eq!(Image::decode(&image.encode()).expect("just encoded"), image);
+    }
+}
+
+fn operation_kind() -> impl Strategy<Value = OperationKind> {
+    let node = || (1..=u64::MAX).prop_map(NodeId);
+    prop_oneof![
+        Just(OperationKind::Bootstrap),
+        node().prop_map(|node| OperationKind::NodeJoined { node }),
+        node().prop_map(|node| OperationKind::NodeDrain { node }),
+        (node(), node()).prop_map(|(old, new)| OperationKind::NodeReplace { old, new }),
+        node().prop_map(|node| OperationKind::NodeLost { node }),
+        Just(OperationKind::Rebalance),
+        (".{0,9}", ".{0,9}").prop_map(|(name, value)| OperationKind::SettingsSet { name, value }),
+        (node(), any::<bool>())
+            .prop_map(|(member, joins)| OperationKind::PlacementMember { member, joins }),
+    ]
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    use OperationState::{Aborted, Done, Running};
+    let state = prop::sample::select(vec![Running, Done, Aborted]);
+    (any::<[u64; 5]>(), operation_kind(), ".{0,20}", state, any::<[u32; 2]>()).prop_map(
+        |([id, began_ms, ended_ms, total_bytes, done_bytes], kind, cause, state, steps)| {
+            let [total_steps, done_steps] = steps;
+            Operation {
+                id: OperationId(id),
+                kind,
+                cause,
+                state,
+                began_ms,
+                ended_ms,
+                total_steps,
+                done_steps,
+                total_bytes,
+                done_bytes,
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn moves_removed_replicas_and_operations_come_back(
+        removed in prop::collection::btree_map(any::<u64>(), any::<[u64; 3]>(), 0..4),
+        moves in prop::collection::btree_map(any::<u64>(), any::<[u64; 4]>(), 0..4),
+        running in prop::collection::vec(operation(), 0..4),
+        ended in prop::collection::vec(operation(), 0..4),
+        last in any::<u64>(),
+    ) {
+        let mut image = filled();
+        let cluster = image.state.cluster.as_mut().expect("initialized");
+        cluster.removed = removed
+            .into_iter()
+            .map(|(id, [group, node, dropped])| {
+                let (group, node, dropped) = (GroupId(group), NodeId(node), Epoch(dropped));
+                (ReplicaId(id), Removed { group, node, dropped })
+            })
+            .collect();
+        cluster.moves = moves
+            .into_iter()
+            .map(|(group, [joining, leaving, operation, bytes])| {
+                let (joining, leaving) = (ReplicaId(joining), ReplicaId::from_wire(leaving));
+                let operation = OperationId(operation);
+                (GroupId(group), Move { joining, leaving, operation, bytes })
+            })
+            .collect();
+        cluster.operations = Operations {
+            last,
+            running: running.into_iter().map(|one| (one.id, one)).collect(),
+            ended: ended.into(),
+        };
+        prop_assert_eq!(Image::decode(&image.encode()).expect("just encoded"), image);
     }
 }
 

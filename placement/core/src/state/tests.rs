@@ -3,6 +3,9 @@ use ringkv_topology::{BootstrapWhen, PlannedGroup, ReadMode, SlotCount, plan_boo
 use super::*;
 use crate::command::Registration;
 
+mod operations;
+mod replicas;
+
 pub(super) const CLUSTER: ClusterId = ClusterId(9);
 
 fn settings() -> Settings {
