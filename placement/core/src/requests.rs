@@ -3,11 +3,12 @@
 //! Owns the limits of what a node may report about itself. A request that fails a check never reaches
 //! the log: what is in the log is applied by every replica, and must not be refused there.
 
-use ringkv_proto::v1::{self, HeartbeatRequest, RegisterRequest};
-use ringkv_topology::{ClusterId, GroupId, NodeId};
+mod reports;
+
+use ringkv_proto::v1::{HeartbeatRequest, RegisterRequest};
+use ringkv_topology::{ClusterId, Epoch, NodeId};
 
 use crate::command::Registration;
-use crate::divergence::StateHash;
 use crate::observations::GroupReport;
 
 /// The longest host name (253) with a port.
@@ -15,7 +16,6 @@ const ADDRESS_BYTES_MAX: usize = 259;
 const ZONE_CHARS_MAX: usize = 64;
 const CAPACITY_DEFAULT: u32 = 100;
 const CAPACITY_MAX: u32 = 1_000;
-const STATE_HASHES_MAX: usize = 64;
 
 /// A request with an invalid field: the field and the problem.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -27,6 +27,8 @@ pub struct InvalidRequest(String);
 pub struct Heartbeat {
     pub cluster: ClusterId,
     pub node: NodeId,
+    /// Of the topology that the node knows.
+    pub epoch: Epoch,
     pub reports: Vec<GroupReport>,
 }
 
@@ -68,19 +70,8 @@ pub fn heartbeat(wire: &HeartbeatRequest) -> Result<Heartbeat, InvalidRequest> {
         return invalid("cluster: 0 is not an id");
     };
     let Some(node) = NodeId::from_wire(wire.node) else { return invalid("node: 0 is not an id") };
-    if wire.groups.iter().any(|report| report.checkpoints.len() > STATE_HASHES_MAX) {
-        return invalid(format!("groups.checkpoints: more than {STATE_HASHES_MAX}"));
-    }
-    let report = |report: &v1::GroupReport| {
-        let group = GroupId::from_wire(report.group)?;
-        let hash = |hash: &v1::Checkpoint| StateHash { index: hash.index, hash: hash.checksum };
-        let state_hashes = report.checkpoints.iter().map(hash).collect();
-        Some(GroupReport { group, leader: report.leader, term: report.term, state_hashes })
-    };
-    match wire.groups.iter().map(report).collect() {
-        Some(reports) => Ok(Heartbeat { cluster, node, reports }),
-        None => invalid("groups.group: 0 is not an id"),
-    }
+    let reports = reports::reports(&wire.groups)?;
+    Ok(Heartbeat { cluster, node, epoch: Epoch(wire.epoch), reports })
 }
 
 fn is_host_port(address: &str) -> bool {
@@ -98,6 +89,9 @@ fn invalid<T>(problem: impl Into<String>) -> Result<T, InvalidRequest> {
 
 #[cfg(test)]
 mod tests {
+    use ringkv_proto::v1;
+    use ringkv_topology::GroupId;
+
     use super::*;
 
     fn valid() -> RegisterRequest {
@@ -136,8 +130,6 @@ mod tests {
     #[test]
     fn a_heartbeat_names_its_cluster_node_and_groups() {
         let group = v1::GroupReport { group: 4, leader: true, ..Default::default() };
-        let many = vec![Default::default(); STATE_HASHES_MAX + 1];
-        let crowded = v1::GroupReport { checkpoints: many, ..group.clone() };
         let wire =
             HeartbeatRequest { cluster: 9, node: 2, groups: vec![group], ..Default::default() };
         assert_eq!(heartbeat(&wire).unwrap().reports[0].group, GroupId(4));
@@ -145,7 +137,6 @@ mod tests {
             ("cluster", HeartbeatRequest { cluster: 0, ..wire.clone() }),
             ("node", HeartbeatRequest { node: 0, ..wire.clone() }),
             ("groups.group", HeartbeatRequest { groups: vec![Default::default()], ..wire.clone() }),
-            ("groups.checkpoints", HeartbeatRequest { groups: vec![crowded], ..wire.clone() }),
         ] {
             let problem = heartbeat(&broken).unwrap_err().to_string();
             assert!(problem.starts_with(field), "{problem}");
