@@ -1,4 +1,4 @@
-use ringkv_topology::{BootstrapWhen, PlannedGroup, ReadMode, SlotCount, plan_bootstrap};
+use ringkv_topology::{BootstrapWhen, NodeState, PlannedGroup, ReadMode, SlotCount, plan_bootstrap};
 
 use super::*;
 use crate::command::Registration;

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use proptest::prelude::*;
 use ringkv_topology::{Group, Replica, ReplicaId, Role};
 
