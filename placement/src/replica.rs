@@ -173,6 +173,8 @@ fn refused(error: ringkv_consensus::RequestError) -> RequestError {
         Engine::NoGroup => RequestError::NotLeader { leader: None },
         Engine::Busy => RequestError::Busy,
         Engine::ShuttingDown => RequestError::Stopping,
-        Engine::LeadershipLost | Engine::ChangeRejected => RequestError::Unknown(error.to_string()),
+        Engine::LeadershipLost | Engine::ChangeRejected | Engine::QuorumAtRisk => {
+            RequestError::Unknown(error.to_string())
+        }
     }
 }

@@ -18,6 +18,9 @@ const PLANTED: &[&str] = &[
     "planted-lease-too-long",
     "planted-lease-kept-in-transfer",
     "planted-vote-after-restart",
+    "planted-learner-counts",
+    "planted-removed-leader-serves",
+    "planted-lease-kept-across-removal",
 ];
 
 /// A run ends at the first seed that fails. The rarest bug, a promise that is lost in a restart,

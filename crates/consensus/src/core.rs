@@ -11,6 +11,7 @@ pub(crate) mod start_error;
 
 mod apply_cursor;
 mod compaction;
+mod destroyed;
 mod elections;
 mod frame;
 mod group;
@@ -19,6 +20,8 @@ mod lease;
 mod log_tail;
 mod out;
 mod proposals;
+mod quorum;
 mod reads;
 mod snapshots;
+mod unknown_peers;
 mod wire;

@@ -71,6 +71,16 @@ impl Members {
         self.voters.contains(&replica) || self.outgoing.contains(&replica)
     }
 
+    /// Whether the replica alone is a majority of every half.
+    pub fn is_only_voter(&self, replica: ReplicaId) -> bool {
+        self.voters == [replica] && self.outgoing.iter().all(|outgoing| *outgoing == replica)
+    }
+
+    /// Whether a committed change may be made: it is of a newer epoch, or ends a joint configuration.
+    pub(crate) fn admits(&self, change: &MembersChange) -> bool {
+        change.epoch > self.epoch || (self.is_joint() && change.is_leave())
+    }
+
     /// Appends the bytes of the value, without a version: its container has one.
     pub fn encode(&self, out: &mut Vec<u8>) {
         for ids in [&self.voters, &self.learners, &self.outgoing, &self.learners_next] {
@@ -109,6 +119,11 @@ impl Members {
 }
 
 impl MembersChange {
+    /// Whether it names no replica: such a change leaves a joint configuration.
+    pub(crate) fn is_leave(&self) -> bool {
+        self.add_voters.is_empty() && self.add_learners.is_empty() && self.remove.is_empty()
+    }
+
     /// The bytes carried in the log next to Raft's own description of the change.
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
@@ -163,4 +178,43 @@ fn put_len(out: &mut Vec<u8>, len: usize) {
 fn take_len(input: &mut &[u8]) -> Result<u16, DecodeError> {
     let len = input.try_get_u16_le()?;
     if len > REPLICAS_MAX { Err(DecodeError::Implausible("replica count")) } else { Ok(len) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn removal(epoch: u64) -> MembersChange {
+        let remove = vec![ReplicaId(2)];
+        MembersChange { remove, epoch: Epoch(epoch), ..MembersChange::default() }
+    }
+
+    #[test]
+    fn a_change_of_an_epoch_that_is_not_newer_is_not_made() {
+        let members = Members::default().as_of(Epoch(7));
+        assert!(!members.admits(&removal(6)) && !members.admits(&removal(7)));
+        assert!(members.admits(&removal(8)));
+    }
+
+    #[test]
+    fn a_joint_configuration_is_left_in_any_epoch() {
+        let leave = MembersChange { epoch: Epoch(7), ..MembersChange::default() };
+        let plain = Members::default().as_of(Epoch(7));
+        assert!(!plain.admits(&leave));
+        let joint = Members { outgoing: vec![ReplicaId(1)], ..plain };
+        assert!(joint.admits(&leave) && !joint.admits(&removal(7)));
+    }
+
+    #[test]
+    fn the_only_voter_is_so_in_both_halves() {
+        let members = |voters: &[u64], outgoing: &[u64]| {
+            let ids = |list: &[u64]| list.iter().map(|id| ReplicaId(*id)).collect();
+            Members { voters: ids(voters), outgoing: ids(outgoing), ..Members::default() }
+        };
+        assert!(members(&[1], &[]).is_only_voter(ReplicaId(1)));
+        assert!(members(&[1], &[1]).is_only_voter(ReplicaId(1)), "only learners changed");
+        assert!(!members(&[1], &[1, 2]).is_only_voter(ReplicaId(1)));
+        assert!(!members(&[1, 2], &[]).is_only_voter(ReplicaId(1)));
+        assert!(!members(&[], &[]).is_only_voter(ReplicaId(1)));
+    }
 }

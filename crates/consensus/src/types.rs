@@ -83,9 +83,13 @@ pub enum RequestError {
     /// under the same request id.
     #[error("leadership was lost before the outcome was known")]
     LeadershipLost,
-    /// The membership change is not legal now (another one is pending, or it changes nothing).
+    /// The membership change is not legal now: another one is under way, its epoch is not newer, it
+    /// changes nothing, or it removes the leader.
     #[error("the membership change is not possible now")]
     ChangeRejected,
+    /// The membership change was not proposed. Retry once replicas are back, or have caught up.
+    #[error("the next members would have no majority of live, caught-up replicas")]
+    QuorumAtRisk,
 }
 
 /// A request to a group's leader.

@@ -81,7 +81,9 @@ pub enum Input {
         /// The node that is not reached.
         node: NodeId,
     },
-    /// Set up a group here; nothing happens if it is there already.
+    /// Set up a replica here. Nothing happens if the group has one, or if a newer one or this one was
+    /// destroyed here. One that follows a destroyed replica is created when nothing of that one is
+    /// under way any more.
     Create(Genesis),
     /// The replica is out of its group for good: remove it and all it holds, and never take it back.
     /// Nothing happens if another replica of the group is here, or none.
@@ -91,7 +93,7 @@ pub enum Input {
         /// The replica of it here that goes.
         replica: ReplicaId,
     },
-    /// The apply worker has destroyed a group's state.
+    /// The apply worker has destroyed a group's state, which a crash does not bring back.
     Destroyed {
         /// The group.
         group: GroupId,

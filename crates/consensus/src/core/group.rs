@@ -8,12 +8,12 @@
 
 mod apply;
 mod elections;
+mod members;
 mod persist;
 mod requests;
 mod snapshots;
 mod status;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use raft::eraftpb::{Message, MessageType};
@@ -23,6 +23,7 @@ use ringkv_topology::{GroupId, NodeId, ReplicaId};
 use crate::core::apply_cursor::ApplyCursor;
 use crate::core::compaction::Compaction;
 use crate::core::config::PollerConfig;
+use crate::core::destroyed::Unfinished;
 use crate::core::elections::{DRAW_MAX, Elections};
 use crate::core::held_messages::HeldMessages;
 use crate::core::lease::Lease;
@@ -32,12 +33,13 @@ use crate::core::proposals::Proposals;
 use crate::core::reads::Reads;
 use crate::core::snapshots::Snapshots;
 use crate::core::start_error::StartError;
+use crate::core::unknown_peers::UnknownPeers;
 use crate::core::wire;
 use crate::log_store::{LogReader, StoredGroup};
 use crate::machine::AppliedState;
 use crate::members::Members;
 use crate::position::{LogIndex, Term};
-use crate::types::Role;
+use crate::types::{RequestError, Role};
 
 /// A replica and its parts.
 pub(crate) struct Group {
@@ -48,8 +50,7 @@ pub(crate) struct Group {
     raw: RawNode<LogTail>,
     /// As of the last entry sent to the apply worker.
     members: Arc<Members>,
-    /// Nodes of replicas that wrote to us and are not members as we know them.
-    unknown_peers: BTreeMap<ReplicaId, NodeId>,
+    unknown_peers: UnknownPeers,
     proposals: Proposals,
     reads: Reads,
     lease: Lease,
@@ -87,7 +88,7 @@ impl Group {
             dirty: true,
             raw,
             members: Arc::new(applied.members.clone()),
-            unknown_peers: BTreeMap::new(),
+            unknown_peers: UnknownPeers::default(),
             proposals: Proposals::default(),
             reads: Reads::new(config.seed),
             lease: Lease::default(),
@@ -114,12 +115,12 @@ impl Group {
         }
         let busy = self.raw.tick();
         self.settle_timeout(&out.config);
-        self.expire_snapshot(out);
-        busy || self.reads.wants_round()
+        self.expire_snapshot(&out.config);
+        busy || self.reads.wants_round() || self.snapshots.has_retired()
     }
 
     /// Takes a message from another replica.
-    pub(crate) fn step(&mut self, from: NodeId, message: Message, out: &mut Out) {
+    pub(crate) fn step(&mut self, from: NodeId, mut message: Message, out: &mut Out) {
         // Another replica id means a replica that this node had before.
         if message.to != self.replica.0 {
             out.counters.messages_dropped += 1;
@@ -138,6 +139,9 @@ impl Group {
             self.unknown_peers.insert(sender, from);
         }
         self.forget_older_wish(message.term);
+        if cfg!(feature = "planted-learner-counts") && kind == MessageType::MsgAppendResponse {
+            self.count_for_a_voter(&mut message);
+        }
         // An error says that the sender is not known or the message is not for us: both are
         // ordinary after a membership change.
         let _ = self.raw.step(message);
@@ -149,6 +153,7 @@ impl Group {
 
     /// Does everything there is to do: proposes, starts reads, handles what raft-rs has ready.
     pub(crate) fn drive(&mut self, out: &mut Out) {
+        self.settle_joint(out);
         self.propose_queued(out);
         self.begin_read_round(out);
         loop {
@@ -161,6 +166,9 @@ impl Group {
         self.serve_reads(out);
         self.tell_lease(out);
         self.ask_storage(out);
+        out.effects
+            .discard
+            .extend(self.snapshots.take_retired().into_iter().map(|id| (self.id, id)));
         let settled = self.cursor.applied().min(LogIndex(self.raw.raft.raft_log.persisted));
         self.raw.mut_store().trim(settled, out.config.tail_bytes_max);
     }
@@ -178,13 +186,15 @@ impl Group {
         leads
     }
 
-    /// The replica is destroyed: ends what waits for it.
-    pub(crate) fn end(mut self, out: &mut Out) {
-        self.lose_leadership(out);
+    /// The replica is destroyed: ends what waits for it, and returns what is under way for it.
+    pub(crate) fn end(mut self, out: &mut Out) -> Unfinished {
+        self.end_requests(RequestError::NoGroup, out);
         out.unapplied_bytes -= self.cursor.unapplied_bytes();
         if let Some(until_us) = self.lease.report(0) {
             out.effects.leases.push((self.id, until_us));
         }
+        self.withdraw_snapshot();
+        self.snapshots.end()
     }
 
     /// Reports to the shell a lease that is new, longer or gone.

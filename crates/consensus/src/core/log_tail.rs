@@ -5,13 +5,16 @@
 //! after a restart reads in line. Never writes: the group turns each change into a log batch.
 //! Invariants: `start.index <= last`, the tail ends at `last`, runs cover `[start.index, last]`.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Storage, StorageError};
-use ringkv_topology::GroupId;
+use ringkv_topology::{GroupId, ReplicaId};
 
 use crate::core::effects::{Fetch, FetchContext, SnapshotBuilt};
 use crate::core::wire;
@@ -120,7 +123,6 @@ impl LogTail {
         self.start = start;
         self.last = start.index;
         self.runs = vec![start];
-        self.asked.get_mut().built = None;
     }
 
     /// Cuts the front up to and including `index`, which stays known by its term.
@@ -134,10 +136,6 @@ impl LogTail {
         let run = self.runs.partition_point(|run| run.index <= index) - 1;
         self.runs.drain(..run);
         self.start = LogPosition { term, index };
-        let built = &mut self.asked.get_mut().built;
-        if built.as_ref().is_some_and(|b| b.applied.position.index < index) {
-            *built = None;
-        }
         self.start
     }
 
@@ -204,6 +202,28 @@ impl LogTail {
     }
 }
 
+impl LogTail {
+    /// Entries `[low, high)`, of which the first are on disk only. Only the replay after a restart
+    /// comes here: nothing else is behind the tail. What is in memory must not be read from the disk,
+    /// which may not have it yet, or have what it replaces: raft-rs would miss a change of members
+    /// there and stand for election in spite of it.
+    fn stored_and_recent(
+        &self,
+        low: LogIndex,
+        high: LogIndex,
+        bytes_max: u64,
+    ) -> raft::Result<Vec<Entry>> {
+        let memory = self.entries.front().map_or(high, |first| high.min(LogIndex(first.index)));
+        let stored = self.reader.entries(self.group, low, memory, bytes_max);
+        let stored = stored.map_err(|e| Error::Store(StorageError::Other(Box::new(e))))?;
+        let mut entries: Vec<Entry> = stored.iter().map(wire::to_raft).collect();
+        if entries.len() as u64 == memory.0 - low.0 {
+            entries.extend(self.entries.iter().take_while(|e| e.index < high.0).cloned());
+        }
+        Ok(limited(entries.iter(), Some(bytes_max)))
+    }
+}
+
 impl Storage for LogTail {
     fn initial_state(&self) -> raft::Result<RaftState> {
         Ok(self.initial.clone())
@@ -240,10 +260,7 @@ impl Storage for LogTail {
             }
             return Err(Error::Store(StorageError::LogTemporarilyUnavailable));
         }
-        // Only the replay after a restart comes here: nothing else is behind the tail.
-        let entries = self.reader.entries(self.group, low, high, bytes_max.unwrap_or(u64::MAX));
-        let entries = entries.map_err(|e| Error::Store(StorageError::Other(Box::new(e))))?;
-        Ok(entries.iter().map(wire::to_raft).collect())
+        self.stored_and_recent(low, high, bytes_max.unwrap_or(u64::MAX))
     }
 
     fn term(&self, index: u64) -> raft::Result<u64> {
@@ -268,14 +285,17 @@ impl Storage for LogTail {
         Ok(self.last.0)
     }
 
-    fn snapshot(&self, request_index: u64, _to: u64) -> raft::Result<Snapshot> {
+    /// A replica refuses a snapshot from before it was a member: it needs another one.
+    fn snapshot(&self, request_index: u64, to: u64) -> raft::Result<Snapshot> {
         let mut asked = self.asked.borrow_mut();
         let needed = LogIndex(request_index).max(self.start.index);
-        match &asked.built {
-            Some(built) if built.applied.position.index >= needed => {
-                Ok(wire::snapshot(&built.applied))
-            }
-            _ => {
+        let suits = |built: &&SnapshotBuilt| {
+            let applied = &built.applied;
+            applied.position.index >= needed && applied.members.node_of(ReplicaId(to)).is_some()
+        };
+        match asked.built.as_ref().filter(suits) {
+            Some(built) => Ok(wire::snapshot(&built.applied)),
+            None => {
                 asked.snapshot = true;
                 Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
             }

@@ -9,21 +9,24 @@
 //! Idle groups cost one tick each per interval (about 0.1 µs) and nothing else: all other work goes
 //! by the set of touched groups.
 
+mod replicas;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
+use ringkv_topology::{GroupId, NodeId, ReadMode};
 
 use crate::core::config::PollerConfig;
 use crate::core::counters::Counters;
+use crate::core::destroyed::Destroyed;
 use crate::core::effects::{ApplyTask, Effects, Input, SnapshotId};
 use crate::core::frame;
 use crate::core::group::Group;
 use crate::core::out::Out;
 use crate::core::start_error::StartError;
-use crate::log_store::{GroupWrite, HardState, LogReader, StoredGroup};
-use crate::machine::{AppliedState, Genesis};
+use crate::log_store::{LogReader, StoredGroup};
+use crate::machine::AppliedState;
 use crate::position::LogIndex;
 use crate::times::Now;
 use crate::types::{GroupStatus, Request, RequestError, Role};
@@ -160,8 +163,7 @@ pub struct Poller {
     flush: Flush,
     /// Received files that may go once this log batch is durable.
     discards: Vec<(u64, GroupId, SnapshotId)>,
-    /// Groups whose state may go once this log batch, which has their tombstone, is durable.
-    destroys: Vec<(u64, GroupId)>,
+    destroyed: Destroyed,
     retiring: bool,
 }
 
@@ -186,7 +188,7 @@ impl Poller {
         applied: Vec<(GroupId, AppliedState)>,
         reader: Arc<dyn LogReader>,
     ) -> Result<Self, StartError> {
-        let applied: BTreeMap<_, _> = applied.into_iter().collect();
+        let tombstones = reader.tombstones().map_err(|source| StartError::Log { source })?;
         let mut poller = Self {
             groups: BTreeMap::new(),
             reader,
@@ -195,23 +197,10 @@ impl Poller {
             log_bytes_unflushed: 0,
             flush: Flush::Idle,
             discards: Vec::new(),
-            destroys: Vec::new(),
+            destroyed: Destroyed::new(tombstones),
             retiring: false,
         };
-        for stored in stored {
-            let id = stored.genesis.group;
-            let joining = stored.genesis.is_joining() && stored.start.index == LogIndex::ZERO;
-            let empty = joining.then(AppliedState::default);
-            let applied = applied.get(&id).or(empty.as_ref());
-            poller.add(&stored, applied.ok_or(StartError::Missing { group: id })?)?;
-            poller.touch(id, |group, out| group.restarted(&out.config));
-            if let Some(marker) = stored.install {
-                // The shell has finished the install before this.
-                poller.out.batch.group(id).install = Some(None);
-                poller.out.batch.sync = true;
-                poller.discards.push((poller.out.batch.number, id, marker.snapshot_id));
-            }
-        }
+        poller.start(stored, &applied)?;
         Ok(poller)
     }
 
@@ -257,19 +246,13 @@ impl Poller {
             Input::Fetched { fetch, entries } => {
                 self.touch(fetch.group, |group, _| group.fetched(fetch, &entries));
             }
-            Input::SnapshotBuilt { group, built } => {
-                self.touch(group, |group, out| group.snapshot_built(built, out));
-            }
-            Input::SnapshotSent { group, to, ok } => {
-                self.touch(group, |group, _| group.snapshot_sent(to, ok));
-            }
-            Input::SnapshotReceived(received) => {
-                self.touch(received.group, |group, out| group.snapshot_received(received, out));
-            }
+            Input::SnapshotBuilt { group, built } => self.snapshot_built(group, built),
+            Input::SnapshotSent { group, to, ok } => self.snapshot_sent(group, to, ok),
+            Input::SnapshotReceived(received) => self.snapshot_received(received),
             Input::Unreachable { node } => self.unreachable(node),
             Input::Create(genesis) => self.create(genesis),
             Input::Destroy { group, replica } => self.destroy(group, replica),
-            Input::Destroyed { .. } => {}
+            Input::Destroyed { group } => self.state_removed(group),
             Input::TransferLeader { group, to } => {
                 self.touch(group, |group, _| group.transfer_leader(to));
             }
@@ -355,8 +338,7 @@ impl Poller {
         let durable = self.discards.partition_point(|(batch, ..)| *batch <= number);
         let discards = self.discards.drain(..durable).map(|(_, group, id)| (group, id));
         self.out.effects.discard.extend(discards);
-        let durable = self.destroys.partition_point(|(batch, _)| *batch <= number);
-        let destroys = self.destroys.drain(..durable).map(|(_, group)| ApplyTask::Destroy(group));
+        let destroys = self.destroyed.persisted(number).into_iter().map(ApplyTask::Destroy);
         self.out.effects.apply.extend(destroys);
     }
 
@@ -390,6 +372,8 @@ impl Poller {
         for (id, index) in groups {
             self.touch(id, |group, out| group.flushed(index, forced, out));
         }
+        self.destroyed.end_flush();
+        self.follow_destroyed();
     }
 
     fn unreachable(&mut self, node: NodeId) {
@@ -399,52 +383,6 @@ impl Poller {
                 self.dirty.push(*id);
             }
         }
-    }
-
-    fn create(&mut self, genesis: Genesis) {
-        let id = genesis.group;
-        if self.groups.contains_key(&id) {
-            return;
-        }
-        let start = genesis.applied().position;
-        let hard_state = HardState { term: start.term, vote: 0, commit: start.index };
-        let stored = StoredGroup {
-            genesis: genesis.clone(),
-            hard_state,
-            start,
-            last_index: start.index,
-            runs: vec![start],
-            install: None,
-        };
-        self.add(&stored, &genesis.applied()).expect("genesis is a whole state");
-        self.touch(id, |group, out| group.created(out.batch.number));
-        let write = self.out.batch.group(id);
-        write.create = Some(genesis.clone());
-        write.reset = Some(start);
-        write.hard_state = Some(hard_state);
-        self.out.batch.sync = true;
-        if !genesis.is_joining() {
-            self.out.effects.apply.push(ApplyTask::Create(genesis));
-        }
-    }
-
-    fn destroy(&mut self, id: GroupId, replica: ReplicaId) {
-        if self.groups.get(&id).is_none_or(|group| group.replica != replica) {
-            return;
-        }
-        let group = self.groups.remove(&id).expect("just seen");
-        group.end(&mut self.out);
-        *self.out.batch.group(id) = GroupWrite { destroy: Some(replica), ..GroupWrite::default() };
-        self.out.batch.sync = true;
-        self.destroys.push((self.out.batch.number, id));
-    }
-
-    fn add(&mut self, stored: &StoredGroup, applied: &AppliedState) -> Result<(), StartError> {
-        let id = stored.genesis.group;
-        let reader = Arc::clone(&self.reader);
-        self.groups.insert(id, Group::new(&self.out.config, stored, applied, reader)?);
-        self.dirty.push(id);
-        Ok(())
     }
 
     fn read_mode(&mut self, mode: ReadMode) {

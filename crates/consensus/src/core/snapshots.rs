@@ -3,7 +3,8 @@
 //! Owns those states and whether the replica's own state is wrong; holds no files. At most one build
 //! and one install are under way. Invariant (I-7): an install starts when its marker is durable.
 
-use crate::core::effects::ReceivedSnapshot;
+use crate::core::destroyed::Unfinished;
+use crate::core::effects::{ReceivedSnapshot, SnapshotId};
 
 /// The snapshots of one group.
 #[derive(Default)]
@@ -15,6 +16,8 @@ pub(crate) struct Snapshots {
     installing: Option<Installing>,
     building: bool,
     sends: u32,
+    /// No longer offered; a transfer may still read their files.
+    retired: Vec<SnapshotId>,
     idle_ticks: u64,
 }
 
@@ -51,6 +54,32 @@ impl Snapshots {
 
     pub(crate) fn is_sending(&self) -> bool {
         self.sends > 0
+    }
+
+    /// A built snapshot is offered no more.
+    pub(crate) fn retire(&mut self, id: SnapshotId) {
+        self.retired.push(id);
+    }
+
+    /// Whether files can go.
+    pub(crate) fn has_retired(&self) -> bool {
+        !self.is_sending() && !self.retired.is_empty()
+    }
+
+    /// The snapshots whose files can go, once each.
+    pub(crate) fn take_retired(&mut self) -> Vec<SnapshotId> {
+        if self.is_sending() { Vec::new() } else { std::mem::take(&mut self.retired) }
+    }
+
+    /// The replica is destroyed: returns the answers that are still to come, and its snapshots.
+    pub(crate) fn end(self) -> Unfinished {
+        let installing = self.installing.map(|installing| installing.snapshot.id);
+        Unfinished {
+            is_building: self.building,
+            sends: self.sends,
+            is_flushing: false,
+            files: self.retired.into_iter().chain(installing).collect(),
+        }
     }
 
     /// One tick; returns whether no follower has asked for the built snapshot for `ticks_kept`, so
@@ -143,6 +172,32 @@ mod tests {
         assert!(snapshots.is_installing());
         assert_eq!(snapshots.end_install(), Some(snapshot()));
         assert!(!snapshots.is_installing());
+    }
+
+    #[test]
+    fn the_files_of_a_withdrawn_snapshot_stay_while_one_is_being_sent() {
+        let mut snapshots = Snapshots::default();
+        snapshots.begin_send();
+        snapshots.begin_send();
+        snapshots.retire("a".into());
+        snapshots.end_send();
+        assert!(snapshots.take_retired().is_empty() && !snapshots.has_retired());
+        snapshots.end_send();
+        assert!(snapshots.has_retired());
+        assert_eq!(snapshots.take_retired(), ["a"]);
+        assert!(!snapshots.has_retired());
+    }
+
+    #[test]
+    fn the_end_of_a_replica_names_what_is_under_way_for_it() {
+        let mut snapshots = Snapshots::default();
+        snapshots.begin_build();
+        snapshots.begin_send();
+        snapshots.retire("built".into());
+        snapshots.mark(snapshot(), 5);
+        let files = vec!["built".to_owned(), "x".to_owned()];
+        let left = Unfinished { is_building: true, sends: 1, is_flushing: false, files };
+        assert_eq!(snapshots.end(), left);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use ringkv_topology::GroupId;
 
+use crate::log_store::LogError;
 use crate::position::{LogIndex, LogPosition};
 
 /// Why a node cannot start on what is in its stores.
@@ -27,6 +28,12 @@ pub enum StartError {
     Missing {
         /// The group.
         group: GroupId,
+    },
+    /// The log does not say which replicas were destroyed.
+    #[error("cannot read the tombstones of the log")]
+    Log {
+        /// What failed.
+        source: LogError,
     },
     /// raft-rs does not take the state.
     #[error("group {group}: raft refused its state")]

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 use protobuf::Message as _;
-use raft::eraftpb::{self, ConfChangeType, ConfState, EntryType};
+use raft::eraftpb::{self, ConfChangeTransition, ConfChangeType, ConfState, EntryType};
 use ringkv_topology::ReplicaId;
 
 use crate::log_store::{Entry, EntryKind, HardState};
@@ -79,7 +79,9 @@ pub(crate) fn snapshot(applied: &AppliedState) -> eraftpb::Snapshot {
     snapshot
 }
 
-/// The change that raft-rs makes; the empty change leaves a joint configuration.
+/// The change that raft-rs makes; the empty change leaves a joint configuration. Several changes at
+/// once make one, which raft-rs does not leave by itself: it would propose that even where this
+/// replica is on its way out, and forget it with the leader that entered.
 pub(crate) fn conf_change(change: &MembersChange) -> eraftpb::ConfChangeV2 {
     let single = |kind, id: ReplicaId| {
         let mut single = eraftpb::ConfChangeSingle::default();
@@ -95,6 +97,9 @@ pub(crate) fn conf_change(change: &MembersChange) -> eraftpb::ConfChangeV2 {
         .chain(change.remove.iter().map(|id| single(ConfChangeType::RemoveNode, *id)))
         .collect();
     let mut out = eraftpb::ConfChangeV2::default();
+    if changes.len() > 1 {
+        out.set_transition(ConfChangeTransition::Explicit);
+    }
     out.set_changes(changes.into());
     out
 }

@@ -30,7 +30,7 @@ impl State {
     /// Applies a batch, all or nothing.
     ///
     /// # Errors
-    /// `LogError` for a group that was never created.
+    /// `LogError` for a group that was never created, unless it is destroyed.
     ///
     /// # Panics
     /// When an append leaves a gap: the poller never asks for that.
@@ -38,7 +38,8 @@ impl State {
         for (at, (id, write)) in batch.groups.iter().enumerate() {
             let earlier =
                 batch.groups[..at].iter().any(|(other, w)| other == id && w.create.is_some());
-            if write.create.is_none() && !self.groups.contains_key(id) && !earlier {
+            let is_new = write.create.is_some() || write.destroy.is_some();
+            if !is_new && !self.groups.contains_key(id) && !earlier {
                 return Err(refusal(format!("write group {id}: it was never created")));
             }
         }

@@ -1,10 +1,10 @@
 //! Reads by lease: when a leader needs no round, and everything that must take that back.
 
 use bytes::Bytes;
-use ringkv_consensus::{Done, Genesis, Input, Members, MembersChange, PollerConfig, Request, Role};
+use ringkv_consensus::{Done, Genesis, Input, Members, PollerConfig, Role};
 use ringkv_topology::{GroupId, NodeId, ReadMode};
 
-use crate::test_cluster::{GROUP, TestCluster, replica};
+use crate::test_cluster::{GROUP, TestCluster, members_change, replica};
 
 const LEASE_US: u64 = 400_000;
 const START_US: u64 = 1_000_000;
@@ -77,11 +77,9 @@ fn an_offer_of_leadership_takes_the_lease_back_for_the_term() {
 #[test]
 fn a_change_of_members_takes_the_lease_back() {
     let (mut cluster, leader, [other, _]) = leased();
-    let ticket = cluster.ticket();
-    let change = MembersChange { remove: vec![replica(1, other)], ..MembersChange::default() };
-    cluster.input(leader, Input::Request(Request::ChangeMembers { group: GROUP, change, ticket }));
+    let ticket = cluster.change(leader, members_change(1, &[], &[], &[other]));
     cluster.settle();
-    assert!(cluster.result(leader, ticket.id).is_some_and(|result| result.is_ok()));
+    assert!(cluster.result(leader, ticket).is_some_and(|result| result.is_ok()));
     assert_eq!(lease_of(&cluster, leader), 0);
     cluster.boot_us += 1;
     cluster.read(leader, GROUP);

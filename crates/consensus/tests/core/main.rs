@@ -2,9 +2,14 @@
 
 mod test_cluster;
 
+mod change_crashes;
+mod destroy;
 mod divergence;
+mod isolation;
+mod joint;
 mod lease;
 mod membership;
 mod pitfalls;
+mod removal;
 mod replication;
 mod snapshots;

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use ringkv_consensus::{
     AppliedState, ApplyTask, Completion, Done, Effects, Genesis, GroupStatus, Input, LogReader,
-    LogWriter, Members, MemoryLog, Now, OutgoingSnapshot, Poller, PollerConfig, ReceivedSnapshot,
-    Request, RequestError, Role, SinkId, SnapshotBuilt, Ticket,
+    LogWriter, Members, MembersChange, MemoryLog, Now, OutgoingSnapshot, Poller, PollerConfig,
+    ReceivedSnapshot, Request, RequestError, Role, SinkId, SnapshotBuilt, Ticket,
 };
-use ringkv_topology::{GroupId, NodeId, ReplicaId};
+use ringkv_topology::{Epoch, GroupId, NodeId, ReplicaId};
 
 pub(crate) const GROUP: GroupId = GroupId(1);
 
@@ -40,6 +40,9 @@ pub(crate) struct Node {
     /// Batches are written but not reported, and nothing is synced.
     pub(crate) hold_log: bool,
     held_log: VecDeque<ringkv_consensus::LogBatch>,
+    /// Tasks wait, so that a test can look at the moment before they are done.
+    pub(crate) hold_apply: bool,
+    held_apply: VecDeque<ApplyTask>,
     pub(crate) completions: BTreeMap<u64, Result<Done, RequestError>>,
     pub(crate) batches: Vec<ringkv_consensus::LogBatch>,
     pub(crate) builds: u32,
@@ -92,6 +95,8 @@ impl TestCluster {
             machine: BTreeMap::new(),
             hold_log: false,
             held_log: VecDeque::new(),
+            hold_apply: false,
+            held_apply: VecDeque::new(),
             completions: BTreeMap::new(),
             batches: Vec::new(),
             builds: 0,
@@ -174,6 +179,26 @@ impl TestCluster {
         kept
     }
 
+    /// Delivers what is under way on one link, and nothing that follows from it.
+    pub(crate) fn deliver(&mut self, from: u64, to: u64) {
+        let (now, later): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.wire)
+            .into_iter()
+            .partition(|(f, t, _)| (f.0, t.0) == (from, to));
+        self.wire = later;
+        for (from, to, frame) in now {
+            self.input(to.0, Input::Frame { from, frame });
+        }
+    }
+
+    /// Delivers the next frame; returns whether there was one.
+    pub(crate) fn deliver_next(&mut self) -> bool {
+        let Some((from, to, frame)) = self.wire.pop_front() else { return false };
+        if !self.cut.contains(&(from.0, to.0)) && self.nodes.contains_key(&to.0) {
+            self.input(to.0, Input::Frame { from, frame });
+        }
+        true
+    }
+
     /// Ticks every node `ticks` times, delivering everything in between.
     pub(crate) fn run(&mut self, ticks: usize) {
         for _ in 0..ticks {
@@ -244,6 +269,41 @@ impl TestCluster {
         }
     }
 
+    /// Does what a held apply worker has left.
+    pub(crate) fn release_apply(&mut self, node: u64) {
+        self.node(node).hold_apply = false;
+        while let Some(task) = self.node(node).held_apply.pop_front() {
+            if let Some(input) = self.node(node).apply(task) {
+                self.input(node, input);
+            }
+        }
+    }
+
+    /// Creates a replica on a node.
+    pub(crate) fn create(&mut self, node: u64, replica: ReplicaId, members: Members) {
+        let genesis = Genesis { group: GROUP, replica, members, context: Bytes::new() };
+        self.input(node, Input::Create(genesis));
+    }
+
+    /// An empty replica on a new node, as a node sets it up that is to be brought into the group.
+    pub(crate) fn newcomer(&mut self, node: u64) {
+        self.add_node(node, |_| ());
+        self.create(node, replica(1, node), Members::default());
+    }
+
+    /// Asks a node for a change of members; returns the ticket.
+    pub(crate) fn change(&mut self, node: u64, change: MembersChange) -> u64 {
+        let ticket = self.ticket();
+        let request = Request::ChangeMembers { group: GROUP, change, ticket };
+        self.input(node, Input::Request(request));
+        ticket.id
+    }
+
+    /// The members as a node's replica knows them.
+    pub(crate) fn members(&self, node: u64) -> Arc<Members> {
+        self.status(node, GROUP).expect("has a replica").members
+    }
+
     pub(crate) fn node(&mut self, node: u64) -> &mut Node {
         self.nodes.get_mut(&node).expect("the node runs")
     }
@@ -265,6 +325,8 @@ impl TestCluster {
         state.poller = Poller::new(state.config.clone(), stored, applied, reader)
             .expect("log and machine belong together");
         state.held_log.clear();
+        state.held_apply.clear();
+        (state.hold_log, state.hold_apply) = (false, false);
         self.nodes.insert(node, state);
     }
 }
@@ -272,6 +334,11 @@ impl TestCluster {
 type Outgoing = (Vec<(NodeId, Bytes)>, Vec<OutgoingSnapshot>);
 
 impl Node {
+    /// What a held apply worker has not done.
+    pub(crate) fn held_tasks(&self) -> impl Iterator<Item = &ApplyTask> {
+        self.held_apply.iter()
+    }
+
     fn obey(&mut self, effects: Effects, inputs: &mut VecDeque<Input>) -> Outgoing {
         self.leases.extend(effects.leases);
         if let Some(batch) = effects.log {
@@ -284,7 +351,11 @@ impl Node {
             }
         }
         for task in effects.apply {
-            inputs.extend(self.apply(task));
+            if self.hold_apply {
+                self.held_apply.push_back(task);
+            } else {
+                inputs.extend(self.apply(task));
+            }
         }
         for (_, completions) in effects.completions {
             for Completion { id, result, .. } in completions {
@@ -341,10 +412,30 @@ impl Node {
                 self.machine.insert(received.group, self.snapshots[&received.id].clone());
                 Some(Input::Installed { group: received.group })
             }
+            ApplyTask::Destroy(group) => {
+                self.machine.remove(&group);
+                Some(Input::Destroyed { group })
+            }
         }
     }
 }
 
 pub(crate) fn replica(group: u64, node: u64) -> ReplicaId {
     ReplicaId(100 * group + node)
+}
+
+/// A change as of `epoch`, of the replicas of `GROUP` on the nodes named.
+pub(crate) fn members_change(
+    epoch: u64,
+    voters: &[u64],
+    learners: &[u64],
+    remove: &[u64],
+) -> MembersChange {
+    let added = |nodes: &[u64]| nodes.iter().map(|n| (replica(1, *n), NodeId(*n))).collect();
+    MembersChange {
+        add_voters: added(voters),
+        add_learners: added(learners),
+        remove: remove.iter().map(|n| replica(1, *n)).collect(),
+        epoch: Epoch(epoch),
+    }
 }

@@ -31,7 +31,7 @@ pub fn refused(refusal: RequestError) -> Error {
         RequestError::Busy => ErrorCode::Busy,
         RequestError::ShuttingDown => ErrorCode::ShuttingDown,
         RequestError::LeadershipLost => ErrorCode::LeadershipLost,
-        RequestError::ChangeRejected => ErrorCode::Internal,
+        RequestError::ChangeRejected | RequestError::QuorumAtRisk => ErrorCode::Internal,
     };
     let leader_node = match refusal {
         RequestError::NotLeader { leader } => leader.map_or(0, |leader| leader.0),

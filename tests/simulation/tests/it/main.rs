@@ -6,5 +6,8 @@
     feature = "planted-lease-too-long",
     feature = "planted-lease-kept-in-transfer",
     feature = "planted-vote-after-restart",
+    feature = "planted-learner-counts",
+    feature = "planted-removed-leader-serves",
+    feature = "planted-lease-kept-across-removal",
 )))]
 mod seeds;

@@ -1,10 +1,8 @@
 //! Committed entries on their way to the state machine, and the log behind them.
 //!
 //! Sends entries to the apply worker once and in order, with the tickets of those proposed here;
-//! applies changes of members to raft-rs at the same point of the log on every replica (pitfall 8);
+//! members change at the same point of the log on every replica (pitfall 8);
 //! cuts the log behind what the state machine's store has flushed, never further (I-6).
-
-use std::sync::Arc;
 
 use raft::eraftpb::{Entry, EntryType};
 
@@ -14,11 +12,10 @@ use crate::core::effects::ApplyTask;
 use crate::core::group::Group;
 use crate::core::log_tail::entry_bytes;
 use crate::core::out::Out;
-use crate::core::wire;
 use crate::machine::{AppliedState, Committed, GroupBatch};
-use crate::members::{Members, MembersChange};
+use crate::members::Members;
 use crate::position::{LogIndex, LogPosition};
-use crate::types::{Done, RequestError, Role, Ticket};
+use crate::types::{Done, RequestError, Role};
 
 impl Group {
     /// Sends committed entries to the apply worker as one batch.
@@ -62,26 +59,6 @@ impl Group {
         Committed { index: position.index, commands, tickets, times }
     }
 
-    fn change_members(&mut self, entry: &Entry, tickets: Vec<Ticket>, out: &mut Out) {
-        let change = if entry.context.is_empty() {
-            MembersChange::default()
-        } else {
-            MembersChange::decode(&entry.context).expect("committed changes were made by a leader")
-        };
-        let result = match self.raw.apply_conf_change(&wire::conf_change(&change)) {
-            Ok(conf) => {
-                self.members = Arc::new(wire::members_after(&self.members, &change, &conf));
-                self.lease.members_changed(out.now.boot_us);
-                let nodes = &self.members.nodes;
-                self.unknown_peers.retain(|replica, _| !nodes.contains_key(replica));
-                Ok(Done::Applied(bytes::Bytes::new()))
-            }
-            // The same answer on every replica: the change does nothing.
-            Err(_) => Err(RequestError::ChangeRejected),
-        };
-        tickets.into_iter().for_each(|ticket| out.completions.push(ticket, result.clone()));
-    }
-
     /// The apply worker is at `index`.
     pub(crate) fn applied(&mut self, index: LogIndex, out: &mut Out) {
         out.unapplied_bytes -= self.cursor.report_applied(index);
@@ -105,6 +82,11 @@ impl Group {
             let cut = self.raw.mut_store().compact(upto);
             out.batch.group(self.id).compact_to = Some(cut);
             out.counters.compactions += 1;
+            // A follower could not go on from it.
+            let offered = self.raw.store().offered();
+            if offered.is_some_and(|offered| offered.applied.position.index < upto) {
+                self.withdraw_snapshot();
+            }
         }
     }
 

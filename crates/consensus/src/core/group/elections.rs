@@ -4,7 +4,7 @@
 //! a state that is wrong or being replaced, the promise that a lease counts on, our own timeouts.
 
 use raft::eraftpb::Message;
-use ringkv_topology::NodeId;
+use ringkv_topology::{NodeId, ReplicaId};
 
 use crate::core::config::PollerConfig;
 use crate::core::group::Group;
@@ -20,7 +20,7 @@ impl Group {
     /// an election timeout, since a lease may count on this replica. The only voter has no one to
     /// wait for.
     pub(crate) fn restarted(&mut self, config: &PollerConfig) {
-        if self.members.voters == [self.replica] && self.members.outgoing.is_empty() {
+        if self.members.is_only_voter(self.replica) {
             self.campaign(config);
         } else if !cfg!(feature = "planted-vote-after-restart") {
             self.elections.promise(config);
@@ -40,9 +40,15 @@ impl Group {
 
     /// Whether an election may begin here. Not on a state that is wrong, nor during an install:
     /// raft-rs looks at the entries that are not applied first, and panics where the snapshot has
-    /// taken their place.
+    /// taken their place. Not as the only voter while the tail is not durable: raft-rs makes it the
+    /// leader at once, and panics (`become_leader`, raft.rs:1214).
     pub(super) fn may_stand(&self) -> bool {
-        !self.snapshots.is_installing() && !self.snapshots.has_diverged()
+        let log = &self.raw.raft.raft_log;
+        let is_durable = log.persisted == log.last_index();
+        let stands_alone = self.members.is_only_voter(self.replica);
+        !self.snapshots.is_installing()
+            && !self.snapshots.has_diverged()
+            && (is_durable || !stands_alone)
     }
 
     /// Whether a message would have this replica stand, vote or promise before it may.
@@ -50,22 +56,29 @@ impl Group {
         self.elections.is_too_early(message, self.may_stand())
     }
 
-    /// Hands leadership to the replica on `to`, if this is the leader and that one votes.
+    /// Hands leadership to the replica on `to`, if this is the leader and that one will still vote
+    /// in the next configuration. A node may have the old and the next replica of the group.
     pub(crate) fn transfer_leader(&mut self, to: NodeId) {
-        let target = self.members.nodes.iter().find(|(_, node)| **node == to).map(|(r, _)| *r);
-        if let Some(target) = target.filter(|r| self.members.voters.contains(r))
+        let mut voters = self.members.voters.iter().rev().copied();
+        let target = voters.find(|voter| self.members.node_of(*voter) == Some(to));
+        if let Some(target) = target
             && self.role() == Role::Leader
             && target != self.replica
         {
-            self.lease.offer_leadership();
-            self.raw.transfer_leader(target.0);
+            self.offer_leadership(target);
         }
+    }
+
+    pub(super) fn offer_leadership(&mut self, target: ReplicaId) {
+        self.lease.offer_leadership();
+        self.raw.transfer_leader(target.0);
     }
 
     /// Transfers leadership to the follower with the longest log.
     pub(crate) fn abdicate(&mut self) {
         let peers = self.status().peers;
-        let best = peers.iter().filter(|p| p.voter && p.recently_active).max_by_key(|p| p.matched);
+        let heirs = peers.iter().filter(|peer| self.members.voters.contains(&peer.replica));
+        let best = heirs.filter(|peer| peer.recently_active).max_by_key(|peer| peer.matched);
         if let Some(best) = best {
             self.transfer_leader(best.node);
         }

@@ -1,4 +1,4 @@
-//! What clients ask of a leader: commands, reads, changes of members.
+//! What clients ask of a leader: commands and reads.
 //!
 //! While a log batch is being written commands wait, so the time of an fsync sets the size of the
 //! next entry. Only a leader proposes: raft-rs would forward silently (pitfall 2). The end of
@@ -10,8 +10,6 @@ use ringkv_topology::ReadMode;
 
 use crate::core::group::Group;
 use crate::core::out::Out;
-use crate::core::wire;
-use crate::members::MembersChange;
 use crate::position::{LogIndex, LogPosition};
 use crate::types::{Done, RequestError, Role, Ticket};
 
@@ -43,16 +41,7 @@ impl Group {
         }
     }
 
-    /// Proposes a change of members, or rejects it.
-    pub(crate) fn propose_change(&mut self, change: &MembersChange, ticket: Ticket, out: &mut Out) {
-        if !self.serves() {
-            out.completions.reject(ticket, self.not_leader());
-            return;
-        }
-        self.propose_entry(wire::members_proposal(change), vec![ticket], out);
-    }
-
-    fn propose_entry(&mut self, entry: Entry, tickets: Vec<Ticket>, out: &mut Out) {
+    pub(super) fn propose_entry(&mut self, entry: Entry, tickets: Vec<Ticket>, out: &mut Out) {
         let mut message = Message::default();
         message.set_msg_type(MessageType::MsgPropose);
         message.from = self.replica.0;
@@ -116,20 +105,24 @@ impl Group {
         }
     }
 
-    /// Leadership is gone: what was proposed may yet commit, the rest was not applied.
+    /// Leadership is gone: another replica may do what was not proposed.
     pub(super) fn lose_leadership(&mut self, out: &mut Out) {
-        let not_leader = self.not_leader();
+        self.end_requests(self.not_leader(), out);
+    }
+
+    /// Ends all requests: what was proposed may yet commit, the rest was not applied.
+    pub(super) fn end_requests(&mut self, not_applied: RequestError, out: &mut Out) {
         let ended = self.proposals.take_all();
         for ticket in ended.proposed {
             out.completions.reject(ticket, RequestError::LeadershipLost);
         }
         for ticket in ended.queued.into_iter().chain(self.reads.take_all()) {
-            out.completions.reject(ticket, not_leader);
+            out.completions.reject(ticket, not_applied);
         }
     }
 
     /// Names who leads, unless that is this replica, which then cannot serve.
-    fn not_leader(&self) -> RequestError {
+    pub(super) fn not_leader(&self) -> RequestError {
         RequestError::NotLeader { leader: self.leader().filter(|_| self.role() != Role::Leader) }
     }
 }

@@ -11,6 +11,7 @@ use raft::SnapshotStatus;
 use raft::eraftpb::{Message, Snapshot};
 use ringkv_topology::{NodeId, ReplicaId};
 
+use crate::core::config::PollerConfig;
 use crate::core::effects::{ApplyTask, Fetch, OutgoingSnapshot, ReceivedSnapshot, SnapshotBuilt};
 use crate::core::frame::{self, FrameBuilder};
 use crate::core::group::Group;
@@ -47,8 +48,15 @@ impl Group {
             out.effects.discard.push((self.id, built.id));
             return;
         }
-        let before = self.raw.mut_store().offer_snapshot(Some(built));
-        out.effects.discard.extend(before.map(|before| (self.id, before.id)));
+        self.withdraw_snapshot();
+        self.raw.mut_store().offer_snapshot(Some(built));
+    }
+
+    /// Offers the built snapshot no more. Its files go when no transfer is under way.
+    pub(super) fn withdraw_snapshot(&mut self) {
+        if let Some(before) = self.raw.mut_store().offer_snapshot(None) {
+            self.snapshots.retire(before.id);
+        }
     }
 
     pub(super) fn send_snapshot(&mut self, node: NodeId, message: &Message, out: &mut Out) {
@@ -78,10 +86,9 @@ impl Group {
     }
 
     /// Withdraws a snapshot that no follower has requested for some time.
-    pub(super) fn expire_snapshot(&mut self, out: &mut Out) {
-        if self.snapshots.tick(out.config.snapshot_ticks_kept) {
-            let before = self.raw.mut_store().offer_snapshot(None);
-            out.effects.discard.extend(before.map(|before| (self.id, before.id)));
+    pub(super) fn expire_snapshot(&mut self, config: &PollerConfig) {
+        if self.snapshots.tick(config.snapshot_ticks_kept) {
+            self.withdraw_snapshot();
         }
     }
 
@@ -152,6 +159,7 @@ impl Group {
         let start = applied.position;
         assert_eq!(start.index.0, snapshot.get_metadata().index, "the snapshot just stepped");
         self.raw.mut_store().reset(start);
+        self.withdraw_snapshot();
         self.compaction.log_replaced();
         self.members = Arc::new(applied.members.clone());
         self.cursor.jump(start);

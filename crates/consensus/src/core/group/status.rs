@@ -64,6 +64,6 @@ impl Group {
     }
 
     pub(super) fn node_of(&self, replica: ReplicaId) -> Option<NodeId> {
-        self.members.node_of(replica).or_else(|| self.unknown_peers.get(&replica).copied())
+        self.members.node_of(replica).or_else(|| self.unknown_peers.node_of(replica))
     }
 }
