@@ -4,9 +4,11 @@ use std::path::PathBuf;
 
 const SCHEMA: &str = "../schema";
 
+const FILES: [&str; 6] = ["kv", "raft", "placement", "placement_peers", "placement_admin", "admin"];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={SCHEMA}");
-    let files = ["kv", "raft", "placement", "admin"].map(|name| format!("{SCHEMA}/{name}.proto"));
+    let files = FILES.map(|name| format!("{SCHEMA}/{name}.proto"));
     let descriptors = protox::compile(files, [SCHEMA])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     std::fs::write(

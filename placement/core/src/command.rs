@@ -4,8 +4,11 @@
 //! which it was planned.
 
 mod format;
+mod members;
 
 use ringkv_topology::{ClusterId, Epoch, GroupId, NodeId, PlannedGroup, ReplicaId, Settings};
+
+pub use members::{MembersCommand, MembersRefusal};
 
 use crate::operation::{OperationId, OperationKind};
 
@@ -27,6 +30,8 @@ pub enum Command {
     },
     Replicas(ReplicaCommand),
     Operation(OperationCommand),
+    /// Changes which replicas placement itself consists of.
+    Members(MembersCommand),
 }
 
 /// A step of a change of a group's replicas. `changed` is the epoch of the group's last change when
@@ -151,6 +156,12 @@ pub enum CommandResult {
     Began {
         operation: OperationId,
     },
+    /// A process with an empty data directory has its id.
+    ReplicaAdmitted {
+        replica: ReplicaId,
+    },
+    /// Another change of placement's own replicas is done.
+    MembersChanged,
     Refused(Refusal),
 }
 
@@ -180,4 +191,6 @@ pub enum Refusal {
     /// It cannot be done now; the text says what to do first.
     #[error("{0}")]
     Conflict(String),
+    #[error(transparent)]
+    Members(#[from] MembersRefusal),
 }

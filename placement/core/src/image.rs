@@ -5,6 +5,7 @@
 //! Layout: version u8, length of applied state u32 LE, applied state, state (protobuf), CRC-32.
 
 mod operations;
+mod stored_members;
 
 use bytes::{Buf, BufMut, Bytes};
 use prost::Message;
@@ -15,12 +16,16 @@ use ringkv_topology::{GroupId, NodeId};
 
 use crate::command::Command;
 use crate::image::operations::{StoredMove, StoredOperations, StoredRemoved};
+use crate::image::stored_members::StoredMembers;
 use crate::state::{Cluster, State};
 
 /// The one group of placement.
 pub const GROUP: GroupId = GroupId(1);
 
 const VERSION: u8 = 1;
+
+/// The first byte of a genesis context; a state (protobuf) follows.
+const CONTEXT_VERSION: u8 = 1;
 
 /// State and applied position, changed together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,9 +46,21 @@ impl Image {
         &self.state
     }
 
-    /// Starts at genesis, with nothing registered.
-    pub fn create(&mut self, genesis: &Genesis) {
-        *self = Self { applied: Some(genesis.applied()), state: State::default() };
+    /// Starts at genesis: from the state in its context, else with the members only.
+    ///
+    /// # Errors
+    /// The context is not a state of this version.
+    pub fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
+        let state = match genesis.context.split_first() {
+            None => State::of_members(&genesis.members),
+            Some((&CONTEXT_VERSION, stored)) => decode_state(stored)?,
+            Some((version, _)) => {
+                let context = format!("read the genesis: unknown version {version}");
+                return Err(MachineError::corrupt(context));
+            }
+        };
+        *self = Self { applied: Some(genesis.applied()), state };
+        Ok(())
     }
 
     /// Applies committed entries. Returns one encoded result per command, by entry.
@@ -87,8 +104,7 @@ impl Image {
         let mut out = vec![VERSION];
         out.put_u32_le(u32::try_from(applied.len()).expect("an applied state is small"));
         out.put_slice(&applied);
-        let stored = StoredState { cluster: self.state.cluster.as_ref().map(StoredCluster::of) };
-        stored.encode(&mut out).expect("a vector grows as needed");
+        StoredState::of(&self.state).encode(&mut out).expect("a vector grows as needed");
         let sum = crc32fast::hash(&out);
         out.put_u32_le(sum);
         out
@@ -117,10 +133,25 @@ impl Image {
             [] => None,
             some => Some(AppliedState::decode(some).map_err(|e| malformed("applied state", e))?),
         };
-        let stored = StoredState::decode(stored).map_err(|e| malformed("state", e))?;
-        let cluster = stored.cluster.map(StoredCluster::into_cluster).transpose()?;
-        Ok(Self { applied, state: State { cluster } })
+        Ok(Self { applied, state: decode_state(stored)? })
     }
+}
+
+impl State {
+    /// The context of a genesis that starts from this state.
+    pub fn to_context(&self) -> Bytes {
+        let mut out = vec![CONTEXT_VERSION];
+        StoredState::of(self).encode(&mut out).expect("a vector grows as needed");
+        out.into()
+    }
+}
+
+fn decode_state(stored: &[u8]) -> Result<State, MachineError> {
+    let stored = StoredState::decode(stored).map_err(|e| malformed("state", e))?;
+    Ok(State {
+        cluster: stored.cluster.map(StoredCluster::into_cluster).transpose()?,
+        members: stored.members.unwrap_or_default().into_members()?,
+    })
 }
 
 fn malformed(what: &str, source: impl std::error::Error + Send + Sync + 'static) -> MachineError {
@@ -132,6 +163,17 @@ fn malformed(what: &str, source: impl std::error::Error + Send + Sync + 'static)
 struct StoredState {
     #[prost(message, optional, tag = "1")]
     cluster: Option<StoredCluster>,
+    #[prost(message, optional, tag = "30")]
+    members: Option<StoredMembers>,
+}
+
+impl StoredState {
+    fn of(state: &State) -> Self {
+        Self {
+            cluster: state.cluster.as_ref().map(StoredCluster::of),
+            members: Some(StoredMembers::of(&state.members)),
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Message)]

@@ -1,9 +1,10 @@
 //! The pure core of placement: which nodes are in the cluster, and which group owns which slot.
 //!
 //! Read in this order: [`operation`] (what a change is), [`command`] (what is replicated),
-//! [`state`] (the rules), [`image`] (state and log position as one value), [`observations`] and [`divergence`] (what nodes report),
-//! [`reconciler`] (what to do next), then [`requests`], [`hints`] and [`settings`] (what the shell
-//! checks and sends).
+//! [`state`] (the rules), [`image`] (state and log position as one value), [`observations`] and
+//! [`divergence`] (what nodes report), [`reconciler`] (what to do next), [`start`] and
+//! [`member_steps`] (placement's own replicas), then [`requests`], [`hints`] and [`settings`] (what
+//! the shell checks and sends).
 //!
 //! Never reads a clock, a file, a socket or a random number: time and ids are arguments, results
 //! are values. Cargo.toml keeps runtimes and RocksDB out, clippy.toml the rest. The placement
@@ -13,9 +14,11 @@ pub mod command;
 pub mod divergence;
 pub mod hints;
 pub mod image;
+pub mod member_steps;
 pub mod observations;
 pub mod operation;
 pub mod reconciler;
 pub mod requests;
 pub mod settings;
+pub mod start;
 pub mod state;

@@ -33,6 +33,10 @@ pub struct Plan {
 /// Plans the next steps from the state and the nodes that are alive.
 pub fn plan(state: &State, alive: &BTreeSet<NodeId>, wanted: &Wanted) -> Plan {
     let Some(topology) = state.topology() else {
+        if state.members().is_founding() {
+            let blocked = "placement is being founded: not every number of --peers has a voter yet";
+            return Plan { steps: Vec::new(), blocked: Some(blocked.to_owned()) };
+        }
         let init = Command::Init { cluster: wanted.cluster, settings: wanted.settings };
         return Plan { steps: vec![init], blocked: None };
     };

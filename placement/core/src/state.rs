@@ -4,10 +4,12 @@
 //! replica ids only increase and are never reused: a forgotten vote under a reused id would allow
 //! two leaders. Deterministic: the same commands produce the same state on every replica.
 //! The rules are in the modules: `bootstrap`, `replicas` (a group's replicas change), `departures`
-//! (nodes leave), `runtime` (settings), `operations` (what runs and what ended).
+//! (nodes leave), `runtime` (settings), `operations` (what runs and what ended), `members`
+//! (placement's own replicas).
 
 mod bootstrap;
 mod departures;
+mod members;
 mod nodes;
 pub mod operations;
 pub mod replicas;
@@ -19,9 +21,13 @@ use ringkv_topology::{
     ClusterId, Epoch, GroupId, NodeId, ReplicaId, RuntimeSettings, Settings, Topology,
 };
 
+pub use members::{
+    FOUNDER, INVITED_MAX, PLACEMENT_REPLICAS_MAX, Place, PlacementMember, PlacementMembers,
+    Recovery,
+};
 pub use nodes::NODES_MAX;
 
-use crate::command::{Command, CommandResult, Refusal};
+use crate::command::{Command, CommandResult, MembersRefusal, Refusal};
 use crate::operation::Operation;
 use crate::state::operations::Operations;
 use crate::state::replicas::{Move, Removed};
@@ -31,6 +37,8 @@ use crate::state::replicas::{Move, Removed};
 pub struct State {
     /// `None` until the first `Init`.
     pub(crate) cluster: Option<Cluster>,
+    /// Placement's own replicas.
+    pub(crate) members: PlacementMembers,
 }
 
 /// The state of an initialized cluster.
@@ -60,9 +68,35 @@ impl State {
         self.topology().map_or(Epoch::default(), |topology| topology.epoch)
     }
 
+    /// The state in which a placement is founded: this replica is its first and only voter, and every
+    /// other place of the list is to get one before a cluster exists.
+    pub fn founded(me: Place, peers: &BTreeMap<Place, String>) -> Self {
+        Self { cluster: None, members: PlacementMembers::founded(me, peers) }
+    }
+
+    /// The state of a group that is created with all its members.
+    pub(crate) fn of_members(members: &ringkv_consensus::Members) -> Self {
+        Self { cluster: None, members: PlacementMembers::of(members) }
+    }
+
+    /// Placement's own replicas.
+    pub fn members(&self) -> &PlacementMembers {
+        &self.members
+    }
+
     /// Applies one command. A refused command changes nothing.
     pub fn apply(&mut self, command: Command) -> CommandResult {
         let done = match (command, &mut self.cluster) {
+            (Command::Members(command), _) => {
+                self.members.apply(command).map(|admitted| match admitted {
+                    Some(replica) => CommandResult::ReplicaAdmitted { replica },
+                    None => CommandResult::MembersChanged,
+                })
+            }
+            // A founder that is lost before every place has a voter has lost nothing.
+            (Command::Init { .. }, None) if self.members.is_founding() => {
+                Err(MembersRefusal::Founding.into())
+            }
             (Command::Init { cluster, settings }, state) => {
                 state.get_or_insert_with(|| Cluster::new(cluster, settings));
                 Ok(CommandResult::Initialized)

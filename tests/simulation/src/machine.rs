@@ -82,7 +82,7 @@ impl Machine {
     pub(crate) fn create(&mut self, genesis: &Genesis) {
         match self {
             Self::Kv { machine, .. } => machine.create(genesis).expect("a genesis of ours"),
-            Self::Placement(image) => image.create(genesis),
+            Self::Placement(image) => image.create(genesis).expect("a genesis of ours"),
         }
     }
 

@@ -9,6 +9,7 @@
 //! each entry.
 
 mod commands;
+mod members;
 mod operations;
 mod replicas;
 mod results;

@@ -55,7 +55,7 @@ fn batch(first: u64, entries: &[Option<&[Command]>]) -> GroupBatch {
 
 fn filled() -> Image {
     let mut image = Image::default();
-    image.create(&genesis());
+    image.create(&genesis()).expect("a genesis of ours");
     image.apply(&[batch(2, &[None, Some(&[init(), register("n1:1")])])]).expect("valid entries");
     image
 }
@@ -63,7 +63,7 @@ fn filled() -> Image {
 #[test]
 fn results_come_by_entry_and_command_and_the_position_moves_on() {
     let mut image = Image::default();
-    image.create(&genesis());
+    image.create(&genesis()).expect("a genesis of ours");
     let (one, two) = ([init(), register("n1:1")], [register("n2:1")]);
     let results = image.apply(&[batch(2, &[None, Some(&one)]), batch(4, &[Some(&two)])]);
     let results: Vec<Vec<CommandResult>> = results

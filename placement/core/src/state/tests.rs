@@ -1,4 +1,6 @@
-use ringkv_topology::{BootstrapWhen, NodeState, PlannedGroup, ReadMode, SlotCount, plan_bootstrap};
+use ringkv_topology::{
+    BootstrapWhen, NodeState, PlannedGroup, ReadMode, SlotCount, plan_bootstrap,
+};
 
 use super::*;
 use crate::command::Registration;

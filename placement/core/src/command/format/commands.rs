@@ -8,8 +8,8 @@ use ringkv_topology::{
 };
 
 use crate::command::format::{
-    begin, ended, put_ids, put_length, put_text, take_ids, take_kind, take_node, take_text,
-    unknown_kind,
+    begin, ended, members, put_ids, put_length, put_text, take_ids, take_kind, take_node,
+    take_text, unknown_kind,
 };
 use crate::command::{Command, OperationCommand, Registration, ReplicaCommand};
 
@@ -49,6 +49,7 @@ impl Command {
             }
             Self::Replicas(command) => command.encode(),
             Self::Operation(command) => command.encode(),
+            Self::Members(command) => members::put(command).into(),
         }
     }
 
@@ -74,6 +75,7 @@ impl Command {
             kind @ OperationCommand::FIRST_KIND..=OperationCommand::LAST_KIND => {
                 Self::Operation(OperationCommand::take(kind, input)?)
             }
+            kind if members::owns(kind) => Self::Members(members::take(kind, input)?),
             _ => return Err(unknown_kind()),
         };
         ended(input)?;

@@ -3,9 +3,9 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use ringkv_consensus::DecodeError;
-use ringkv_topology::{ClusterId, Epoch, NodeId};
+use ringkv_topology::{ClusterId, Epoch, NodeId, ReplicaId};
 
-use crate::command::format::{begin, ended, put_text, take_kind, take_text};
+use crate::command::format::{begin, ended, members, put_text, take_kind, take_text};
 use crate::command::{CommandResult, Refusal};
 use crate::operation::OperationId;
 
@@ -25,6 +25,8 @@ const NO_SUCH_NODE: u8 = 22;
 const NOT_RUNNING: u8 = 23;
 const INVALID_SETTING: u8 = 24;
 const CONFLICT: u8 = 25;
+const REPLICA_ADMITTED: u8 = 50;
+const MEMBERS_CHANGED: u8 = 51;
 
 impl CommandResult {
     /// The bytes that the engine returns to the proposer of the command.
@@ -41,6 +43,8 @@ impl CommandResult {
             Self::Bootstrapped { epoch } => with_number(BOOTSTRAPPED, epoch.0),
             Self::Changed { epoch } => with_number(CHANGED, epoch.0),
             Self::Began { operation } => with_number(BEGAN, operation.0),
+            Self::ReplicaAdmitted { replica } => with_number(REPLICA_ADMITTED, replica.0),
+            Self::MembersChanged => begin(MEMBERS_CHANGED).into(),
             Self::Refused(refusal) => encode_refusal(refusal),
         }
     }
@@ -62,6 +66,10 @@ impl CommandResult {
             BOOTSTRAPPED => Self::Bootstrapped { epoch: Epoch(input.try_get_u64_le()?) },
             CHANGED => Self::Changed { epoch: Epoch(input.try_get_u64_le()?) },
             BEGAN => Self::Began { operation: OperationId(input.try_get_u64_le()?) },
+            REPLICA_ADMITTED => {
+                Self::ReplicaAdmitted { replica: ReplicaId(input.try_get_u64_le()?) }
+            }
+            MEMBERS_CHANGED => Self::MembersChanged,
             other => Self::Refused(take_refusal(other, input)?),
         };
         ended(input)?;
@@ -91,6 +99,7 @@ fn encode_refusal(refusal: &Refusal) -> Bytes {
         Refusal::NotRunning { operation } => with_number(NOT_RUNNING, operation.0),
         Refusal::InvalidSetting(problem) => with_text(INVALID_SETTING, problem),
         Refusal::Conflict(problem) => with_text(CONFLICT, problem),
+        Refusal::Members(refusal) => members::put_refusal(refusal).into(),
     }
 }
 
@@ -122,6 +131,7 @@ fn take_refusal(kind: u8, input: &mut &[u8]) -> Result<Refusal, DecodeError> {
         NOT_RUNNING => Refusal::NotRunning { operation: OperationId(input.try_get_u64_le()?) },
         INVALID_SETTING => Refusal::InvalidSetting(take_text(input)?),
         CONFLICT => Refusal::Conflict(take_text(input)?),
+        kind if members::owns(kind) => Refusal::Members(members::take_refusal(kind, input)?),
         _ => return Err(DecodeError::Implausible("result kind")),
     })
 }
