@@ -44,6 +44,11 @@ pub enum Change {
     },
     /// The install of the snapshot is done.
     ClearInstall,
+    /// The replica is destroyed. Any later change creates the next one.
+    Destroy {
+        /// Whether the same write creates the next one.
+        replaced: bool,
+    },
 }
 
 fn change() -> impl Strategy<Value = Change> {
@@ -55,12 +60,16 @@ fn change() -> impl Strategy<Value = Change> {
         2 => (0..4u64).prop_map(|kept| Change::Compact { kept }),
         1 => (1..9u64).prop_map(|ahead| Change::Reset { ahead }),
         1 => Just(Change::ClearInstall),
+        1 => any::<bool>().prop_map(|replaced| Change::Destroy { replaced }),
     ]
 }
 
 /// Turns changes into legal writes of one group.
 pub struct Writer {
     group: GroupId,
+    /// The replica that is here, or was here last.
+    replica: ReplicaId,
+    is_here: bool,
     start: LogPosition,
     /// The term of each entry after `start`.
     terms: Vec<Term>,
@@ -70,15 +79,29 @@ pub struct Writer {
 impl Writer {
     /// A writer of a new group, and the write that creates it.
     pub fn new(group: GroupId) -> (Self, GroupWrite) {
-        let start = Genesis::POSITION;
-        let hard_state = HardState { term: start.term, vote: 3, commit: start.index };
-        let write = GroupWrite {
-            create: Some(genesis(group)),
-            reset: Some(start),
-            hard_state: Some(hard_state),
-            ..GroupWrite::default()
+        let mut writer = Self {
+            group,
+            replica: ReplicaId(group.0 / 2),
+            is_here: false,
+            start: Genesis::POSITION,
+            terms: Vec::new(),
+            hard_state: HardState::default(),
         };
-        (Self { group, start, terms: Vec::new(), hard_state }, write)
+        let mut write = GroupWrite::default();
+        writer.create(&mut write);
+        (writer, write)
+    }
+
+    /// Adds the creation of the next replica.
+    fn create(&mut self, write: &mut GroupWrite) {
+        self.replica.0 += 1;
+        self.is_here = true;
+        self.start = Genesis::POSITION;
+        self.terms.clear();
+        self.hard_state = HardState { term: self.start.term, vote: 3, commit: self.start.index };
+        write.create = Some(genesis(self.group, self.replica));
+        write.reset = Some(self.start);
+        write.hard_state = Some(self.hard_state);
     }
 
     fn last_index(&self) -> LogIndex {
@@ -96,6 +119,18 @@ impl Writer {
     pub fn write(&mut self, change: &Change) -> GroupWrite {
         let mut write = GroupWrite::default();
         match change {
+            Change::Destroy { replaced } => {
+                write.destroy = Some(self.replica);
+                self.is_here = false;
+                if *replaced {
+                    self.create(&mut write);
+                }
+                return write;
+            }
+            _ if !self.is_here => {
+                self.create(&mut write);
+                return write;
+            }
             Change::Append { dropped, sizes, new_term } => {
                 let uncommitted = self.last_index().entries_after(self.hard_state.commit);
                 let from = self.last_index().saturating_sub(*dropped.min(&uncommitted)).next();
@@ -132,6 +167,7 @@ impl Writer {
 
     /// Whether a store holds what was written.
     fn check(&self, stored: &StoredGroup) -> Result<(), TestCaseError> {
+        prop_assert_eq!(stored.genesis.replica, self.replica);
         prop_assert_eq!((stored.start, stored.last_index), (self.start, self.last_index()));
         prop_assert_eq!(stored.hard_state, self.hard_state);
         for index in stored.start.index.through(stored.last_index) {
@@ -150,11 +186,11 @@ impl Writer {
     }
 }
 
-fn genesis(group: GroupId) -> Genesis {
+fn genesis(group: GroupId, replica: ReplicaId) -> Genesis {
     Genesis {
         group,
-        replica: ReplicaId(group.0 / 2 + 1),
-        members: Members::of_voters([(ReplicaId(group.0 / 2 + 1), NodeId(1))]),
+        replica,
+        members: Members::of_voters([(replica, NodeId(1))]),
         context: Bytes::from(format!("context of {group}")),
     }
 }
@@ -220,7 +256,11 @@ pub fn check_log_store<L: LogReader + LogWriter>(
         }
         let stored = store.load().expect("readable");
         prop_assert_eq!(&stored, &memory.load().expect("readable"));
-        for (group, writer) in stored.iter().zip(&writers) {
+        let gone = writers.iter().filter(|writer| !writer.is_here);
+        let tombstones: Vec<_> = gone.map(|writer| (writer.group, writer.replica)).collect();
+        prop_assert_eq!(store.tombstones().expect("readable"), tombstones.clone());
+        prop_assert_eq!(memory.tombstones().expect("readable"), tombstones);
+        for (group, writer) in stored.iter().zip(writers.iter().filter(|writer| writer.is_here)) {
             writer.check(group)?;
             prop_assert_eq!(
                 all_entries(&store, group, bytes_max),

@@ -91,6 +91,30 @@ fn a_change_of_members_takes_the_lease_back() {
     );
 }
 
+/// The voters that come have promised nothing: they may elect another leader at once.
+#[test]
+fn a_replacement_of_the_other_voters_takes_the_lease_back() {
+    let (mut cluster, leader, others) = leased();
+    for node in [4, 5] {
+        cluster.newcomer(node);
+    }
+    cluster.change(leader, members_change(1, &[], &[4, 5], &[]));
+    cluster.run(20);
+    cluster.boot_us += 1;
+    let read = cluster.read(leader, GROUP);
+    cluster.settle();
+    assert_eq!(cluster.result(leader, read), Some(Ok(Done::ReadReady)), "by a round");
+    assert!(lease_of(&cluster, leader) > 0);
+    cluster.change(leader, members_change(2, &[4, 5], &[], &others));
+    cluster.settle();
+    assert!(cluster.members(leader).voters.contains(&replica(1, 5)));
+    assert!(!cluster.members(leader).is_joint());
+    assert_eq!(lease_of(&cluster, leader), 0);
+    cluster.cut.extend((1..=5).flat_map(|node| [(leader, node), (node, leader)]));
+    let late = cluster.read(leader, GROUP);
+    assert_eq!(cluster.result(leader, late), None, "it waits for a round of the new members");
+}
+
 /// A promise of a replica's last run holds: a lease may count on it.
 #[test]
 fn a_restarted_replica_gives_no_vote_for_an_election_timeout() {

@@ -7,6 +7,7 @@ use ringkv_topology::Epoch;
 use crate::test_cluster::{GROUP, TestCluster, members_change, replica};
 
 const DONE: Option<Result<Done, RequestError>> = Some(Ok(Done::Applied(Bytes::new())));
+const AT_RISK: Option<Result<Done, RequestError>> = Some(Err(RequestError::QuorumAtRisk));
 const REJECTED: Option<Result<Done, RequestError>> = Some(Err(RequestError::ChangeRejected));
 
 #[test]
@@ -90,4 +91,61 @@ fn a_change_of_nothing_is_refused() {
     let ticket = cluster.change(leader, members_change(3, &[], &[], &[]));
     cluster.run(3);
     assert_eq!(cluster.result(leader, ticket), REJECTED);
+}
+
+fn cut_off(cluster: &mut TestCluster, node: u64) {
+    cluster.cut.extend((1..=4).flat_map(|other| [(node, other), (other, node)]));
+}
+
+#[test]
+fn a_change_that_would_leave_no_live_majority_is_not_proposed() {
+    let mut cluster = TestCluster::new(3, 1, |_| ());
+    let leader = cluster.elect(GROUP);
+    let (live, dead) = (leader % 3 + 1, (leader + 1) % 3 + 1);
+    cut_off(&mut cluster, dead);
+    cluster.run(30);
+    let last = cluster.status(leader, GROUP).expect("there").last_index;
+    let ticket = cluster.change(leader, members_change(1, &[], &[], &[live]));
+    assert_eq!(cluster.result(leader, ticket), AT_RISK);
+    assert_eq!(cluster.status(leader, GROUP).expect("there").last_index, last);
+    let ticket = cluster.change(leader, members_change(1, &[], &[], &[dead]));
+    cluster.run(3);
+    assert_eq!(cluster.result(leader, ticket), DONE, "the dead one may go");
+}
+
+/// raft-rs counts a new replica as active until it has had the time to answer.
+#[test]
+fn a_learner_that_has_never_answered_does_not_become_a_voter() {
+    let mut cluster = TestCluster::new(1, 1, |_| ());
+    let leader = cluster.elect(GROUP);
+    cluster.change(leader, members_change(1, &[], &[2], &[]));
+    cluster.settle();
+    let ticket = cluster.change(leader, members_change(2, &[2], &[], &[]));
+    assert_eq!(cluster.result(leader, ticket), AT_RISK);
+    cluster.newcomer(2);
+    cluster.run(20);
+    let ticket = cluster.change(leader, members_change(2, &[2], &[], &[]));
+    cluster.run(3);
+    assert_eq!(cluster.result(leader, ticket), DONE);
+}
+
+#[test]
+fn a_learner_that_is_far_behind_does_not_become_a_voter() {
+    let mut cluster = TestCluster::new(3, 1, |_| ());
+    let leader = cluster.elect(GROUP);
+    cluster.newcomer(4);
+    cluster.change(leader, members_change(1, &[], &[4], &[]));
+    cluster.run(20);
+    cluster.node(4).hold_log = true;
+    for i in 0..1_001 {
+        cluster.propose(leader, GROUP, format!("{i}"));
+        cluster.settle();
+    }
+    let ticket = cluster.change(leader, members_change(2, &[4], &[], &[]));
+    assert_eq!(cluster.result(leader, ticket), AT_RISK);
+    cluster.release_log(4);
+    cluster.run(3);
+    let ticket = cluster.change(leader, members_change(2, &[4], &[], &[]));
+    cluster.run(3);
+    assert_eq!(cluster.result(leader, ticket), DONE);
 }

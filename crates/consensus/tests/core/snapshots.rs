@@ -2,7 +2,7 @@
 
 use ringkv_consensus::{Input, LogBatch, LogIndex, LogReader, PollerConfig};
 
-use crate::test_cluster::{GROUP, TestCluster};
+use crate::test_cluster::{GROUP, TestCluster, members_change};
 
 fn small(config: &mut PollerConfig) {
     config.log_entries_max = 50;
@@ -151,4 +151,35 @@ fn a_snapshot_that_is_not_needed_is_discarded_and_changes_nothing() {
     assert_eq!(cluster.nodes[&away].discards[before..], [again.id]);
     assert_eq!(cluster.nodes[&away].poller.counters().snapshots_installed, 1);
     assert_eq!(cluster.commands(away, GROUP).len(), 200);
+}
+
+/// The state of a follower that was behind, as files, is of no use once the log goes on after it.
+#[test]
+fn the_files_of_a_snapshot_go_when_the_log_is_cut_past_it() {
+    let (mut cluster, leader, away) = left_behind();
+    cluster.cut.clear();
+    cluster.run(40);
+    assert_eq!(cluster.nodes[&leader].builds, 1);
+    for i in 0..100 {
+        cluster.propose(leader, GROUP, format!("more {i}"));
+        cluster.run(1);
+    }
+    cluster.run(3);
+    assert_eq!(cluster.nodes[&leader].discards, ["1"]);
+    assert_eq!(cluster.commands(away, GROUP).len(), 300);
+}
+
+/// A snapshot is on offer when the learner is added, without it among the members: it refuses that.
+#[test]
+fn a_learner_is_brought_up_though_an_older_snapshot_is_on_offer() {
+    let (mut cluster, leader, _) = left_behind();
+    cluster.cut.clear();
+    cluster.run(40);
+    cluster.newcomer(4);
+    cluster.change(leader, members_change(1, &[], &[4], &[]));
+    cluster.run(40);
+    assert_eq!(cluster.commands(4, GROUP).len(), 200);
+    assert_eq!(cluster.nodes[&leader].builds, 2);
+    assert_eq!(cluster.nodes[&leader].discards, ["1"]);
+    assert_eq!(cluster.nodes[&4].discards.len(), 1, "only the one it has installed");
 }

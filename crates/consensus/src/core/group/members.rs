@@ -17,6 +17,7 @@ use crate::core::out::Out;
 use crate::core::quorum::{self, Standing};
 use crate::core::wire;
 use crate::members::MembersChange;
+use crate::position::LogIndex;
 use crate::types::{Done, RequestError, Role, Ticket};
 
 impl Group {
@@ -58,9 +59,11 @@ impl Group {
 
     fn standing(&self, replica: ReplicaId) -> Option<Standing> {
         let progress = self.raw.raft.prs().get(replica.0)?;
+        let matched = LogIndex(progress.matched);
         Some(Standing {
-            is_active: progress.recent_active,
-            lag_entries: self.raw.store().last().0.saturating_sub(progress.matched),
+            // A new replica counts as active until it has had the time to answer.
+            is_active: progress.recent_active && matched > LogIndex::ZERO,
+            lag_entries: self.raw.store().last().entries_after(matched),
             needs_snapshot: progress.state == ProgressState::Snapshot
                 || progress.pending_request_snapshot != INVALID_INDEX,
         })
