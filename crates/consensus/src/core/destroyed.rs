@@ -11,6 +11,7 @@ use ringkv_topology::{GroupId, ReplicaId};
 
 use crate::core::effects::SnapshotId;
 use crate::machine::Genesis;
+use crate::types::GroupStatus;
 
 /// All groups of a node of which a replica was destroyed.
 #[derive(Default)]
@@ -34,17 +35,26 @@ pub(crate) struct Unfinished {
 }
 
 struct Ending {
-    /// The log batch with the tombstone, until it is durable.
-    batch: Option<u64>,
+    /// Until the tombstone is durable.
+    written: Option<Written>,
     /// The state machine has the group.
     has_state: bool,
     left: Unfinished,
     next: Option<Genesis>,
 }
 
+/// A tombstone that a crash may still undo.
+struct Written {
+    /// The log batch that holds it.
+    batch: u64,
+    /// The last state of the replica, which a crash would bring back.
+    status: GroupStatus,
+}
+
 impl Ending {
     fn is_over(&self) -> bool {
         let left = &self.left;
+        // The state goes when the tombstone is durable.
         !(self.has_state || left.is_building || left.is_flushing) && left.sends == 0
     }
 }
@@ -72,16 +82,12 @@ impl Destroyed {
         self.tombstones.get(&group).is_some_and(|last| replica <= *last)
     }
 
-    /// A replica is destroyed by log batch `batch`.
-    pub(crate) fn begin(
-        &mut self,
-        group: GroupId,
-        replica: ReplicaId,
-        batch: u64,
-        left: Unfinished,
-    ) {
-        self.tombstones.insert(group, replica);
-        let ending = Ending { batch: Some(batch), has_state: true, left, next: None };
+    /// A replica, last seen as `status`, is destroyed by log batch `batch`.
+    pub(crate) fn begin(&mut self, status: GroupStatus, batch: u64, left: Unfinished) {
+        let group = status.group;
+        self.tombstones.insert(group, status.replica);
+        let written = Some(Written { batch, status });
+        let ending = Ending { written, has_state: true, left, next: None };
         let before = self.ending.insert(group, ending);
         assert!(before.is_none(), "group {group}: created while the last replica was ending");
     }
@@ -89,7 +95,7 @@ impl Destroyed {
     /// The state machine still has a group whose log holds its tombstone.
     pub(crate) fn found(&mut self, group: GroupId) {
         let left = Unfinished::default();
-        self.ending.insert(group, Ending { batch: None, has_state: true, left, next: None });
+        self.ending.insert(group, Ending { written: None, has_state: true, left, next: None });
     }
 
     /// Holds back a replica that is to follow one that is ending; returns it if none is. Of two, the
@@ -105,9 +111,15 @@ impl Destroyed {
     /// Log batches up to `batch` are durable: returns the groups whose state may go now.
     pub(crate) fn persisted(&mut self, batch: u64) -> Vec<GroupId> {
         let durable = self.ending.iter_mut().filter_map(|(group, ending)| {
-            ending.batch.take_if(|tombstone| *tombstone <= batch).map(|_| *group)
+            ending.written.take_if(|tombstone| tombstone.batch <= batch).map(|_| *group)
         });
         durable.collect()
+    }
+
+    /// The replicas whose tombstones are not durable, as last seen.
+    pub(crate) fn not_durable(&self) -> impl Iterator<Item = &GroupStatus> {
+        let written = self.ending.values().filter_map(|ending| ending.written.as_ref());
+        written.map(|written| &written.status)
     }
 
     /// The state machine has removed the group.
@@ -145,10 +157,14 @@ impl Destroyed {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use bytes::Bytes;
 
     use super::*;
     use crate::members::Members;
+    use crate::position::{LogIndex, Term};
+    use crate::types::Role;
 
     const GROUP: GroupId = GroupId(7);
 
@@ -158,6 +174,22 @@ mod tests {
             replica: ReplicaId(replica),
             members: Members::default(),
             context: Bytes::new(),
+        }
+    }
+
+    fn status(replica: u64) -> GroupStatus {
+        GroupStatus {
+            group: GROUP,
+            replica: ReplicaId(replica),
+            role: Role::Follower,
+            term: Term::ZERO,
+            leader: None,
+            commit_index: LogIndex::ZERO,
+            applied_index: LogIndex::ZERO,
+            first_index: LogIndex(1),
+            last_index: LogIndex::ZERO,
+            members: Arc::default(),
+            peers: Vec::new(),
         }
     }
 
@@ -172,10 +204,12 @@ mod tests {
     #[test]
     fn state_goes_once_and_only_after_the_tombstone_is_durable() {
         let mut destroyed = Destroyed::default();
-        destroyed.begin(GROUP, ReplicaId(5), 3, Unfinished::default());
+        destroyed.begin(status(5), 3, Unfinished::default());
         assert_eq!(destroyed.persisted(2), []);
+        assert_eq!(destroyed.not_durable().map(|s| s.replica.0).collect::<Vec<_>>(), [5]);
         assert_eq!(destroyed.persisted(3), [GROUP]);
         assert_eq!(destroyed.persisted(4), []);
+        assert_eq!(destroyed.not_durable().count(), 0);
     }
 
     #[test]
@@ -183,7 +217,7 @@ mod tests {
         let mut destroyed = Destroyed::default();
         let files = vec!["built".to_owned()];
         let left = Unfinished { is_building: true, sends: 2, is_flushing: true, files };
-        destroyed.begin(GROUP, ReplicaId(5), 3, left);
+        destroyed.begin(status(5), 3, left);
         assert!(destroyed.hold_back(genesis(7)).is_none());
         assert!(destroyed.hold_back(genesis(6)).is_none(), "older than the one that waits");
         destroyed.persisted(3);

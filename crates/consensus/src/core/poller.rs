@@ -224,9 +224,13 @@ impl Poller {
         std::mem::take(&mut self.out.effects)
     }
 
-    /// The state of every group, ascending by id.
+    /// The state of every replica, ascending by group. A destroyed one is among them until its
+    /// tombstone is durable: a crash could bring it back.
     pub fn status(&self) -> Vec<GroupStatus> {
-        self.groups.values().map(Group::status).collect()
+        let mut all: Vec<GroupStatus> = self.groups.values().map(Group::status).collect();
+        all.extend(self.destroyed.not_durable().cloned());
+        all.sort_unstable_by_key(|status| status.group);
+        all
     }
 
     /// What has happened since the start.

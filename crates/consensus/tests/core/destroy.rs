@@ -54,8 +54,11 @@ fn the_state_goes_when_the_tombstone_is_durable_and_not_before() {
     cluster.node(removed).hold_log = true;
     cluster.input(removed, destroy(removed));
     assert!(cluster.nodes[&removed].machine.contains_key(&GROUP));
+    assert!(is_here(&cluster, removed), "a crash would bring it back: it is not reported as gone");
+    let ticket = cluster.read(removed, GROUP);
+    assert_eq!(cluster.result(removed, ticket), Some(Err(RequestError::NoGroup)));
     cluster.release_log(removed);
-    assert!(cluster.nodes[&removed].machine.is_empty());
+    assert!(cluster.nodes[&removed].machine.is_empty() && !is_here(&cluster, removed));
 }
 
 #[test]

@@ -15,6 +15,7 @@ use crate::core::start_error::StartError;
 use crate::log_store::{GroupWrite, HardState, StoredGroup};
 use crate::machine::{AppliedState, Genesis};
 use crate::position::LogIndex;
+use crate::types::{GroupStatus, Role};
 
 impl Poller {
     /// Brings up every stored group, and finishes what a crash has left of destroyed ones.
@@ -106,12 +107,14 @@ impl Poller {
         let Some(group) = entry.is_some().then(|| self.groups.remove(&id)).flatten() else {
             return;
         };
+        let status =
+            GroupStatus { role: Role::Follower, leader: None, peers: Vec::new(), ..group.status() };
         let mut left = group.end(&mut self.out);
         left.is_flushing = self.flush != Flush::Idle;
         // Nothing else of the group may be in the batch: it would follow the tombstone.
         *self.out.batch.group(id) = GroupWrite { destroy: Some(replica), ..GroupWrite::default() };
         self.out.batch.sync = true;
-        self.destroyed.begin(id, replica, self.out.batch.number, left);
+        self.destroyed.begin(status, self.out.batch.number, left);
     }
 
     /// The apply worker has removed a group's state.
