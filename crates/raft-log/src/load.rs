@@ -2,7 +2,8 @@
 //! runs of entries later.
 //!
 //! Invariants checked at load: start ≤ commit ≤ last index; entries follow the start without a
-//! gap; terms never fall along the log and never pass the hard state's term.
+//! gap; terms never fall along the log and never pass the hard state's term; a tombstone is the
+//! only record of its group.
 
 use ringkv_consensus::{
     DecodeError, Entry, HardState, LogError, LogIndex, LogPosition, StoredGroup, Term,
@@ -35,7 +36,7 @@ pub(crate) fn groups(db: &DB) -> Result<Vec<StoredGroup>, LogError> {
     }
 }
 
-/// See [`ringkv_consensus::LogReader::tombstones`].
+/// See [`ringkv_consensus::LogReader::tombstones`]. Reads one key of each group.
 pub(crate) fn tombstones(db: &DB) -> Result<Vec<(GroupId, ReplicaId)>, LogError> {
     let context = "look for tombstones in the log";
     let mut found = Vec::new();
@@ -101,6 +102,12 @@ fn entries_from(db: &DB, group: GroupId, from: LogIndex, to: LogIndex) -> DBRawI
 }
 
 fn load_group(db: &DB, group: GroupId) -> Result<StoredGroup, LogError> {
+    if let Some(replica) = record(db, group, Kind::Tombstone, layout::decode_tombstone)? {
+        return Err(refusal(
+            group,
+            format!("replica {replica} of it was destroyed, but has records"),
+        ));
+    }
     let genesis =
         record(db, group, Kind::Genesis, |key, value| layout::decode_genesis(group, key, value))?;
     let Some(genesis) = genesis else {

@@ -1,5 +1,8 @@
 //! The test of every log store, then what only a disk can get wrong.
 
+mod destroy;
+mod golden;
+
 use std::path::Path;
 
 use proptest::prelude::*;
