@@ -1,0 +1,164 @@
+//! After any trouble the cluster heals by itself: every operation ends, every group is whole, and
+//! replicas and leaders are spread.
+
+use ringkv_placement_core::command::OperationCommand;
+use ringkv_placement_core::operation::OperationKind;
+use ringkv_topology::NodeId;
+
+use crate::checks::{check_spread, unfinished};
+use crate::random::Random;
+use crate::world::{Shape, World};
+
+/// Random clusters that a run of the test takes.
+const SEEDS: u64 = 2_000;
+
+fn shape(seed: u64) -> Shape {
+    let mut random = Random::new(seed ^ 0xabcd);
+    let factor = random.pick(&[1, 3, 3, 3, 5]).expect("a factor");
+    Shape {
+        factor,
+        nodes: usize::from(factor) + random.below(3),
+        zones: random.pick(&[1, 1, 2, 3, 4]).expect("a number"),
+        slots: random.pick(&[2, 4, 8]).expect("a count"),
+    }
+}
+
+/// Runs until nothing is left to do, and checks that it then stays so.
+fn settle(world: &mut World) {
+    let done = |world: &World| {
+        world.last_plan.steps.is_empty() && unfinished(&world.state, &world.nodes).is_none()
+    };
+    let stuck = world.run_until(1_500, done);
+    if let Err(blocked) = stuck {
+        panic!("{:?}\n{blocked}", unfinished(&world.state, &world.nodes));
+    }
+    let epoch = world.state.epoch();
+    for _ in 0..10 {
+        world.tick();
+        assert_eq!(world.last_plan.steps, [], "a plan that oscillates");
+    }
+    assert_eq!((epoch, &world.last_plan.blocked[..]), (world.state.epoch(), &[][..]));
+    check_spread(world.state.topology().expect("initialized"), &world.active_nodes());
+}
+
+fn heal(seed: u64) {
+    let mut world = World::new(seed, shape(seed));
+    world.trouble = world.random.pick(&[0, 10, 30]).expect("a number");
+    for _ in 0..4 + world.random.below(8) {
+        world.disturb();
+        for _ in 0..world.random.below(40) {
+            world.tick();
+        }
+    }
+    world.calm();
+    settle(&mut world);
+}
+
+#[test]
+fn the_cluster_heals_after_any_trouble() {
+    if let Ok(seed) = std::env::var("RINGKV_SEED") {
+        return heal(seed.parse().expect("a number"));
+    }
+    let threads: Vec<_> = (0..2)
+        .map(|half| {
+            std::thread::spawn(move || {
+                for seed in (0..SEEDS).filter(|seed| seed % 2 == half) {
+                    let run = std::panic::catch_unwind(|| heal(seed));
+                    assert!(run.is_ok(), "seed {seed} with {:?}", shape(seed));
+                }
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("no seed fails");
+    }
+}
+
+/// A cluster of this many nodes without zones, and what its operations were.
+fn calm_world(nodes: usize, slots: u32) -> World {
+    World::new(7, Shape { factor: 3, nodes, zones: 1, slots })
+}
+
+fn kinds(world: &World) -> Vec<String> {
+    let operations = world.state.operations();
+    let moving = operations.iter().filter(|one| !matches!(one.kind, OperationKind::Bootstrap));
+    moving.skip(1).map(|operation| operation.kind.to_string()).collect()
+}
+
+#[test]
+fn a_new_node_gets_its_share_within_a_minute() {
+    let mut world = calm_world(3, 64);
+    settle(&mut world);
+    let began_ms = world.now_ms;
+    world.groups.values_mut().for_each(|group| group.bytes = 1 << 10);
+    world.add_node();
+    world.add_node();
+    settle(&mut world);
+    assert!(world.now_ms - began_ms < 60_000, "took {} ms", world.now_ms - began_ms);
+    assert_eq!(kinds(&world), ["spread to new node 4", "spread to new node 5"]);
+}
+
+#[test]
+fn a_drained_node_holds_nothing_and_is_forgotten_once_it_is_gone() {
+    let mut world = calm_world(4, 8);
+    let node = NodeId(2);
+    world.operate(OperationCommand::DrainNode { node, now_ms: 1 });
+    settle(&mut world);
+    assert!(world.nodes[&node].disk.is_empty());
+    assert_eq!(kinds(&world), ["drain of node 2"]);
+    world.stop(node);
+    let gone = |world: &World| !world.nodes.contains_key(&NodeId(2));
+    world.run_until(60, gone).expect("forgotten");
+}
+
+#[test]
+fn a_drain_that_cannot_end_says_why_and_stops_when_it_is_taken_back() {
+    let mut world = calm_world(3, 8);
+    settle(&mut world);
+    let node = NodeId(2);
+    world.operate(OperationCommand::DrainNode { node, now_ms: 1 });
+    (0..10).for_each(|_| world.tick());
+    let blocked = &world.last_plan.blocked;
+    assert_eq!(blocked[0].reason, "drain of node 2: 3 nodes are needed for 3 replicas, 2 are left");
+    assert_eq!((blocked.len(), blocked[0].operation.is_some()), (1, true));
+    world.operate(OperationCommand::UndrainNode { node, now_ms: 1 });
+    settle(&mut world);
+}
+
+#[test]
+fn a_node_that_returns_in_time_keeps_its_replicas() {
+    let mut world = calm_world(4, 8);
+    settle(&mut world);
+    let (epoch, node) = (world.state.epoch(), NodeId(3));
+    world.stop(node);
+    (0..15).for_each(|_| world.tick());
+    world.start(node);
+    settle(&mut world);
+    assert_eq!(world.state.epoch(), epoch);
+}
+
+#[test]
+fn a_lost_node_is_replaced_and_an_empty_one_at_its_address_is_filled() {
+    let mut world = calm_world(4, 8);
+    settle(&mut world);
+    world.wipe(NodeId(3));
+    let gone = |world: &World| !world.nodes.contains_key(&NodeId(3));
+    world.run_until(300, gone).expect("replaced and forgotten");
+    settle(&mut world);
+    assert!(kinds(&world).contains(&"repair after the loss of node 3".to_owned()));
+    assert!(!world.nodes[&NodeId(5)].disk.is_empty());
+}
+
+#[test]
+fn a_node_is_replaced_by_the_one_that_was_named() {
+    let mut world = calm_world(4, 8);
+    settle(&mut world);
+    let held: Vec<_> = world.nodes[&NodeId(1)].disk.keys().copied().collect();
+    world.add_node();
+    let replace = OperationCommand::ReplaceNode { old: NodeId(1), new: NodeId(5), now_ms: 1 };
+    world.operate(replace);
+    let empty = |world: &World| world.nodes[&NodeId(1)].disk.is_empty();
+    world.run_until(300, empty).expect("empty");
+    assert!(held.iter().all(|group| world.nodes[&NodeId(5)].disk.contains_key(group)));
+    settle(&mut world);
+}
