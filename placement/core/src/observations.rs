@@ -120,7 +120,8 @@ impl Observations {
     }
 
     /// For how long a node has been silent, 0 if it is alive. `None` while this replica does not
-    /// lead or has led for too short a time to judge: silence is counted from then on.
+    /// lead or has led for too short a time to judge: silence is counted from then on, and that of a
+    /// node that was never heard from, from when it was first known.
     pub fn silent_ms(&self, now_ms: u64, node: NodeId) -> Option<u64> {
         let since = self.leading_since_ms?;
         if now_ms < since + SETTLED_MS {
@@ -129,8 +130,8 @@ impl Observations {
         if self.is_alive(now_ms, node) {
             return Some(0);
         }
-        let heard = self.nodes.heard_ms(node).unwrap_or(since).max(since);
-        Some(now_ms.saturating_sub(heard))
+        let silent_since = self.nodes.silent_since_ms(node)?.max(since);
+        Some(now_ms.saturating_sub(silent_since))
     }
 
     /// The leader last reported for each group, if its node is alive.
@@ -155,8 +156,12 @@ impl Observations {
         self.state_hashes.diverged_groups(topology, node)
     }
 
-    /// Drops what the topology does not name, which bounds the memory in use.
-    pub fn retain_known(&mut self, topology: &Topology) {
+    /// Notes the nodes of the topology, and drops what it does not name, which bounds the memory in
+    /// use.
+    pub fn retain_known(&mut self, now_ms: u64, topology: &Topology) {
+        for node in topology.nodes.keys() {
+            self.nodes.know(now_ms, *node);
+        }
         let is_known = |node| topology.nodes.contains_key(&node);
         self.state_hashes.retain_known(topology);
         self.nodes.retain(is_known);

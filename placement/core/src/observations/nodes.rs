@@ -12,8 +12,10 @@ struct Held {
 }
 
 #[derive(Clone, Debug)]
-struct Heard {
-    at_ms: u64,
+pub(super) struct Heard {
+    /// When the node was first known here, by a heartbeat or by the topology.
+    since_ms: u64,
+    at_ms: Option<u64>,
     last: Option<Held>,
     before_last: Option<Held>,
 }
@@ -25,9 +27,14 @@ pub(super) struct NodeReports {
 }
 
 impl NodeReports {
+    /// Notes that there is a node.
+    pub(super) fn know(&mut self, now_ms: u64, node: NodeId) -> &mut Heard {
+        let unheard = Heard { since_ms: now_ms, at_ms: None, last: None, before_last: None };
+        self.nodes.entry(node).or_insert(unheard)
+    }
+
     pub(super) fn heard(&mut self, now_ms: u64, node: NodeId) {
-        let heard = Heard { at_ms: now_ms, last: None, before_last: None };
-        self.nodes.entry(node).or_insert(heard).at_ms = now_ms;
+        self.know(now_ms, node).at_ms = Some(now_ms);
     }
 
     pub(super) fn holds(&mut self, node: NodeId, epoch: Epoch, replicas: BTreeSet<ReplicaId>) {
@@ -37,12 +44,17 @@ impl NodeReports {
     }
 
     pub(super) fn heard_ms(&self, node: NodeId) -> Option<u64> {
-        self.nodes.get(&node).map(|heard| heard.at_ms)
+        self.nodes.get(&node).and_then(|heard| heard.at_ms)
+    }
+
+    /// Since when the node has been silent; `None` if it is not known.
+    pub(super) fn silent_since_ms(&self, node: NodeId) -> Option<u64> {
+        self.nodes.get(&node).map(|heard| heard.at_ms.unwrap_or(heard.since_ms))
     }
 
     /// The nodes and when each was last heard from.
     pub(super) fn iter(&self) -> impl Iterator<Item = (NodeId, u64)> {
-        self.nodes.iter().map(|(node, heard)| (*node, heard.at_ms))
+        self.nodes.iter().filter_map(|(node, heard)| Some((*node, heard.at_ms?)))
     }
 
     /// Whether the node's last two reports lack the replica, and the node knew a topology of this

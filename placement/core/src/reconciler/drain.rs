@@ -8,11 +8,12 @@ use crate::reconciler::view::View;
 
 /// A replica of a node that is replaced by another one.
 pub(super) fn replaced<'a>(view: &View<'a>, group: &'a Group) -> Option<Need<'a>> {
+    // Any node takes the replica if the new one has another of the group, or is leaving itself.
+    let can_take = |new: &NodeId| {
+        group.replica_on(*new).is_none() && view.is_active(*new) && !view.is_lost(*new)
+    };
     need(view, group, |kind| match kind {
-        // A node that has a replica of the group already cannot take another one.
-        OperationKind::NodeReplace { new, .. } => {
-            Some(Some(*new).filter(|new| group.replica_on(*new).is_none()))
-        }
+        OperationKind::NodeReplace { new, .. } => Some(Some(*new).filter(can_take)),
         _ => None,
     })
 }

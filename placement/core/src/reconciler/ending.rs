@@ -75,7 +75,7 @@ fn destroyed(view: &View<'_>) -> Vec<ReplicaId> {
 }
 
 /// Whether a node holds nothing, has been silent for long, and will not return: it was drained, or
-/// another node has its address.
+/// a newer node has its address.
 fn is_gone(view: &View<'_>, node: NodeId) -> bool {
     if !view.is_lost(node) || holds_any(view, node) {
         return false;
@@ -84,5 +84,6 @@ fn is_gone(view: &View<'_>, node: NodeId) -> bool {
     let mut others = view.topology.nodes.values().filter(|other| other.id != node);
     let is_drained =
         own.state == NodeState::Draining && view.cluster.operations.emptying(node).is_none();
-    is_drained || others.any(|other| other.address == own.address && view.is_alive(other.id))
+    let is_newer = |other: NodeId| other > node && view.is_alive(other);
+    is_drained || others.any(|other| other.address == own.address && is_newer(other.id))
 }

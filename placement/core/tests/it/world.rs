@@ -152,7 +152,7 @@ impl World {
 
     fn plan(&mut self) {
         if let Some(topology) = self.state.topology() {
-            self.observations.retain_known(topology);
+            self.observations.retain_known(self.now_ms, topology);
         }
         let now = Now { observed_ms: self.now_ms, wall_ms: self.now_ms };
         self.last_plan = plan(&self.state, &self.observations, &self.wanted, now);
