@@ -19,6 +19,7 @@ Examples:
   ringkv del greeting --previous               delete, and print what was there
   ringkv node list                             nodes, their state and what they lead
   ringkv node stop 127.0.0.1:50051             clean stop: hands leadership over first
+  ringkv placement list                        placement's own replicas and who leads
 
 Exit codes:
   0  done
@@ -52,10 +53,24 @@ pub(crate) enum Command {
     /// List, stop and start storage nodes.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// List, add and remove placement's own replicas.
+    #[command(subcommand)]
+    Placement(PlacementCommand),
     /// Run a whole cluster in this process.
     Dev(DevArgs),
     /// Ask a health URL. Exit code 0 if the answer is 2xx, else 1.
     Health(command::health::HealthArgs),
+}
+
+/// What can be done to placement's own replicas.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PlacementCommand {
+    /// List the replicas of placement.
+    List(command::placement::list::PlacementListArgs),
+    /// Let one more process become a replica of placement.
+    Add(command::placement::add::PlacementAddArgs),
+    /// Take a replica out of placement for good.
+    Remove(command::placement::remove::PlacementRemoveArgs),
 }
 
 /// What can be done to storage nodes.

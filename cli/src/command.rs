@@ -10,4 +10,6 @@ pub(crate) mod node_start;
 pub(crate) mod node_stop;
 pub(crate) mod topology;
 
+pub(crate) mod placement;
+
 pub(crate) mod health;

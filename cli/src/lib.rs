@@ -23,7 +23,7 @@ use clap::Parser;
 
 pub use failure::{Exit, Failure};
 
-use args::{Args, Command, NodeCommand};
+use args::{Args, Command, NodeCommand, PlacementCommand};
 
 /// Reads the process's arguments, runs the command and returns its exit code.
 pub async fn main() -> ExitCode {
@@ -59,6 +59,13 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Node(NodeCommand::List(args)) => command::node_list::run(args).await,
         Command::Node(NodeCommand::Stop(args)) => command::node_stop::run(args).await,
         Command::Node(NodeCommand::Start(args)) => command::node_start::run(*args).await,
+        Command::Placement(PlacementCommand::List(args)) => {
+            command::placement::list::run(args).await
+        }
+        Command::Placement(PlacementCommand::Add(args)) => command::placement::add::run(args).await,
+        Command::Placement(PlacementCommand::Remove(args)) => {
+            command::placement::remove::run(args).await
+        }
         Command::Dev(args) => dev::run(args).await,
         Command::Health(args) => command::health::run(args).await,
     }

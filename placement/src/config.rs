@@ -3,16 +3,16 @@
 //! The slot count, the replication factor, the largest value and the read mode are settings of the
 //! cluster: the flags set them when it is created and must repeat them afterwards.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
 use clap::Parser;
-use ringkv_placement_core::state::NODES_MAX;
+use ringkv_placement_core::start::Peers;
+use ringkv_placement_core::state::{NODES_MAX, Place};
 use ringkv_telemetry::logging::LogFormat;
 use ringkv_telemetry::trace;
-use ringkv_topology::{BootstrapWhen, ClusterId, NodeId, ReadMode, Settings, SlotCount};
-use xxhash_rust::xxh3::xxh3_64;
+use ringkv_topology::{BootstrapWhen, ReadMode, Settings, SlotCount};
 
 /// A placement replica of a ringkv cluster: keeps its nodes, its groups and the owner of each slot.
 ///
@@ -35,15 +35,21 @@ pub struct Args {
     #[arg(long, env = "RINGKV_ADVERTISE", value_name = "HOST:PORT")]
     pub advertise: Option<String>,
 
-    /// All placement replicas, including this one: 1, 3 or 5, and exactly the same list on each
-    /// [default: this replica only]. The numbers cannot be changed later; to change an address,
-    /// stop all replicas and start them with the new list
+    /// All placement replicas, including this one [default: this replica only]. A new placement has
+    /// 1, 3 or 5, and is founded when all of them answer that their directories are empty. A number
+    /// is a place: a replica that lost its directory comes back at its number as a new replica. To
+    /// add a number, run `ringkv placement add` first; to change an address, restart that replica
+    /// with the new list
     #[arg(long, env = "RINGKV_PEERS", value_name = "ID=HOST:PORT,…", value_delimiter = ',')]
     pub peers: Vec<String>,
 
     /// Directory for this replica's log and state; used by one process at a time
     #[arg(long, env = "RINGKV_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
+
+    /// Address and port for operators (`ringkv placement`) [default: 127.0.0.1:7001, if it is free]
+    #[arg(long, env = "RINGKV_ADMIN_LISTEN", value_name = "HOST:PORT")]
+    pub admin_listen: Option<String>,
 
     /// Address and port of /metrics, /livez, /readyz and /healthz
     #[arg(
@@ -94,14 +100,14 @@ pub struct Args {
 /// Checked settings.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub id: NodeId,
+    /// The number of this process in `peers`.
+    pub place: Place,
     pub listen: String,
     pub metrics_listen: String,
-    /// Every replica and its address, this one included.
-    pub peers: BTreeMap<NodeId, String>,
-    /// Derived from the list of peers: replicas with another list are rejected, so that two
-    /// placements that reach each other by mistake never mix their logs.
-    pub raft_cluster: ClusterId,
+    /// `None`: [`ADMIN_LISTEN`], if it is free.
+    pub admin_listen: Option<String>,
+    /// Every place and its address, this one included.
+    pub peers: Peers,
     pub data_dir: PathBuf,
     pub settings: Settings,
     pub bootstrap_when: BootstrapWhen,
@@ -117,6 +123,12 @@ pub struct InvalidSetting {
     pub problem: String,
 }
 
+/// The default of `--admin-listen`.
+pub const ADMIN_LISTEN: &str = "127.0.0.1:7001";
+
+/// The most names in `--peers`: more replicas would only slow placement down.
+const PEERS_MAX: usize = 7;
+
 /// The upper limit of `--value-bytes-max`: the bounds of messages leave room for it.
 const VALUE_BYTES_MAX: u32 = 8 << 20;
 
@@ -126,13 +138,17 @@ impl TryFrom<Args> for Config {
     fn try_from(args: Args) -> Result<Self, InvalidSetting> {
         host_port("--listen", &args.listen)?;
         host_port("--metrics-listen", &args.metrics_listen)?;
+        if let Some(admin) = &args.admin_listen {
+            host_port("--admin-listen", admin)?;
+        }
         if args.data_dir.as_os_str().is_empty() {
             return invalid("--data-dir", "is empty: set a directory");
         }
-        let Some(id) = NodeId::from_wire(args.id) else {
+        if args.id == 0 {
             return invalid("--id", "0 is out of range: 1 and up");
-        };
-        let (peers, raft_cluster) = peers(&args, id)?;
+        }
+        let place = Place(args.id);
+        let peers = peers(&args, place)?;
         let settings = settings(&args)?;
         let replicas = usize::from(settings.replication_factor);
         let nodes = args.initial_nodes.unwrap_or(replicas);
@@ -150,11 +166,11 @@ impl TryFrom<Args> for Config {
             None => BTreeSet::new(),
         };
         Ok(Self {
-            id,
+            place,
             listen: args.listen,
             metrics_listen: args.metrics_listen,
+            admin_listen: args.admin_listen,
             peers,
-            raft_cluster,
             data_dir: args.data_dir,
             settings,
             bootstrap_when: BootstrapWhen { nodes, servers },
@@ -181,44 +197,46 @@ fn settings(args: &Args) -> Result<Settings, InvalidSetting> {
     Ok(Settings { slot_count, replication_factor, value_bytes_max, read_mode })
 }
 
-/// The address of every replica, and the id of the list as configured.
-fn peers(args: &Args, id: NodeId) -> Result<(BTreeMap<NodeId, String>, ClusterId), InvalidSetting> {
-    let mut peers = BTreeMap::new();
+/// The address of every place.
+fn peers(args: &Args, me: Place) -> Result<Peers, InvalidSetting> {
+    let mut peers = Peers::new();
     for peer in args.peers.iter().map(|peer| peer.trim()).filter(|peer| !peer.is_empty()) {
         let split = peer.split_once('=');
-        let parsed = split.and_then(|(id, address)| {
-            Some((NodeId::from_wire(id.parse().ok()?)?, address.to_owned()))
+        let parsed = split.and_then(|(place, address)| {
+            let place = place.parse().ok().filter(|place| *place != 0)?;
+            Some((Place(place), address.to_owned()))
         });
-        let Some((peer_id, address)) = parsed else {
+        let Some((place, address)) = parsed else {
             return invalid(
                 "--peers",
                 format!("`{peer}` is not ID=HOST:PORT with an ID from 1 up"),
             );
         };
         host_port("--peers", &address)?;
-        if peers.insert(peer_id, address).is_some() {
-            return invalid("--peers", format!("names replica {peer_id} twice"));
+        if peers.values().any(|other| *other == address) {
+            return invalid("--peers", format!("names {address} twice"));
+        }
+        if peers.insert(place, address).is_some() {
+            return invalid("--peers", format!("names replica {place} twice"));
         }
     }
     if let Some(advertise) = &args.advertise {
         host_port("--advertise", advertise)?;
     }
-    let list: Vec<u8> =
-        peers.iter().flat_map(|(id, address)| format!("{id}={address}\n").into_bytes()).collect();
-    let raft_cluster = ClusterId(xxh3_64(&list).max(1));
     if peers.is_empty() {
-        peers.insert(id, args.advertise.clone().unwrap_or_else(|| args.listen.clone()));
-    } else if let Some(own) = peers.get_mut(&id) {
+        peers.insert(me, args.advertise.clone().unwrap_or_else(|| args.listen.clone()));
+    } else if let Some(own) = peers.get_mut(&me) {
         if let Some(advertise) = &args.advertise {
             own.clone_from(advertise);
         }
     } else {
-        return invalid("--peers", format!("does not name this replica, --id {id}"));
+        return invalid("--peers", format!("does not name this replica, --id {me}"));
     }
-    if !matches!(peers.len(), 1 | 3 | 5) {
-        return invalid("--peers", format!("names {} replicas: not 1, 3 or 5", peers.len()));
+    if peers.len() > PEERS_MAX {
+        let count = peers.len();
+        return invalid("--peers", format!("names {count} replicas: 1 to {PEERS_MAX}"));
     }
-    Ok((peers, raft_cluster))
+    Ok(peers)
 }
 
 fn servers(text: &str) -> Result<BTreeSet<String>, InvalidSetting> {

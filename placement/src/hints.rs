@@ -4,7 +4,6 @@
 //! so that a watcher may use any replica. A watching replica identifies itself by metadata, and a
 //! replica that does not lead rejects it: hints are relayed once, never in a circle.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Endpoint;
 use tonic::{Request, Status};
 
+use crate::addresses::Addresses;
 use crate::replica::Replica;
 
 /// Metadata key that marks a watch by another placement replica.
@@ -35,17 +35,17 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) fn follow(
     me: NodeId,
     replica: Arc<Replica>,
-    peers: Arc<BTreeMap<NodeId, String>>,
+    peers: Arc<Addresses>,
     closing: CancellationToken,
 ) -> watch::Receiver<Hints> {
     let (sender, hints) = watch::channel(Hints::default());
     let follow = async move {
         loop {
             let leader = replica.leader().filter(|leader| *leader != me);
-            let known = leader.and_then(|leader| Some((leader, peers.get(&leader)?)));
+            let known = leader.and_then(|leader| Some((leader, peers.get(leader)?)));
             if let Some((leader, address)) = known {
                 tokio::select! {
-                    ended = pass_on(address, &sender) => if let Err(status) = ended {
+                    ended = pass_on(&address, &sender) => if let Err(status) = ended {
                         tracing::debug!(%leader, reason = status.message(), "watch of the leader ended");
                     },
                     () = leader_changed(&replica, leader) => {}

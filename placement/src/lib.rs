@@ -8,17 +8,25 @@
 mod config;
 mod server;
 
+mod addresses;
+mod admin;
 mod feed;
+mod grpc;
 mod hints;
 mod identity;
+mod live;
 mod machine;
+mod members_loop;
 mod metrics;
 mod observed;
 mod parts;
+mod peer_calls;
+mod peers_service;
 mod reconcile_loop;
 mod replica;
 mod service;
+mod waiting;
 mod watches;
 
-pub use config::{Args, Config, InvalidSetting};
+pub use config::{ADMIN_LISTEN, Args, Config, InvalidSetting};
 pub use server::{Listeners, run, serve};

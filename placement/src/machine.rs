@@ -71,7 +71,7 @@ impl Apply for Machine {
     }
 
     fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
-        self.store.image.lock().create(genesis);
+        self.store.image.lock().create(genesis)?;
         self.publish();
         Ok(())
     }

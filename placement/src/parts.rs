@@ -1,28 +1,28 @@
 //! Starts what runs behind the gRPC server: directory, log, state machine and engine, in that order.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use ringkv_consensus::{Apply as _, Genesis, Members};
+use ringkv_consensus::{Genesis, LogReader as _, Members};
 use ringkv_data_dir::DataDir;
 use ringkv_engine::{Engine, EngineConfig, NoObserver};
 use ringkv_placement_core::image::GROUP;
-use ringkv_placement_core::state::State;
+use ringkv_placement_core::member_steps::node_of;
+use ringkv_placement_core::state::{PlacementMembers, State};
 use ringkv_raft_log::RocksLog;
 use ringkv_telemetry::trace::Tracer;
-use ringkv_topology::{NodeId, ReplicaId};
-use ringkv_transport::{AddressBook, GrpcTransport};
-use tokio::sync::watch;
+use ringkv_transport::GrpcTransport;
 use tokio_util::sync::CancellationToken;
 
+use crate::addresses::Addresses;
 use crate::config::Config;
 use crate::feed::{self, Sources};
 use crate::hints;
-use crate::identity::Identity;
+use crate::identity::{Beginning, Identity};
 use crate::machine::Machine;
 use crate::observed::Observed;
+use crate::peers_service::Member;
 use crate::replica::Replica;
 use crate::service::Service;
 use crate::watches::Watches;
@@ -33,89 +33,125 @@ const CLUSTER_ID_BITS: u32 = 53;
 /// What runs behind the gRPC server.
 pub(crate) struct Parts {
     pub(crate) engine: Engine,
-    pub(crate) replica: Arc<Replica>,
-    pub(crate) state: watch::Receiver<Arc<State>>,
+    pub(crate) member: Member,
     pub(crate) observed: Arc<Observed>,
     pub(crate) watches: Watches,
 }
 
 impl Parts {
-    /// Opens the data directory and starts the engine on it. The caller keeps `dir` while the
+    /// Starts the engine on the data directory of this replica. The caller keeps `dir` while the
     /// engine runs.
     ///
     /// # Errors
-    /// The directory is damaged or belongs to another replica.
-    pub(crate) fn start(config: &Config, dir: &DataDir, tracer: &Tracer) -> anyhow::Result<Self> {
+    /// The directory is damaged, has lost its log, or belongs to another place.
+    pub(crate) fn start(
+        config: &Config,
+        identity: Identity,
+        dir: &DataDir,
+        tracer: &Tracer,
+    ) -> anyhow::Result<Self> {
+        check_place(config, identity, dir)?;
         let log = RocksLog::open(&dir.path().join("raft")).context("--data-dir: open the log")?;
-        let members = config.peers.keys().copied().collect();
-        Identity { replica: config.id, members }.claim(dir)?;
+        let beginning = beginning(&log, dir)?;
         let machine = Machine::open(dir.path()).context("--data-dir: open the state")?;
         let state = machine.state();
-        let is_new = machine.groups().is_empty();
-        let addresses = Arc::new(Peers(config.peers.clone()));
+        let joined = match &beginning {
+            Some(beginning) => State::from_context(&beginning.context)
+                .context("--data-dir: genesis is damaged")?
+                .members()
+                .clone(),
+            None => PlacementMembers::default(),
+        };
+        let addresses = Arc::new(Addresses::new(state.clone(), config.peers.clone(), joined));
+        let book = Arc::clone(&addresses);
         let runtime = tokio::runtime::Handle::current();
-        let (cluster, id) = (config.raft_cluster, config.id);
+        let (cluster, id) = (identity.raft_cluster, node_of(identity.replica));
         let engine = Engine::start(
             EngineConfig::new(id, random_id(), dir.path()),
             log,
             machine,
             Arc::new(NoObserver),
-            |handle| GrpcTransport::new(cluster, id, addresses, handle, runtime),
+            |handle| GrpcTransport::new(cluster, id, book, handle, runtime),
         )
         .context("start the consensus engine")?;
         let handle = engine.handle();
-        handle.create(genesis(config));
-        // No replica can lead yet, so the first one does not wait for an election timeout.
-        let is_first = is_new && config.peers.keys().next() == Some(&id);
-        if is_first || config.peers.len() == 1 {
+        let founds = beginning.as_ref().is_some_and(|beginning| beginning.founds);
+        if let Some(beginning) = beginning {
+            handle.create(genesis(identity, beginning));
+        }
+        // The only voter does not wait for an election timeout.
+        if founds || config.peers.len() == 1 {
             handle.campaign(GROUP);
         }
         let replica = Arc::new(Replica::new(handle, tracer.clone()));
         let (observed, watches) = (Arc::new(Observed::new()), Watches::new());
-        Ok(Self { engine, replica, state, observed, watches })
+        let member = Member { identity, replica, state, live: Arc::default(), addresses };
+        Ok(Self { engine, member, observed, watches })
     }
 
     /// Starts the feed and returns the gRPC service; both end with `closing`.
-    pub(crate) fn service(&self, config: &Config, closing: &CancellationToken) -> Service {
-        let peers = Arc::new(config.peers.clone());
-        let replica = Arc::clone(&self.replica);
-        let hints = hints::follow(config.id, replica, Arc::clone(&peers), closing.clone());
-        let replica = Arc::clone(&self.replica);
+    pub(crate) fn service(&self, closing: &CancellationToken) -> Service {
+        let Member { identity, replica, state, addresses, .. } = self.member.clone();
+        let me = node_of(identity.replica);
+        let (peers, followed) = (Arc::clone(&addresses), Arc::clone(&replica));
+        let hints = hints::follow(me, followed, peers, closing.clone());
+        let leading = Arc::clone(&replica);
         let updates = feed::start(Sources {
-            state: self.state.clone(),
-            leads: move || replica.leads(),
+            state: state.clone(),
+            leads: move || leading.leads(),
             observed: Arc::clone(&self.observed),
             passed_on: hints,
         });
         Service {
-            replica: Arc::clone(&self.replica),
-            state: self.state.clone(),
+            replica,
+            state,
             observed: Arc::clone(&self.observed),
             updates,
-            peers,
+            peers: addresses,
             watches: self.watches.clone(),
             stopping: closing.clone(),
         }
     }
 }
 
-/// The genesis of the placement group; replica ids are the ids of the peers.
-fn genesis(config: &Config) -> Genesis {
-    let voters = config.peers.keys().map(|id| (ReplicaId(id.0), *id));
-    Genesis {
-        group: GROUP,
-        replica: ReplicaId(config.id.0),
-        members: Members::of_voters(voters),
-        context: Bytes::new(),
-    }
+/// A directory of another place is most likely the wrong volume.
+fn check_place(config: &Config, identity: Identity, dir: &DataDir) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        identity.place == config.place,
+        "--id: {} belongs to placement replica number {}, not {}",
+        dir.path().display(),
+        identity.place,
+        config.place
+    );
+    Ok(())
 }
 
-struct Peers(BTreeMap<NodeId, String>);
-
-impl AddressBook for Peers {
-    fn address(&self, node: NodeId) -> Option<String> {
-        self.0.get(&node).cloned()
+/// What the replica begins with; `None` if its log holds it.
+fn beginning(log: &RocksLog, dir: &DataDir) -> anyhow::Result<Option<Beginning>> {
+    let groups = log.load().context("--data-dir: read the log")?;
+    let found = Beginning::read(dir)?;
+    if groups.iter().any(|stored| stored.genesis.group == GROUP) {
+        return Ok(found.map(|found| Beginning { founds: false, ..found }));
     }
+    if found.is_none() {
+        let dir = dir.path().display();
+        anyhow::bail!(
+            "--data-dir: {dir} has lost its log (raft/): move all its files away; the replica then \
+             joins under a new id"
+        );
+    }
+    Ok(found)
+}
+
+/// A founder is the only member of its group; one that joins learns the members from the leader.
+fn genesis(identity: Identity, beginning: Beginning) -> Genesis {
+    let Identity { replica, .. } = identity;
+    let (members, context) = if beginning.founds {
+        (Members::of_voters([(replica, node_of(replica))]), beginning.context)
+    } else {
+        (Members::default(), Bytes::new())
+    };
+    Genesis { group: GROUP, replica, members, context }
 }
 
 /// A random id that is not 0 and fits JSON.

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use ringkv_consensus::{Completion, Done, GroupStatus, Request, Role, Ticket};
+use ringkv_consensus::{Completion, Done, GroupStatus, MembersChange, Request, Role, Ticket};
 use ringkv_engine::{Handle, Registration, Sink};
 use ringkv_placement_core::command::{Command, CommandResult};
 use ringkv_placement_core::image::GROUP;
@@ -55,6 +55,7 @@ fn span_name(command: &Command) -> &'static str {
         Command::Bootstrap { .. } => "placement.form",
         Command::Replicas(_) => "placement.replicas",
         Command::Operation(_) => "placement.operation",
+        Command::Members(_) => "placement.members",
     }
 }
 
@@ -112,6 +113,17 @@ impl Replica {
             Done::Applied(result) => decode(&result),
             Done::ReadReady => Err(RequestError::Unknown("unexpected completion type".into())),
         }
+    }
+
+    /// Changes the members of the group, as its leader.
+    pub(crate) async fn change_members(&self, change: MembersChange) -> Result<(), RequestError> {
+        let request = |ticket| Request::ChangeMembers { group: GROUP, change, ticket };
+        self.request(request).await.map(|_| ())
+    }
+
+    /// Hands leadership to the replica on another node.
+    pub(crate) fn hand_over(&self, to: NodeId) {
+        self.handle.transfer_leader(GROUP, to);
     }
 
     /// Returns once this replica has applied every change that was acknowledged before the call.

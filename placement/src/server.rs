@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use ringkv_data_dir::DataDir;
-use ringkv_engine::Handle;
+use ringkv_placement_core::member_steps::node_of;
 use ringkv_placement_core::reconciler::Wanted;
+use ringkv_services::MESSAGE_BYTES_MAX;
+use ringkv_services::v1::placement_peers_server::PlacementPeersServer;
 use ringkv_services::v1::placement_server::PlacementServer;
-use ringkv_services::{DESCRIPTORS, MESSAGE_BYTES_MAX};
 use ringkv_telemetry::health::Health;
 use ringkv_telemetry::pages::OperatorPages;
 use ringkv_telemetry::trace::{self, KeyValue, Tracer};
@@ -21,31 +22,28 @@ use ringkv_telemetry::{bind, http};
 use ringkv_topology::ClusterId;
 use ringkv_transport::raft_service;
 use tokio_util::sync::CancellationToken;
-use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
+use tonic::service::Routes;
 
-use crate::config::Config;
+use crate::config::{ADMIN_LISTEN, Config};
+use crate::grpc::{self, CLOSE_TIMEOUT};
+use crate::identity::Identity;
+use crate::members_loop::{self, MembersLoop};
 use crate::metrics::{Metrics, Sources};
 use crate::parts::{Parts, random_id};
+use crate::peers_service::{Member, PeersService};
 use crate::reconcile_loop::{HEALTH_PART, ReconcileLoop};
-use crate::service::Service;
+use crate::waiting;
 
 /// Timeout for handing leadership over and for open requests.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
-/// Timeout for open replies once the server closes; peers' streams never end by themselves.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(500);
-
-const STREAM_WINDOW_BYTES: u32 = 8 << 20;
-const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
-/// A peer that disappears silently is detected within the sum of these two.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sockets that are already bound.
 #[derive(Debug)]
 pub struct Listeners {
     pub grpc: TcpListener,
     pub metrics: TcpListener,
+    /// For operators; without it this replica takes no admin calls.
+    pub admin: Option<TcpListener>,
 }
 
 /// Binds the sockets of the configuration and serves until `shutdown`.
@@ -56,11 +54,28 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let listeners = Listeners {
         grpc: bind::tcp("--listen", &config.listen)?,
         metrics: bind::tcp("--metrics-listen", &config.metrics_listen)?,
+        admin: admin_listener(&config)?,
     };
     serve(config, listeners, shutdown).await
 }
 
-/// Serves until `shutdown`, then hands leadership over, flushes and returns.
+/// Several replicas on one machine share the default address: the first one has it.
+fn admin_listener(config: &Config) -> anyhow::Result<Option<TcpListener>> {
+    let flag = "--admin-listen";
+    match &config.admin_listen {
+        Some(address) => bind::tcp(flag, address).map(Some),
+        None => match bind::tcp(flag, ADMIN_LISTEN) {
+            Ok(listener) => Ok(Some(listener)),
+            Err(error) => {
+                tracing::warn!(%error, "no admin calls here: set --admin-listen");
+                Ok(None)
+            }
+        },
+    }
+}
+
+/// Serves until `shutdown`, then hands leadership over, flushes and returns. With an empty data
+/// directory it first founds or joins a placement, or waits until it can.
 ///
 /// # Errors
 /// The data directory is damaged or belongs to another replica, or the settings differ from those
@@ -71,19 +86,55 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> anyhow::Result<()> {
     tracing::info!(?config, "starting placement");
-    let health = Health::starting([HEALTH_PART]);
+    let health = Health::starting([HEALTH_PART, members_loop::HEALTH_PART]);
     let closing = CancellationToken::new();
     // Kept until the end of this function: no other process may use it while the engine runs.
     let dir = DataDir::open(&config.data_dir)?;
     let tracer = tracer(&config)?;
-    let parts = Parts::start(&config, &dir, &tracer)?;
-    let pages = pages(&parts, &tracer, health.clone()).context("register metrics")?;
-    let metrics = http::serve(listeners.metrics, pages, closing.clone());
+    let pages = OperatorPages::new("placement", health.clone()).context("register metrics")?;
+    tracer.register(&pages.registry).context("register metrics")?;
+    let metrics = http::serve(listeners.metrics, pages.clone(), closing.clone());
     let metrics = tokio::spawn(metrics);
-    let service = parts.service(&config, &closing);
-    let grpc = serve_grpc(&config, listeners.grpc, parts.engine.handle(), service, closing.clone());
-    let mut grpc = tokio::spawn(grpc);
-    let Parts { engine, replica, state, observed, .. } = parts;
+    let identity = match Identity::read(&dir)? {
+        Some(identity) => Some(identity),
+        None => tokio::select! {
+            identity = waiting::identity(&config, &dir, &listeners.grpc, &health) => Some(identity?),
+            () = shutdown.cancelled() => None,
+        },
+    };
+    let ended = match identity {
+        Some(identity) => {
+            let parts = Parts::start(&config, identity, &dir, &tracer)?;
+            register(&parts, &pages).context("register metrics")?;
+            let Listeners { grpc, admin, .. } = listeners;
+            replica(&config, parts, (grpc, admin), &health, shutdown, &closing).await?
+        }
+        None => Ok(()),
+    };
+    closing.cancel();
+    metrics.await.context("serve metrics")?.context("serve metrics")?;
+    tracer.stop().await;
+    tracing::info!("placement stopped");
+    ended
+}
+
+/// Runs the replica of this directory until `shutdown`. Returns how its work ended.
+async fn replica(
+    config: &Config,
+    parts: Parts,
+    (listener, admin): (TcpListener, Option<TcpListener>),
+    health: &Health,
+    shutdown: CancellationToken,
+    closing: &CancellationToken,
+) -> anyhow::Result<anyhow::Result<()>> {
+    let mut grpc =
+        tokio::spawn(grpc::serve(listener, routes(config, &parts, closing), closing.clone()));
+    if let Some(admin) = admin {
+        let routes = crate::admin::routes(parts.member.clone());
+        tokio::spawn(grpc::serve(admin, routes, closing.clone()));
+    }
+    let Parts { engine, member, observed, .. } = parts;
+    let Member { replica, state, .. } = member.clone();
     let reconcile = ReconcileLoop {
         replica,
         state,
@@ -91,13 +142,20 @@ pub async fn serve(
         wanted: Wanted {
             cluster: ClusterId(random_id()),
             settings: config.settings,
-            bootstrap_when: config.bootstrap_when,
+            bootstrap_when: config.bootstrap_when.clone(),
         },
+        health: health.clone(),
+    };
+    let members = MembersLoop {
+        member,
+        peers: config.peers.clone(),
+        data_dir: config.data_dir.clone(),
         health: health.clone(),
     };
     let ended = tokio::select! {
         () = shutdown.cancelled() => Ok(()),
         ended = reconcile.run() => ended,
+        ended = members.run() => ended,
         ended = &mut grpc => match ended {
             Ok(Ok(())) => Err(anyhow::anyhow!("the gRPC server stopped unexpectedly")),
             Ok(Err(error)) => Err(error),
@@ -112,67 +170,40 @@ pub async fn serve(
     if !grpc.is_finished() && tokio::time::timeout(CLOSE_TIMEOUT, &mut grpc).await.is_err() {
         grpc.abort();
     }
-    metrics.await.context("serve metrics")?.context("serve metrics")?;
-    tracer.stop().await;
-    tracing::info!("placement stopped");
-    ended
+    Ok(ended)
 }
 
 fn tracer(config: &Config) -> Result<Tracer, trace::StartError> {
     let service = trace::Service {
         name: "ringkv-placement",
-        instance: config.peers.get(&config.id).cloned().unwrap_or_default(),
-        attributes: vec![KeyValue::new("ringkv.replica", config.id.to_string())],
+        instance: config.peers.get(&config.place).cloned().unwrap_or_default(),
+        attributes: vec![KeyValue::new("ringkv.replica", config.place.to_string())],
     };
     Tracer::start(&config.trace, service)
 }
 
-fn pages(parts: &Parts, tracer: &Tracer, health: Health) -> prometheus::Result<OperatorPages> {
-    let pages = OperatorPages::new("placement", health)?;
-    tracer.register(&pages.registry)?;
+fn register(parts: &Parts, pages: &OperatorPages) -> prometheus::Result<()> {
     let sources = Sources {
-        replica: Arc::clone(&parts.replica),
-        state: parts.state.clone(),
+        replica: Arc::clone(&parts.member.replica),
+        state: parts.member.state.clone(),
         observed: Arc::clone(&parts.observed),
         watches: parts.watches.clone(),
     };
-    Metrics::register(&pages.registry, sources)?;
-    Ok(pages)
+    Metrics::register(&pages.registry, sources)
 }
 
-fn serve_grpc(
-    config: &Config,
-    listener: TcpListener,
-    engine: Handle,
-    service: Service,
-    closing: CancellationToken,
-) -> impl Future<Output = anyhow::Result<()>> + Send + use<> {
-    let raft = raft_service(config.raft_cluster, config.id, engine);
-    async move {
-        listener.set_nonblocking(true).context("--listen: configure the socket")?;
-        let listener = tokio::net::TcpListener::from_std(listener).context("--listen")?;
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let (reporter, health) = tonic_health::server::health_reporter();
-        reporter.set_serving::<PlacementServer<Service>>().await;
-        let reflection = tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTORS)
-            .build_v1()
-            .context("build gRPC reflection")?;
-        Server::builder()
-            .initial_stream_window_size(STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .add_service(health)
-            .add_service(reflection)
-            .add_service(raft)
-            .add_service(
-                PlacementServer::new(service)
-                    .max_decoding_message_size(MESSAGE_BYTES_MAX)
-                    .max_encoding_message_size(MESSAGE_BYTES_MAX),
-            )
-            .serve_with_incoming_shutdown(incoming, closing.cancelled_owned())
-            .await
-            .context("serve gRPC")
-    }
+/// The services on the address that other processes use.
+fn routes(config: &Config, parts: &Parts, closing: &CancellationToken) -> Routes {
+    let Member { identity, .. } = parts.member;
+    let raft =
+        raft_service(identity.raft_cluster, node_of(identity.replica), parts.engine.handle());
+    let placement = PlacementServer::new(parts.service(closing))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let peers = PeersService {
+        me: config.place,
+        peers: Arc::new(config.peers.clone()),
+        member: Some(parts.member.clone()),
+    };
+    Routes::new(raft).add_service(placement).add_service(PlacementPeersServer::new(peers))
 }

@@ -5,9 +5,8 @@
 //! readers keep the newest. A reply that makes a node stop for good is sent only after a read
 //! point.
 
-mod answers;
+pub(crate) mod answers;
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -26,6 +25,7 @@ use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use crate::addresses::Addresses;
 use crate::feed::Updates;
 use crate::hints::RELAY_METADATA;
 use crate::observed::Observed;
@@ -40,7 +40,7 @@ pub(crate) struct Service {
     pub(crate) observed: Arc<Observed>,
     pub(crate) updates: Updates,
     /// `host:port` of every placement replica.
-    pub(crate) peers: Arc<BTreeMap<NodeId, String>>,
+    pub(crate) peers: Arc<Addresses>,
     pub(crate) watches: Watches,
     /// Ends all watches.
     pub(crate) stopping: CancellationToken,

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ringkv_consensus::GroupStatus;
+use ringkv_consensus::{GroupStatus, Members};
 use ringkv_engine::Handle;
+use ringkv_proto::topology::to_proto;
 use ringkv_proto::v1;
-use ringkv_proto::v1::{StatusReply, StatusRequest, StopReply, StopRequest};
+use ringkv_proto::v1::{MemberRole, StatusReply, StatusRequest, StopReply, StopRequest};
 use ringkv_services::v1::admin_server::Admin;
+use ringkv_topology::{NodeId, ReplicaId};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
@@ -32,7 +34,11 @@ pub(crate) struct AdminService {
 
 #[tonic::async_trait]
 impl Admin for AdminService {
-    async fn status(&self, _: Request<StatusRequest>) -> Result<Response<StatusReply>, Status> {
+    async fn status(
+        &self,
+        request: Request<StatusRequest>,
+    ) -> Result<Response<StatusReply>, Status> {
+        let topology = self.view.get().filter(|_| request.into_inner().topology);
         Ok(Response::new(StatusReply {
             cluster: self.identity.cluster.0,
             node: self.identity.node.0,
@@ -41,6 +47,7 @@ impl Admin for AdminService {
             uptime_seconds: self.started.elapsed().as_secs(),
             epoch: self.view.epoch(),
             groups: self.engine.status().iter().map(group_to_proto).collect(),
+            topology: topology.map(|topology| to_proto(&topology)),
         }))
     }
 
@@ -73,5 +80,21 @@ fn group_to_proto(status: &GroupStatus) -> v1::GroupStatus {
         applied_index: status.applied_index.0,
         first_index: status.first_index.0,
         last_index: status.last_index.0,
+        members_epoch: status.members.epoch.0,
+        members: members_to_proto(&status.members),
     }
+}
+
+fn members_to_proto(members: &Members) -> Vec<v1::GroupMember> {
+    let member = |(replica, node): (&ReplicaId, &NodeId)| {
+        let role = if members.voters.contains(replica) {
+            MemberRole::Voter
+        } else if members.outgoing.contains(replica) {
+            MemberRole::Outgoing
+        } else {
+            MemberRole::Learner
+        };
+        v1::GroupMember { replica: replica.0, node: node.0, role: role.into() }
+    };
+    members.nodes.iter().map(member).collect()
 }

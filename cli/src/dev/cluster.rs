@@ -133,6 +133,7 @@ impl Tier {
         let listeners = ringkv_placement::Listeners {
             grpc: listeners.grpc.into_socket(),
             metrics: listeners.metrics.into_socket(),
+            admin: None,
         };
         let serve = ringkv_placement::serve(config, listeners, self.shutdown.clone());
         self.spawn("placement".to_owned(), serve);

@@ -51,13 +51,10 @@ impl Image {
     /// # Errors
     /// The context is not a state of this version.
     pub fn create(&mut self, genesis: &Genesis) -> Result<(), MachineError> {
-        let state = match genesis.context.split_first() {
-            None => State::of_members(&genesis.members),
-            Some((&CONTEXT_VERSION, stored)) => decode_state(stored)?,
-            Some((version, _)) => {
-                let context = format!("read the genesis: unknown version {version}");
-                return Err(MachineError::corrupt(context));
-            }
+        let state = if genesis.context.is_empty() {
+            State::of_members(&genesis.members)
+        } else {
+            State::from_context(&genesis.context)?
         };
         *self = Self { applied: Some(genesis.applied()), state };
         Ok(())
@@ -143,6 +140,17 @@ impl State {
         let mut out = vec![CONTEXT_VERSION];
         StoredState::of(self).encode(&mut out).expect("a vector grows as needed");
         out.into()
+    }
+
+    /// The reverse of [`Self::to_context`].
+    ///
+    /// # Errors
+    /// Damaged bytes or another version.
+    pub fn from_context(context: &[u8]) -> Result<Self, MachineError> {
+        match context.split_first() {
+            Some((&CONTEXT_VERSION, stored)) => decode_state(stored),
+            _ => Err(MachineError::corrupt("read the genesis: unknown version")),
+        }
     }
 }
 

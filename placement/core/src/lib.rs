@@ -2,9 +2,9 @@
 //!
 //! Read in this order: [`operation`] (what a change is), [`command`] (what is replicated),
 //! [`state`] (the rules), [`image`] (state and log position as one value), [`observations`] and
-//! [`divergence`] (what nodes report), [`reconciler`] (what to do next), [`start`] and
-//! [`member_steps`] (placement's own replicas), then [`requests`], [`hints`] and [`settings`] (what
-//! the shell checks and sends).
+//! [`divergence`] (what nodes report), [`reconciler`] (what to do next), [`start`],
+//! [`member_steps`] and [`recovery`] (placement's own replicas), then [`requests`], [`hints`] and
+//! [`settings`] (what the shell checks and sends).
 //!
 //! Never reads a clock, a file, a socket or a random number: time and ids are arguments, results
 //! are values. Cargo.toml keeps runtimes and RocksDB out, clippy.toml the rest. The placement
@@ -15,9 +15,11 @@ pub mod divergence;
 pub mod hints;
 pub mod image;
 pub mod member_steps;
+pub mod members_view;
 pub mod observations;
 pub mod operation;
 pub mod reconciler;
+pub mod recovery;
 pub mod requests;
 pub mod settings;
 pub mod start;

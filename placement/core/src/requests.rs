@@ -74,7 +74,8 @@ pub fn heartbeat(wire: &HeartbeatRequest) -> Result<Heartbeat, InvalidRequest> {
     Ok(Heartbeat { cluster, node, epoch: Epoch(wire.epoch), reports })
 }
 
-fn is_host_port(address: &str) -> bool {
+/// Whether an address is `host:port` and fits where addresses are shown.
+pub fn is_host_port(address: &str) -> bool {
     let Some((host, port)) = address.rsplit_once(':') else { return false };
     let is_printable = address.bytes().all(|byte| byte.is_ascii_graphic());
     address.len() <= ADDRESS_BYTES_MAX

@@ -74,6 +74,11 @@ impl State {
         Self { cluster: None, members: PlacementMembers::founded(me, peers) }
     }
 
+    /// Nothing but who placement's replicas are, for one that joins them.
+    pub fn knowing(members: PlacementMembers) -> Self {
+        Self { cluster: None, members }
+    }
+
     /// The state of a group that is created with all its members.
     pub(crate) fn of_members(members: &ringkv_consensus::Members) -> Self {
         Self { cluster: None, members: PlacementMembers::of(members) }
@@ -144,7 +149,7 @@ impl State {
 }
 
 impl Cluster {
-    fn new(cluster: ClusterId, settings: Settings) -> Self {
+    pub(crate) fn new(cluster: ClusterId, settings: Settings) -> Self {
         let topology = Topology {
             cluster,
             epoch: Epoch(1),

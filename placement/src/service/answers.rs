@@ -3,19 +3,18 @@
 //! UNAVAILABLE: retry, at the leader if the metadata names one. FAILED_PRECONDITION and
 //! INVALID_ARGUMENT: a retry gets the same answer.
 
-use std::collections::BTreeMap;
-
 use ringkv_placement_core::command::{CommandResult, Refusal};
 use ringkv_placement_core::requests::InvalidRequest;
 use ringkv_services::LEADER_METADATA;
 use ringkv_topology::NodeId;
 use tonic::Status;
 
+use crate::addresses::Addresses;
 use crate::replica::RequestError;
 
 /// This replica is not the leader; the metadata names the leader, if known.
-pub(super) fn not_leader(leader: Option<NodeId>, peers: &BTreeMap<NodeId, String>) -> Status {
-    let Some(address) = leader.and_then(|leader| peers.get(&leader)) else {
+pub(crate) fn not_leader(leader: Option<NodeId>, peers: &Addresses) -> Status {
+    let Some(address) = leader.and_then(|leader| peers.get(leader)) else {
         return Status::unavailable("placement has no leader");
     };
     let mut status = Status::unavailable(format!("the placement leader is at {address}"));
@@ -31,7 +30,7 @@ pub(super) fn invalid(error: InvalidRequest) -> Status {
 }
 
 /// The request did not reach the log, or its result is unknown.
-pub(super) fn unanswered(error: &RequestError, peers: &BTreeMap<NodeId, String>) -> Status {
+pub(crate) fn unanswered(error: &RequestError, peers: &Addresses) -> Status {
     match error {
         RequestError::NotLeader { leader } => not_leader(*leader, peers),
         // Registering again with the same incarnation returns the same id, so that an unknown
@@ -54,6 +53,7 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
         | Refusal::NotRunning { .. }
         | Refusal::InvalidSetting(_)
         | Refusal::Conflict(_)
+        | Refusal::Members(_)
         | Refusal::Impossible(_) => Status::failed_precondition(refusal.to_string()),
     }
 }
@@ -66,14 +66,21 @@ pub(super) fn unexpected(result: &CommandResult) -> Status {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use ringkv_placement_core::start::Peers;
+    use ringkv_placement_core::state::{Place, PlacementMembers, State};
+    use tokio::sync::watch;
     use tonic::Code;
 
     use super::*;
 
     #[test]
     fn a_follower_names_the_leader_it_knows() {
-        let peers = BTreeMap::from([(NodeId(2), "placement-2:7000".to_owned())]);
-        let error = RequestError::NotLeader { leader: Some(NodeId(2)) };
+        let list = Peers::from([(Place(2), "placement-2:7000".to_owned())]);
+        let (_sender, state) = watch::channel(Arc::new(State::founded(Place(2), &list)));
+        let peers = Addresses::new(state, list, PlacementMembers::default());
+        let error = RequestError::NotLeader { leader: Some(NodeId(1)) };
         let status = unanswered(&error, &peers);
         assert_eq!(status.code(), Code::Unavailable);
         assert_eq!(status.metadata().get(LEADER_METADATA).unwrap(), "placement-2:7000");

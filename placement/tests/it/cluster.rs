@@ -62,7 +62,7 @@ impl Cluster {
 
     fn start_on(&mut self, at: usize, listener: TcpListener) {
         let shutdown = CancellationToken::new();
-        let listeners = Listeners { grpc: listener, metrics: bind() };
+        let listeners = Listeners { grpc: listener, metrics: bind(), admin: None };
         let config = self.config(at, self.dirs[at].path());
         let task = tokio::spawn(serve(config, listeners, shutdown.clone()));
         self.running[at] = Some(Running { shutdown, task });

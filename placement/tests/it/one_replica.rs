@@ -105,7 +105,7 @@ async fn settings_other_than_the_clusters_end_the_process() {
 async fn a_second_process_on_the_directory_is_refused() {
     let mut cluster = Cluster::start(1, &[]);
     cluster.join(1).await;
-    let listeners = Listeners { grpc: bind(), metrics: bind() };
+    let listeners = Listeners { grpc: bind(), metrics: bind(), admin: None };
     let config = cluster.config(0, cluster.dir(0));
     let second = ringkv_placement::serve(config, listeners, CancellationToken::new());
     let error = tokio::time::timeout(PATIENCE, second).await.unwrap().unwrap_err();

@@ -23,7 +23,7 @@ async fn the_status_names_the_node_and_its_groups() {
     let dir = tempfile::tempdir().unwrap();
     let (_placement, node, topology) = single(dir.path()).await;
     let mut admin = AdminClient::connect(format!("http://{}", node.grpc)).await.unwrap();
-    let status = admin.status(StatusRequest {}).await.unwrap().into_inner();
+    let status = admin.status(StatusRequest::default()).await.unwrap().into_inner();
     assert_eq!((status.cluster, status.node), (7, 1));
     assert_eq!(status.address, node.grpc.to_string());
     assert_eq!(status.epoch, topology.epoch.0);
