@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use ringkv_consensus::{AppliedState, Apply as _, Genesis, GroupBatch, LogIndex};
 use ringkv_kv_types::Record;
-use ringkv_placement_core::divergence::StateHash;
 use ringkv_placement_core::image::{GROUP, Image};
 use ringkv_placement_core::state::State;
-use ringkv_storage_core::machine::{self, KvMachine};
+use ringkv_storage_core::machine::{KvMachine, StateHash};
 use ringkv_storage_core::service::accept::Read;
 use ringkv_storage_core::store::memory::MemoryStore;
 use ringkv_topology::GroupId;
@@ -144,10 +143,7 @@ impl Machine {
     /// The hashes that a storage node reports for its groups' states; empty for placement.
     pub(crate) fn state_hashes(&self) -> BTreeMap<GroupId, Vec<StateHash>> {
         match self {
-            Self::Kv { machine, .. } => {
-                let all = machine.reader().state_hashes().into_iter();
-                all.map(|(group, noted)| (group, noted.iter().map(as_reported).collect())).collect()
-            }
+            Self::Kv { machine, .. } => machine.reader().state_hashes(),
             Self::Placement(_) => BTreeMap::new(),
         }
     }
@@ -167,9 +163,4 @@ impl Machine {
             Self::Placement(image) => Some(image.state()),
         }
     }
-}
-
-/// A state hash in the form of a heartbeat.
-fn as_reported(noted: &machine::StateHash) -> StateHash {
-    StateHash { index: noted.index.0, hash: noted.hash }
 }

@@ -10,8 +10,10 @@ use std::sync::Arc;
 use ringkv_consensus::{Completion, Done, Genesis, Input, Members, Request, Role, Ticket};
 use ringkv_placement_core::command::{Command, CommandResult, Registration};
 use ringkv_placement_core::image::GROUP;
-use ringkv_placement_core::observations::{GroupReport, Observations};
-use ringkv_placement_core::reconciler::{Wanted, plan};
+use ringkv_placement_core::observations::Observations;
+use ringkv_placement_core::reconciler::{Now, Wanted, plan};
+use ringkv_placement_core::requests::{self, Heartbeat};
+use ringkv_proto::v1::HeartbeatRequest;
 use ringkv_topology::{
     BootstrapWhen, ClusterId, GroupId, NodeId, ReadMode, ReplicaId, Settings, SlotCount, Topology,
 };
@@ -35,8 +37,9 @@ const BOOTSTRAP_MAX: Micros = 120 * SECOND;
 pub(crate) enum ControlMessage {
     Register(Registration),
     Registered(CommandResult),
-    Report { node: NodeId, reports: Vec<GroupReport> },
+    Report(HeartbeatRequest),
     Diverged(Vec<GroupId>),
+    Removed(Vec<u64>),
     AskTopology,
     Topology(Arc<Topology>, Vec<(GroupId, NodeId)>),
 }
@@ -203,14 +206,24 @@ impl World {
     /// The leader plans and proposes.
     fn on_placement_tick(&mut self, process: Endpoint) {
         let leads = |status: &ringkv_consensus::GroupStatus| status.role == Role::Leader;
-        if !self.rng.chance(0.2) || !self.processes[process].status().iter().any(leads) {
+        if !self.rng.chance(0.2) {
             return;
         }
         let now_ms = self.agenda.now() / MILLISECOND;
-        let shell = process - self.swarm.storage_nodes;
-        let alive = self.control.shells[shell].observations.alive(now_ms);
+        let leads = self.processes[process].status().iter().any(leads);
         let Some(state) = self.processes[process].machine.placement_state() else { return };
-        let steps = plan(state, &alive, &self.control.wanted).steps;
+        let Control { shells, wanted, .. } = &mut self.control;
+        let observations = &mut shells[process - self.swarm.storage_nodes].observations;
+        if !leads {
+            observations.follows();
+            return;
+        }
+        observations.leads(now_ms);
+        if let Some(topology) = state.topology() {
+            observations.retain_known(now_ms, topology);
+        }
+        let now = Now { observed_ms: now_ms, wall_ms: now_ms };
+        let steps = plan(state, observations, wanted, now).steps;
         for step in steps {
             self.propose(process, &step, None);
         }
@@ -262,10 +275,11 @@ impl World {
             _ if is_client || !self.processes[to].is_up() => {}
             ControlMessage::Topology(topology, _) => self.node_topology(to, topology),
             ControlMessage::Diverged(groups) => self.diverged(to, groups),
+            ControlMessage::Removed(replicas) => self.on_removed(to, &replicas),
             ControlMessage::Register(registration) => {
                 self.propose(to, &Command::Register(registration), Some(from));
             }
-            ControlMessage::Report { node, reports } => return self.on_report(to, node, &reports),
+            ControlMessage::Report(heartbeat) => return self.on_report(from, to, &heartbeat),
             ControlMessage::AskTopology => {
                 let now_ms = self.agenda.now() / MILLISECOND;
                 let shell = to - self.swarm.storage_nodes;
@@ -284,21 +298,28 @@ impl World {
     /// Placement receives a heartbeat, and replies which replicas of the node have a wrong state.
     fn on_report(
         &mut self,
+        node: Endpoint,
         placement: Endpoint,
-        node: NodeId,
-        reports: &[GroupReport],
+        heartbeat: &HeartbeatRequest,
     ) -> Result<(), Violation> {
         let now_ms = self.agenda.now() / MILLISECOND;
+        let Heartbeat { node: id, epoch, reports, .. } = requests::heartbeat(heartbeat)
+            .map_err(|error| Violation::broken(format!("a heartbeat is refused: {error}")))?;
         self.coverage.checkpoints +=
             reports.iter().map(|report| report.state_hashes.len() as u64).sum::<u64>();
         let shell = &mut self.control.shells[placement - self.swarm.storage_nodes];
-        shell.observations.reported(now_ms, node, reports);
-        let state = self.processes[placement].machine.placement_state();
-        let Some(topology) = state.and_then(|state| state.topology()).cloned() else {
+        shell.observations.reported(now_ms, id, epoch, &reports);
+        let Some(state) = self.processes[placement].machine.placement_state() else {
             return Ok(());
         };
-        let diverged = shell.observations.diverged_groups(&topology, node);
-        self.accused(placement, &topology, node, diverged)
+        let Some(topology) = state.topology().cloned() else { return Ok(()) };
+        let removed: Vec<u64> =
+            state.removed().filter(|(_, it)| it.node == id).map(|(replica, _)| replica.0).collect();
+        let diverged = shell.observations.diverged_groups(&topology, id);
+        if !removed.is_empty() {
+            self.send_control(placement, node, ControlMessage::Removed(removed));
+        }
+        self.accused(placement, &topology, id, diverged)
     }
 
     /// Requests the topology from a random placement replica.

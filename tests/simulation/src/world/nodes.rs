@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use ringkv_consensus::Role;
+use ringkv_consensus::{GroupStatus, Input};
 use ringkv_placement_core::command::{CommandResult, Refusal, Registration};
-use ringkv_placement_core::observations::GroupReport;
+use ringkv_proto::v1::HeartbeatRequest;
+use ringkv_storage_core::report;
 use ringkv_topology::Topology;
 
 use super::control::ControlMessage;
@@ -47,18 +48,36 @@ impl World {
             self.register(process);
         }
         if self.rng.chance(0.05) {
-            let node = self.processes[process].node;
-            let mut noted = self.processes[process].machine.state_hashes();
-            let reports = self.processes[process].status().into_iter().map(|status| GroupReport {
-                group: status.group,
-                leader: status.role == Role::Leader,
-                term: status.term.0,
-                state_hashes: noted.remove(&status.group).unwrap_or_default(),
-            });
-            let report = ControlMessage::Report { node, reports: reports.collect() };
+            let report = ControlMessage::Report(self.heartbeat(process));
             for replica in self.swarm.storage_nodes..self.processes.len() {
                 self.send_control(process, replica, report.clone());
             }
+        }
+    }
+
+    /// What a node reports, as its shell does.
+    fn heartbeat(&self, process: Endpoint) -> HeartbeatRequest {
+        let data = &self.control.nodes[process];
+        let noted = self.processes[process].machine.state_hashes();
+        let group = |status: &GroupStatus| {
+            let state_hashes = noted.get(&status.group).map_or(&[][..], Vec::as_slice);
+            report::group(status, state_hashes, 1)
+        };
+        let (cluster, node) = data.identity.expect("a running node has an identity");
+        HeartbeatRequest {
+            cluster: cluster.0,
+            node: node.0,
+            epoch: data.topology.as_ref().map_or(0, |topology| topology.epoch.0),
+            groups: self.processes[process].status().iter().map(group).collect(),
+            ..HeartbeatRequest::default()
+        }
+    }
+
+    /// Destroys the replicas here that placement reports as removed.
+    pub(super) fn on_removed(&mut self, process: Endpoint, removed: &[u64]) {
+        for (group, replica) in report::removed(&self.processes[process].status(), removed) {
+            self.say(|| format!("process {process} destroys replica {replica} of group {group}"));
+            self.input(process, Input::Destroy { group, replica });
         }
     }
 

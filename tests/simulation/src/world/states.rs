@@ -10,7 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ringkv_consensus::{CommandBatch, GroupBatch, Input, LogIndex};
-use ringkv_placement_core::divergence::StateHashes;
+use ringkv_placement_core::divergence::{StateHash, StateHashes};
+use ringkv_storage_core::machine;
 use ringkv_topology::{GroupId, NodeId, Topology};
 
 use super::control::ControlMessage;
@@ -146,7 +147,11 @@ impl World {
         let nodes = || (0..self.swarm.storage_nodes).map(|at| (at, self.processes[at].node));
         for (process, node) in nodes() {
             for (group, state_hashes) in self.processes[process].machine.state_hashes() {
-                all.reported(group, node, state_hashes);
+                let as_reported = |noted: &machine::StateHash| StateHash {
+                    index: noted.index.0,
+                    hash: noted.hash,
+                };
+                all.reported(group, node, state_hashes.iter().map(as_reported).collect());
             }
         }
         nodes().any(|(_, node)| !all.diverged_groups(topology, node).is_empty())
