@@ -24,6 +24,11 @@ pub struct Coverage {
     /// Entries applied wrongly, and replies of placement that reported it.
     pub wrong_states: u64,
     pub wrong_states_found: u64,
+    /// Nodes that joined, were drained, or lost their disks, and replicas destroyed.
+    pub joins: u64,
+    pub drains: u64,
+    pub wipes: u64,
+    pub destroyed: u64,
     pub frames_lost: u64,
     pub frames_duplicated: u64,
     pub elections: u64,
@@ -62,6 +67,10 @@ impl AddAssign for Coverage {
         self.checkpoints += other.checkpoints;
         self.wrong_states += other.wrong_states;
         self.wrong_states_found += other.wrong_states_found;
+        self.joins += other.joins;
+        self.drains += other.drains;
+        self.wipes += other.wipes;
+        self.destroyed += other.destroyed;
         self.frames_lost += other.frames_lost;
         self.frames_duplicated += other.frames_duplicated;
         self.elections += other.elections;

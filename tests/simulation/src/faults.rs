@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use crate::network::Endpoint;
 use crate::seed::Stream;
-use crate::swarm::{FaultRates, Swarm};
+use crate::swarm::{FaultRates, Membership, Swarm};
 use crate::time::{MILLISECOND, Micros, SECOND};
 
 /// One fault of the schedule.
@@ -42,6 +42,15 @@ pub(crate) enum FaultKind {
     /// The replicas of the process receive the message that they have diverged, and are rebuilt.
     /// Always the same process in a run, so that never a majority of a group is affected at once.
     Accuse { process: Endpoint },
+    /// A node that was not there at bootstrap starts for the first time.
+    Join { process: Endpoint },
+    /// The replicas of the node move to others.
+    Drain { process: Endpoint },
+    /// A node that drains may keep and get replicas again.
+    Undrain { process: Endpoint },
+    /// The node is killed and starts again with empty disks. Nothing happens while a group still
+    /// names a node whose disks are lost: the loss of a majority cannot be healed.
+    Wipe { process: Endpoint },
 }
 
 impl Fault {
@@ -109,8 +118,36 @@ pub(crate) fn schedule(swarm: &Swarm, start: Micros, rng: &mut Stream) -> Vec<Fa
             faults.push(Fault { at, lasts: 0, kind: kind.clone() });
         });
     }
+    if let Some(membership) = &swarm.membership {
+        changes_of_shape(membership, swarm, &run, rng, &mut faults);
+    }
     faults.sort_by_key(|fault| fault.at);
     faults
+}
+
+fn changes_of_shape(
+    membership: &Membership,
+    swarm: &Swarm,
+    run: &Range<Micros>,
+    rng: &mut Stream,
+    faults: &mut Vec<Fault>,
+) {
+    for process in swarm.founders()..swarm.storage_nodes {
+        let at = rng.between(run.start, run.end);
+        faults.push(Fault { at, lasts: 0, kind: FaultKind::Join { process } });
+    }
+    let kinds: [(Option<Micros>, fn(Endpoint) -> FaultKind, Micros); 4] = [
+        (membership.drain, |process| FaultKind::Drain { process }, 0),
+        (membership.undrain, |process| FaultKind::Undrain { process }, 0),
+        (membership.wipe, |process| FaultKind::Wipe { process }, SECOND),
+        (membership.away, |process| FaultKind::Kill { processes: vec![process] }, 25 * SECOND),
+    ];
+    for (mean, kind, lasts_max) in kinds {
+        now_and_then(mean, run, rng, |at, rng| {
+            let kind = kind(rng.below(swarm.storage_nodes));
+            faults.push(Fault { at, lasts: rng.between(lasts_max / 2, lasts_max + 1), kind });
+        });
+    }
 }
 
 /// Draws at random times of the run with this mean distance; `None` means never.
@@ -259,6 +296,6 @@ mod tests {
                 seen.insert(debug.split(' ').next().unwrap_or_default().to_owned());
             }
         }
-        assert_eq!(seen.len(), 10, "{seen:?}");
+        assert_eq!(seen.len(), 14, "{seen:?}");
     }
 }

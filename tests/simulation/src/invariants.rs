@@ -2,8 +2,9 @@
 //! they applied, and on the status that they report.
 //!
 //! One instance checks all groups of one cluster. It has more information than any node: every
-//! durable log at every moment. Membership does not change in a run, so the voters are those of
-//! genesis.
+//! durable log at every moment. Quorums are computed again here, both halves of a joint
+//! configuration, from the members that the committing node has in force; that all nodes have the
+//! same members at the same index is checked where they are applied.
 
 mod replica_log;
 
@@ -14,7 +15,7 @@ use ringkv_consensus::{
     Genesis, GroupBatch, GroupStatus, HardState, LogBatch, LogIndex, LogPosition, Role,
     StoredGroup, Term,
 };
-use ringkv_topology::{GroupId, NodeId};
+use ringkv_topology::{GroupId, NodeId, ReplicaId};
 use xxhash_rust::xxh3::xxh3_64;
 
 use replica_log::ReplicaLog;
@@ -33,7 +34,8 @@ pub(crate) struct Invariants {
 
 #[derive(Default)]
 struct GroupSeen {
-    voters: Vec<NodeId>,
+    /// The members after an index, as bytes.
+    members: BTreeMap<LogIndex, Vec<u8>>,
     leaders: BTreeMap<Term, NodeId>,
     entries: BTreeMap<LogPosition, EntrySeen>,
     /// The terms of committed entries, from the first one to the last.
@@ -56,6 +58,8 @@ struct EntrySeen {
 
 #[derive(Default)]
 struct ReplicaSeen {
+    /// The replica that reported last.
+    id: Option<ReplicaId>,
     log: ReplicaLog,
     durable: HardState,
     term: Term,
@@ -71,10 +75,11 @@ impl Invariants {
         for (id, write) in &batch.groups {
             let group = self.groups.entry(*id).or_default();
             let replica = self.replicas.entry((*id, node)).or_default();
+            if write.destroy.is_some() {
+                *replica = ReplicaSeen::default();
+            }
             if let Some(genesis) = &write.create {
-                let voters = &genesis.members.voters;
-                group.voters = voters.iter().filter_map(|v| genesis.members.node_of(*v)).collect();
-                replica.handed_over = Genesis::POSITION.index;
+                replica.handed_over = genesis.applied().position.index;
             }
             let removed = write.truncate_from.map(|from| from.through(group.committed_to));
             let mut removed = removed.into_iter().flatten();
@@ -124,7 +129,7 @@ impl Invariants {
             self.one_leader(node, status)?;
             let known = self.groups.entry(status.group).or_default().committed_to;
             for index in known.next().through(status.commit_index) {
-                self.commit(node, status.group, index, status.term)?;
+                self.commit(node, status, index)?;
             }
         }
         Ok(())
@@ -132,6 +137,10 @@ impl Invariants {
 
     fn no_fall(&mut self, node: NodeId, status: &GroupStatus) -> Result<(), Broken> {
         let seen = self.replicas.entry((status.group, node)).or_default();
+        if seen.id.is_some_and(|id| id != status.replica) {
+            (seen.term, seen.commit, seen.applied) = Default::default();
+        }
+        seen.id = Some(status.replica);
         let pairs = [
             ("term", seen.term.0, status.term.0),
             ("commit index", seen.commit.0, status.commit_index.0),
@@ -180,40 +189,47 @@ impl Invariants {
         }
     }
 
-    /// An index is committed for the first time: a majority must have the same durable entry there.
+    /// An index is committed for the first time: a majority of each half of the members in force must
+    /// have the same durable entry there.
     fn commit(
         &mut self,
         node: NodeId,
-        id: GroupId,
+        status: &GroupStatus,
         index: LogIndex,
-        term: Term,
     ) -> Result<(), Broken> {
+        let id = status.group;
         let group = self.groups.entry(id).or_default();
         group.committed_to = index;
-        group.committed_in.insert(term, index);
+        group.committed_in.insert(status.term, index);
         self.commits += 1;
         if index <= Genesis::POSITION.index {
             return Ok(());
         }
-        let mut holders: BTreeMap<Term, usize> = BTreeMap::new();
-        for voter in &group.voters {
-            let term = self.replicas.get(&(id, *voter)).and_then(|seen| seen.log.term(index));
-            if let Some(term) = term {
-                *holders.entry(term).or_insert(0) += 1;
-            }
-        }
-        let majority = group.voters.len() / 2 + 1;
-        match holders.iter().find(|(_, count)| **count >= majority) {
-            Some((term, _)) => {
-                group.committed.insert(index, *term);
+        let members = &status.members;
+        let term_on = |voter: &ReplicaId| {
+            let node = members.node_of(*voter)?;
+            self.replicas.get(&(id, node)).and_then(|seen| seen.log.term(index))
+        };
+        let holds = |term: Term, voters: &[ReplicaId]| {
+            let count = voters.iter().filter(|voter| term_on(voter) == Some(term)).count();
+            voters.is_empty() || count > voters.len() / 2
+        };
+        let mut terms = members.voters.iter().filter_map(term_on);
+        match terms.find(|term| holds(*term, &members.voters) && holds(*term, &members.outgoing)) {
+            Some(term) => {
+                group.committed.insert(index, term);
                 Ok(())
             }
             None => Err(format!(
                 "group {id}: node {node} takes index {index} for committed, but no majority of \
-                 {} voters holds it durably (terms and holders: {holders:?})",
-                group.voters.len()
+                 {members:?} holds it durably",
             )),
         }
+    }
+
+    /// A node has lost its disks.
+    pub(crate) fn on_disk_lost(&mut self, node: NodeId) {
+        self.replicas.retain(|(_, at), _| *at != node);
     }
 
     /// A node is about to apply these entries.
@@ -242,6 +258,12 @@ impl Invariants {
             same(&mut group.applied, index, print).map_err(|()| {
                 format!("group {id}: node {node} applies another entry at {index}")
             })?;
+        }
+        let mut members = Vec::new();
+        batch.after.members.encode(&mut members);
+        let at = batch.after.position.index;
+        if *group.members.entry(at).or_insert_with(|| members.clone()) != members {
+            return Err(format!("group {id}: node {node} has other members at index {at}"));
         }
         Ok(())
     }
@@ -286,6 +308,7 @@ impl Invariants {
                 .map_err(|what| format!("node {node} group {id} after a restart: {what}"))?;
             let applied = applied.get(&id).copied().unwrap_or_default();
             *seen = ReplicaSeen {
+                id: Some(found.genesis.replica),
                 log: ReplicaLog::found(found),
                 durable: now,
                 term: now.term,

@@ -109,6 +109,15 @@ impl Process {
         }
     }
 
+    /// Empties the disks of a process that is down.
+    pub(crate) fn wipe(&mut self) {
+        assert!(self.poller.is_none(), "a process loses its disks while it is down");
+        self.log = MemoryLog::new();
+        self.machine = Durable::kv().open();
+        self.flushed = Flushed::of(&self.machine);
+        self.received.clear();
+    }
+
     pub(crate) fn is_up(&self) -> bool {
         self.poller.is_some()
     }

@@ -32,6 +32,21 @@ pub(crate) struct Swarm {
     pub(crate) clock_rate_max: u64,
     /// How long inputs of a node wait so that several are handled together.
     pub(crate) inbox_wait_max: Micros,
+    /// How the cluster changes shape; `None` if it does not.
+    pub(crate) membership: Option<Membership>,
+}
+
+/// Nodes come and go during a run. Mean times over the whole cluster; `None` if the kind is off.
+#[derive(Clone, Debug)]
+pub(crate) struct Membership {
+    /// Storage nodes that are not there at bootstrap.
+    pub(crate) spares: usize,
+    pub(crate) drain: Option<Micros>,
+    pub(crate) undrain: Option<Micros>,
+    /// A node is away for longer than it takes to replace it.
+    pub(crate) away: Option<Micros>,
+    /// A node loses its disk.
+    pub(crate) wipe: Option<Micros>,
 }
 
 /// The durations of a node's store operations.
@@ -77,7 +92,7 @@ impl Swarm {
         // could win an election that the others must prevent. Reads continue during all faults and
         // renew leases.
         let few_writes = rng.chance(0.3);
-        Self {
+        let mut swarm = Self {
             storage_nodes: 3 + rng.below(3),
             placement_replicas: *rng.pick(&[1, 3, 3]),
             clients: 3 + rng.below(4),
@@ -93,8 +108,39 @@ impl Swarm {
             clock_skew_max_ms: *rng.pick(&[0, 50, 2_000]),
             clock_rate_max: *rng.pick(&[0, 1, 50]),
             inbox_wait_max: *rng.pick(&[1, 100, 1_000]),
+            membership: None,
+        };
+        if rng.chance(0.4) {
+            swarm.change_shape(membership(rng), rng);
         }
+        swarm
     }
+
+    /// Storage nodes that are there at bootstrap.
+    pub(crate) fn founders(&self) -> usize {
+        self.storage_nodes - self.membership.as_ref().map_or(0, |membership| membership.spares)
+    }
+
+    fn change_shape(&mut self, membership: Membership, rng: &mut Stream) {
+        self.storage_nodes += membership.spares;
+        // To be replaced takes a node ten seconds, and as long until its silence is believed.
+        self.busy += rng.between(20, 40) * SECOND;
+        // A node with a wrong state and one without a disk would be a majority of three.
+        (self.faults.accuse, self.faults.go_wrong) = (None, None);
+        self.membership = Some(membership);
+    }
+}
+
+fn membership(rng: &mut Stream) -> Membership {
+    let mut kind = |chance: f64, low: Micros, high: Micros| {
+        let mean = rng.between(low, high);
+        rng.chance(chance).then_some(mean)
+    };
+    let drain = kind(0.5, 5 * SECOND, 20 * SECOND);
+    let undrain = kind(0.7, 5 * SECOND, 15 * SECOND);
+    let away = kind(0.5, 10 * SECOND, 30 * SECOND);
+    let wipe = kind(0.6, 5 * SECOND, 20 * SECOND);
+    Membership { spares: rng.below(3), drain, undrain, away, wipe }
 }
 
 fn network(rng: &mut Stream) -> NetworkRates {

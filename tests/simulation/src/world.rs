@@ -11,6 +11,7 @@ mod finish;
 mod misfortune;
 mod nodes;
 mod service;
+mod shape;
 mod snapshots;
 mod states;
 mod upkeep;

@@ -7,15 +7,18 @@ use super::*;
 
 const GROUP: GroupId = GroupId(1);
 
+fn members() -> Members {
+    Members::of_voters((1..=3).map(|id| (ReplicaId(id), NodeId(id))))
+}
+
 /// A group of three replicas on nodes 1 to 3, set up durably everywhere.
 fn three() -> Invariants {
     let mut seen = Invariants::default();
     for node in 1..=3 {
-        let voters = (1..=3).map(|id| (ReplicaId(id), NodeId(id)));
         let genesis = Genesis {
             group: GROUP,
             replica: ReplicaId(node),
-            members: Members::of_voters(voters),
+            members: members(),
             context: Bytes::new(),
         };
         let start = Genesis::POSITION;
@@ -54,7 +57,7 @@ fn says(node: u64, role: Role, term: u64, last: u64, commit: u64) -> GroupStatus
         applied_index: LogIndex(commit.min(1)),
         first_index: LogIndex(2),
         last_index: LogIndex(last),
-        members: std::sync::Arc::default(),
+        members: std::sync::Arc::new(members()),
         peers: Vec::new(),
     }
 }

@@ -241,7 +241,13 @@ impl World {
         };
         let request = KvRequest { from: attempt, wire };
         work.route = Some(route);
-        let target = self.endpoint_of(super::Cluster::Storage, node);
+        let Some(target) = self.endpoint_of(super::Cluster::Storage, node) else {
+            let answer = attempt.answer(KvResult::NotSent);
+            let wait = self.moment_later();
+            self.agenda.after(wait, Event::Answer { client: from, answer });
+            self.plan_timer(index, timeout);
+            return Ok(());
+        };
         let passage = self.network.pass(now, from, target);
         for at in passage.arrivals {
             self.agenda.at(at, Event::Request { to: target, request: request.clone() });

@@ -58,6 +58,8 @@ pub(super) struct DataDirectory {
     pub(super) topology: Option<Arc<Topology>>,
     pub(super) confirmed: bool,
     pub(super) incarnation: u64,
+    /// Whether the node has been started for the first time.
+    pub(super) present: bool,
 }
 
 /// What a placement replica keeps in memory only.
@@ -73,18 +75,21 @@ impl Control {
     pub(super) fn new(swarm: &Swarm, seed: Seed) -> Self {
         let mut rng = seed.stream("control", 0);
         let factor = *rng.pick(&[3, 3, 3, 5]);
-        let replication_factor = if swarm.storage_nodes < factor { 3 } else { factor };
+        let founders = swarm.founders();
+        let replication_factor = if founders < factor { 3 } else { factor };
         let settings = Settings {
             slot_count: SlotCount::new(*rng.pick(&[2, 4])).expect("a power of two"),
             replication_factor: u8::try_from(replication_factor).expect("3 or 5"),
             value_bytes_max: 1 << 20,
             read_mode: *rng.pick(&[ReadMode::ReadIndex, ReadMode::Lease]),
         };
-        let bootstrap_when = BootstrapWhen { nodes: swarm.storage_nodes, servers: BTreeSet::new() };
+        let bootstrap_when = BootstrapWhen { nodes: founders, servers: BTreeSet::new() };
         let cluster = ClusterId(rng.between(1, u64::MAX));
         Self {
             wanted: Wanted { cluster, settings, bootstrap_when },
-            nodes: (0..swarm.storage_nodes).map(|_| DataDirectory::default()).collect(),
+            nodes: (0..swarm.storage_nodes)
+                .map(|at| DataDirectory { present: at < founders, ..DataDirectory::default() })
+                .collect(),
             shells: (0..swarm.placement_replicas).map(|_| Shell::default()).collect(),
         }
     }
@@ -112,7 +117,7 @@ impl World {
         for process in self.swarm.storage_nodes..self.processes.len() {
             self.start(process)?;
         }
-        for process in 0..self.swarm.storage_nodes {
+        for process in 0..self.swarm.founders() {
             self.agenda.after(0, Event::Errand { process });
         }
         let end = self.agenda.now() + BOOTSTRAP_MAX;
@@ -138,17 +143,17 @@ impl World {
         })
     }
 
-    /// The process of a node of a cluster.
-    pub(super) fn endpoint_of(&self, cluster: Cluster, node: NodeId) -> Endpoint {
+    /// The process of a node of a cluster; `None` for a node that has lost its disks.
+    pub(super) fn endpoint_of(&self, cluster: Cluster, node: NodeId) -> Option<Endpoint> {
         match cluster {
             Cluster::Placement => {
                 let at = usize::try_from(node.0 - 1).expect("placement replicas are few");
-                self.swarm.storage_nodes + at
+                Some(self.swarm.storage_nodes + at)
             }
             Cluster::Storage => {
                 let is_it =
                     |data: &DataDirectory| data.identity.is_some_and(|(_, known)| known == node);
-                self.control.nodes.iter().position(is_it).expect("only known nodes are named")
+                self.control.nodes.iter().position(is_it)
             }
         }
     }
@@ -223,13 +228,20 @@ impl World {
             observations.retain_known(now_ms, topology);
         }
         let now = Now { observed_ms: now_ms, wall_ms: now_ms };
-        let steps = plan(state, observations, wanted, now).steps;
+        let mut steps = plan(state, observations, wanted, now).steps;
+        let topology = state.topology().cloned();
+        steps.extend(topology.and_then(|topology| self.wanted_setting(&topology)));
         for step in steps {
             self.propose(process, &step, None);
         }
     }
 
-    fn propose(&mut self, process: Endpoint, command: &Command, waiting: Option<Endpoint>) {
+    pub(super) fn propose(
+        &mut self,
+        process: Endpoint,
+        command: &Command,
+        waiting: Option<Endpoint>,
+    ) {
         let shell = &mut self.control.shells[process - self.swarm.storage_nodes];
         shell.last_ticket += 1;
         let id = shell.last_ticket;

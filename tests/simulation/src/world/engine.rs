@@ -289,7 +289,7 @@ impl World {
     }
 
     fn send_frame(&mut self, process: Endpoint, to: ringkv_topology::NodeId, frame: Bytes) {
-        let target = self.endpoint_of(self.cluster_of(process), to);
+        let Some(target) = self.endpoint_of(self.cluster_of(process), to) else { return };
         let passage = self.network.pass(self.agenda.now(), process, target);
         for at in passage.arrivals {
             let frame = frame.clone();

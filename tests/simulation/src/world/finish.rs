@@ -15,7 +15,8 @@ use crate::violation::Violation;
 
 /// The time limit for elections, snapshots and catching up after the last fault. An election takes
 /// at most a second and may tie; a snapshot transfer in progress must time out first.
-const CONVERGE_MAX_SECONDS: u64 = 60;
+/// A change of shape first waits until a lost node is missed.
+const CONVERGE_MAX_SECONDS: u64 = 120;
 
 /// Bounds the linearizability search of one key: about 100 MB of memo. Runs are sized so that they
 /// do not reach it; a run that does fails, because it proves nothing.
@@ -28,6 +29,7 @@ impl World {
     /// The last checks of a run.
     pub(super) fn finish(&mut self) -> Result<(), Violation> {
         self.wait_for("clients to end", |world| Ok(world.clients.iter().all(|c| c.is_idle())))?;
+        self.wait_for("changes of shape to end", Self::is_settled)?;
         self.converge()?;
         self.wait_for("wrong states to be replaced", |world| Ok(!world.finds_wrong_state()))?;
         self.converge()?;

@@ -43,6 +43,10 @@ impl World {
             FaultKind::Transfer { from, to } => self.transfer(*from, *to),
             FaultKind::Accuse { process } => self.accuse(*process),
             FaultKind::GoWrong { process } => self.go_wrong(*process),
+            FaultKind::Join { process } => self.join(*process),
+            FaultKind::Drain { process } => self.drain(*process, true),
+            FaultKind::Undrain { process } => self.drain(*process, false),
+            FaultKind::Wipe { process } => self.wipe(*process),
         }
         self.agenda.after(fault.lasts, Event::FaultOver(index));
         Ok(())
@@ -62,6 +66,7 @@ impl World {
                 self.kill(*process);
                 self.restart(*process)?;
             }
+            FaultKind::Wipe { process } => self.restart(*process)?,
             FaultKind::Cut { links } => self.network.mend(links),
             FaultKind::SlowDisk { process, .. } => self.processes[*process].disk_factor = 1,
             FaultKind::Pause { .. }
@@ -69,6 +74,9 @@ impl World {
             | FaultKind::ClockStep { .. }
             | FaultKind::Transfer { .. }
             | FaultKind::GoWrong { .. }
+            | FaultKind::Join { .. }
+            | FaultKind::Drain { .. }
+            | FaultKind::Undrain { .. }
             | FaultKind::Accuse { .. } => {}
         }
         Ok(())
@@ -95,7 +103,11 @@ impl World {
     }
 
     fn restart(&mut self, process: Endpoint) -> Result<(), Violation> {
-        if self.processes[process].is_up() { Ok(()) } else { self.start(process) }
+        if self.processes[process].is_up() || self.waits_for_identity(process) {
+            Ok(())
+        } else {
+            self.start(process)
+        }
     }
 
     /// Moves every leader from a node, as an operator or a shutdown does.

@@ -77,6 +77,7 @@ impl World {
     pub(super) fn on_removed(&mut self, process: Endpoint, removed: &[u64]) {
         for (group, replica) in report::removed(&self.processes[process].status(), removed) {
             self.say(|| format!("process {process} destroys replica {replica} of group {group}"));
+            self.coverage.destroyed += 1;
             self.input(process, Input::Destroy { group, replica });
         }
     }
@@ -89,6 +90,7 @@ impl World {
         match result {
             CommandResult::Registered { cluster, node, .. } => {
                 let data = &mut self.control.nodes[process];
+                let is_new = data.identity.is_none();
                 data.confirmed = true;
                 let known = *data.identity.get_or_insert((cluster, node));
                 if known != (cluster, node) {
@@ -97,7 +99,7 @@ impl World {
                         known.1
                     )));
                 }
-                if self.processes[process].life == 0 {
+                if is_new {
                     self.processes[process].node = node;
                     self.start(process)?;
                 }

@@ -24,6 +24,10 @@ impl World {
     pub(super) fn send_snapshot(&mut self, process: Endpoint, snapshot: OutgoingSnapshot) {
         let files = self.processes[process].built(snapshot.group, &snapshot.id);
         let target = self.endpoint_of(self.cluster_of(process), snapshot.to_node);
+        let Some(target) = target else {
+            self.snapshot_sent(process, MILLISECOND, &snapshot, false);
+            return;
+        };
         let passage = self.network.pass(self.agenda.now(), process, target);
         let fails = !self.calm && self.rng.chance(self.swarm.snapshot_failure);
         let took = self.rng.between(MILLISECOND, 300 * MILLISECOND);
@@ -95,7 +99,7 @@ impl World {
         })?;
         self.processes[process].install(group, &files);
         let sender = self.endpoint_of(self.cluster_of(process), snapshot.from);
-        self.state_replaced(process, group, sender);
+        self.state_replaced(process, group, sender.unwrap_or(process));
         self.coverage.installs += 1;
         self.say(|| format!("process {process} installs group {group} at {:?}", files.applied));
         self.input(process, Input::Installed { group });

@@ -110,12 +110,12 @@ impl World {
         node: NodeId,
         groups: Vec<GroupId>,
     ) -> Result<(), Violation> {
-        let process = self.endpoint_of(Cluster::Storage, node);
+        let Some(process) = self.endpoint_of(Cluster::Storage, node) else { return Ok(()) };
         for id in &groups {
             let replicas = &topology.groups[id].replicas;
             let was_wrong = |node| {
-                let replica = (self.endpoint_of(Cluster::Storage, node), *id);
-                self.states.ever_wrong.contains(&replica)
+                let process = self.endpoint_of(Cluster::Storage, node);
+                process.is_some_and(|at| self.states.ever_wrong.contains(&(at, *id)))
             };
             let all_wrong = replicas.iter().filter(|replica| was_wrong(replica.node)).count();
             if !was_wrong(node) && all_wrong <= replicas.len() / 2 {
