@@ -24,6 +24,8 @@ pub(crate) struct Destroyed {
 /// What a replica leaves behind when it is destroyed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Unfinished {
+    /// A snapshot is being installed, which writes state.
+    pub(crate) is_installing: bool,
     /// A snapshot is being built.
     pub(crate) is_building: bool,
     /// Transfers of snapshots under way.
@@ -37,6 +39,8 @@ pub(crate) struct Unfinished {
 struct Ending {
     /// Until the tombstone is durable.
     written: Option<Written>,
+    /// The state machine was asked to remove the group.
+    is_asked: bool,
     /// The state machine has the group.
     has_state: bool,
     left: Unfinished,
@@ -52,9 +56,17 @@ struct Written {
 }
 
 impl Ending {
+    fn new(written: Option<Written>, left: Unfinished) -> Self {
+        Self { written, is_asked: false, has_state: true, left, next: None }
+    }
+
+    /// Whether the state may go, which nothing writes any more and no crash needs.
+    fn may_go(&self) -> bool {
+        self.written.is_none() && !self.left.is_installing
+    }
+
     fn is_over(&self) -> bool {
         let left = &self.left;
-        // The state goes when the tombstone is durable.
         !(self.has_state || left.is_building || left.is_flushing) && left.sends == 0
     }
 }
@@ -86,16 +98,14 @@ impl Destroyed {
     pub(crate) fn begin(&mut self, status: GroupStatus, batch: u64, left: Unfinished) {
         let group = status.group;
         self.tombstones.insert(group, status.replica);
-        let written = Some(Written { batch, status });
-        let ending = Ending { written, has_state: true, left, next: None };
+        let ending = Ending::new(Some(Written { batch, status }), left);
         let before = self.ending.insert(group, ending);
         assert!(before.is_none(), "group {group}: created while the last replica was ending");
     }
 
     /// The state machine still has a group whose log holds its tombstone.
     pub(crate) fn found(&mut self, group: GroupId) {
-        let left = Unfinished::default();
-        self.ending.insert(group, Ending { written: None, has_state: true, left, next: None });
+        self.ending.insert(group, Ending::new(None, Unfinished::default()));
     }
 
     /// Holds back a replica that is to follow one that is ending; returns it if none is. Of two, the
@@ -108,12 +118,28 @@ impl Destroyed {
         None
     }
 
-    /// Log batches up to `batch` are durable: returns the groups whose state may go now.
-    pub(crate) fn persisted(&mut self, batch: u64) -> Vec<GroupId> {
-        let durable = self.ending.iter_mut().filter_map(|(group, ending)| {
-            ending.written.take_if(|tombstone| tombstone.batch <= batch).map(|_| *group)
-        });
-        durable.collect()
+    /// Log batches up to `batch` are durable.
+    pub(crate) fn persisted(&mut self, batch: u64) {
+        for ending in self.ending.values_mut() {
+            ending.written.take_if(|tombstone| tombstone.batch <= batch);
+        }
+    }
+
+    /// The install ended.
+    pub(crate) fn end_install(&mut self, group: GroupId) {
+        if let Some(ending) = self.ending.get_mut(&group) {
+            ending.left.is_installing = false;
+        }
+    }
+
+    /// The groups whose state may go now, once each.
+    pub(crate) fn take_due(&mut self) -> Vec<GroupId> {
+        let due = self.ending.iter_mut().filter(|(_, e)| e.may_go() && !e.is_asked);
+        due.map(|(group, ending)| {
+            ending.is_asked = true;
+            *group
+        })
+        .collect()
     }
 
     /// The replicas whose tombstones are not durable, as last seen.
@@ -205,18 +231,37 @@ mod tests {
     fn state_goes_once_and_only_after_the_tombstone_is_durable() {
         let mut destroyed = Destroyed::default();
         destroyed.begin(status(5), 3, Unfinished::default());
-        assert_eq!(destroyed.persisted(2), []);
+        destroyed.persisted(2);
+        assert_eq!(destroyed.take_due(), []);
         assert_eq!(destroyed.not_durable().map(|s| s.replica.0).collect::<Vec<_>>(), [5]);
-        assert_eq!(destroyed.persisted(3), [GROUP]);
-        assert_eq!(destroyed.persisted(4), []);
+        destroyed.persisted(3);
+        assert_eq!(destroyed.take_due(), [GROUP]);
+        assert_eq!(destroyed.take_due(), []);
         assert_eq!(destroyed.not_durable().count(), 0);
+    }
+
+    #[test]
+    fn state_stays_while_an_install_writes_it() {
+        let mut destroyed = Destroyed::default();
+        let left = Unfinished { is_installing: true, ..Unfinished::default() };
+        destroyed.begin(status(5), 3, left);
+        destroyed.persisted(3);
+        assert_eq!(destroyed.take_due(), []);
+        destroyed.end_install(GROUP);
+        assert_eq!(destroyed.take_due(), [GROUP]);
     }
 
     #[test]
     fn the_next_replica_follows_when_every_answer_has_come() {
         let mut destroyed = Destroyed::default();
         let files = vec!["built".to_owned()];
-        let left = Unfinished { is_building: true, sends: 2, is_flushing: true, files };
+        let left = Unfinished {
+            is_installing: false,
+            is_building: true,
+            sends: 2,
+            is_flushing: true,
+            files,
+        };
         destroyed.begin(status(5), 3, left);
         assert!(destroyed.hold_back(genesis(7)).is_none());
         assert!(destroyed.hold_back(genesis(6)).is_none(), "older than the one that waits");

@@ -5,8 +5,8 @@
 //! 1. `log` is written by one writer, batches in order; [`Input::Persisted`] answers each. The
 //!    poller never has more than one batch out.
 //! 2. `apply` goes to one apply worker, in order; a batch is answered by [`Input::Applied`], an
-//!    install by [`Input::Installed`], a destroy by [`Input::Destroyed`], a create by nothing. Consecutive batches may share one
-//!    atomic write.
+//!    install by [`Input::Installed`], a destroy by [`Input::Destroyed`], a create by nothing.
+//!    Consecutive batches may share one atomic write.
 //! 3. `frames` are sent per node in order or dropped; a drop is reported by [`Input::Unreachable`].
 //! 4. `completions` are delivered.
 //! 5. `fetch`, `build` and `send` go to threads that may be slow; each is answered by exactly one

@@ -20,7 +20,7 @@ use ringkv_topology::{GroupId, NodeId, ReadMode};
 use crate::core::config::PollerConfig;
 use crate::core::counters::Counters;
 use crate::core::destroyed::Destroyed;
-use crate::core::effects::{ApplyTask, Effects, Input, SnapshotId};
+use crate::core::effects::{Effects, Input, SnapshotId};
 use crate::core::frame;
 use crate::core::group::Group;
 use crate::core::out::Out;
@@ -342,8 +342,8 @@ impl Poller {
         let durable = self.discards.partition_point(|(batch, ..)| *batch <= number);
         let discards = self.discards.drain(..durable).map(|(_, group, id)| (group, id));
         self.out.effects.discard.extend(discards);
-        let destroys = self.destroyed.persisted(number).into_iter().map(ApplyTask::Destroy);
-        self.out.effects.apply.extend(destroys);
+        self.destroyed.persisted(number);
+        self.remove_states();
     }
 
     fn applied(&mut self, groups: Vec<(GroupId, AppliedState)>) {
@@ -362,12 +362,6 @@ impl Poller {
             self.log_bytes_unflushed = 0;
             self.out.effects.flush = true;
         }
-    }
-
-    fn installed(&mut self, group: GroupId) {
-        let number = self.out.batch.number;
-        let files = self.touch(group, |group, out| group.installed(out)).flatten();
-        self.discards.extend(files.map(|id| (number, group, id)));
     }
 
     fn flushed(&mut self, groups: Vec<(GroupId, LogIndex)>) {

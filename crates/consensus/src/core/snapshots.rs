@@ -73,8 +73,10 @@ impl Snapshots {
 
     /// The replica is destroyed: returns the answers that are still to come, and its snapshots.
     pub(crate) fn end(self) -> Unfinished {
+        let is_installing = self.installing.as_ref().is_some_and(|install| install.started);
         let installing = self.installing.map(|installing| installing.snapshot.id);
         Unfinished {
+            is_installing,
             is_building: self.building,
             sends: self.sends,
             is_flushing: false,
@@ -196,8 +198,16 @@ mod tests {
         snapshots.retire("built".into());
         snapshots.mark(snapshot(), 5);
         let files = vec!["built".to_owned(), "x".to_owned()];
-        let left = Unfinished { is_building: true, sends: 1, is_flushing: false, files };
+        let left = Unfinished { is_building: true, sends: 1, files, ..Unfinished::default() };
         assert_eq!(snapshots.end(), left);
+    }
+
+    #[test]
+    fn an_install_that_has_started_is_under_way_at_the_end_of_its_replica() {
+        let mut snapshots = Snapshots::default();
+        snapshots.mark(snapshot(), 5);
+        snapshots.start_install(5);
+        assert!(snapshots.end().is_installing);
     }
 
     #[test]

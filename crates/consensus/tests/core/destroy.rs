@@ -218,6 +218,8 @@ fn a_snapshot_under_install_goes_with_its_replica_and_not_before_the_tombstone()
     assert!(!cluster.nodes[&4].discards.contains(&received.id));
     cluster.release_log(4);
     assert!(!cluster.nodes[&4].discards.contains(&received.id), "the install may still read them");
+    let destroys = |task: &ApplyTask| matches!(task, ApplyTask::Destroy(_));
+    assert!(!cluster.nodes[&4].held_tasks().any(destroys), "it would write after the removal");
     cluster.release_apply(4);
     assert!(cluster.nodes[&4].discards.contains(&received.id));
     assert!(cluster.nodes[&4].machine.is_empty());

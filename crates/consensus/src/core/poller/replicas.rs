@@ -28,9 +28,9 @@ impl Poller {
             let is_stored = stored.iter().any(|group| group.genesis.group == *id);
             if !is_stored && self.destroyed.has_tombstone(*id) {
                 self.destroyed.found(*id);
-                self.out.effects.apply.push(ApplyTask::Destroy(*id));
             }
         }
+        self.remove_states();
         for stored in stored {
             let id = stored.genesis.group;
             let found = applied.iter().find(|(group, _)| *group == id).map(|(_, state)| state);
@@ -115,6 +115,23 @@ impl Poller {
         *self.out.batch.group(id) = GroupWrite { destroy: Some(replica), ..GroupWrite::default() };
         self.out.batch.sync = true;
         self.destroyed.begin(status, self.out.batch.number, left);
+    }
+
+    /// Has the state machine remove the groups whose state may go.
+    pub(super) fn remove_states(&mut self) {
+        let due = self.destroyed.take_due().into_iter().map(ApplyTask::Destroy);
+        self.out.effects.apply.extend(due);
+    }
+
+    /// An install ended: takes its marker away, if the replica is still here.
+    pub(super) fn installed(&mut self, group: GroupId) {
+        let number = self.out.batch.number;
+        if let Some(files) = self.touch(group, |group, out| group.installed(out)) {
+            self.discards.extend(files.map(|id| (number, group, id)));
+        } else {
+            self.destroyed.end_install(group);
+            self.remove_states();
+        }
     }
 
     /// The apply worker has removed a group's state.
