@@ -91,3 +91,27 @@ fn the_only_voter_stands_when_its_tail_is_durable_and_not_before() {
     assert_eq!(cluster.leaders(GROUP), [sole]);
     assert_eq!(cluster.commands(sole, GROUP), ["tail"], "the tail commits with the new term");
 }
+
+/// With one voter the next one comes first, so that there is a majority at every step.
+#[test]
+fn the_only_voter_is_replaced_by_way_of_two() {
+    let mut cluster = TestCluster::new(1, 1, |_| ());
+    cluster.elect(GROUP);
+    cluster.propose(1, GROUP, "kept");
+    cluster.newcomer(2);
+    for change in [members_change(1, &[], &[2], &[]), members_change(2, &[2], &[], &[])] {
+        let ticket = cluster.change(1, change);
+        cluster.run(20);
+        assert!(cluster.result(1, ticket).is_some_and(|result| result.is_ok()));
+    }
+    cluster.input(1, Input::TransferLeader { group: GROUP, to: NodeId(2) });
+    cluster.run(3);
+    let ticket = cluster.change(2, members_change(3, &[], &[], &[1]));
+    cluster.run(3);
+    assert!(cluster.result(2, ticket).is_some_and(|result| result.is_ok()));
+    cluster.input(1, Input::Destroy { group: GROUP, replica: replica(1, 1) });
+    let ticket = cluster.propose(2, GROUP, "on");
+    cluster.run(3);
+    assert!(cluster.result(2, ticket).is_some_and(|result| result.is_ok()));
+    assert_eq!(cluster.commands(2, GROUP), ["kept", "on"]);
+}

@@ -44,11 +44,9 @@ impl Group {
     /// leader at once, and panics (`become_leader`, raft.rs:1214).
     pub(super) fn may_stand(&self) -> bool {
         let log = &self.raw.raft.raft_log;
-        let is_durable = log.persisted == log.last_index();
-        let stands_alone = self.members.is_only_voter(self.replica);
         !self.snapshots.is_installing()
             && !self.snapshots.has_diverged()
-            && (is_durable || !stands_alone)
+            && (!self.members.is_only_voter(self.replica) || log.persisted == log.last_index())
     }
 
     /// Whether a message would have this replica stand, vote or promise before it may.

@@ -110,11 +110,11 @@ impl Group {
         }
     }
 
-    /// Brings a joint configuration to its end: leaves it, or hands over to a voter that can. The
-    /// next leader does the same, so that it is left whoever leads.
+    /// Brings a joint configuration to its end: leaves it, or hands over to a voter that can. Every
+    /// later leader does the same until it is left.
     pub(super) fn settle_joint(&mut self, out: &mut Out) {
-        let is_free = self.raw.raft.lead_transferee.is_none() && self.knows_members();
-        if !self.members.is_joint() || self.role() != Role::Leader || !is_free {
+        let is_free = || self.raw.raft.lead_transferee.is_none() && self.knows_members();
+        if !self.members.is_joint() || self.role() != Role::Leader || !is_free() {
             return;
         }
         if self.members.voters.contains(&self.replica) {
