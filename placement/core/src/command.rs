@@ -45,7 +45,8 @@ pub enum ReplicaCommand {
         changed: Epoch,
         joining: ReplicaId,
     },
-    /// Takes a join back, or removes a voter that the group no longer needs.
+    /// Takes a join back, or removes a voter that the group no longer needs. After its promotion, a
+    /// join is taken back only while the members in force are those before it.
     Leave {
         group: GroupId,
         changed: Epoch,

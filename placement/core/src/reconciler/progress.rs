@@ -4,7 +4,7 @@
 use ringkv_topology::{Group, Replica, Role};
 
 use crate::command::ReplicaCommand;
-use crate::observations::LeaderReport;
+use crate::observations::{LeaderReport, MemberRole};
 use crate::operation::OperationKind;
 use crate::reconciler::draft::Draft;
 use crate::state::replicas::Move;
@@ -41,6 +41,9 @@ fn next(
 ) -> Result<Option<ReplicaCommand>, String> {
     let with_role = |role| group.replicas.iter().find(move |replica| replica.role == role);
     let (id, changed) = (group.id, group.changed);
+    if let Some(one) = one.filter(|one| is_void(draft, group, one, report)) {
+        return Ok(Some(ReplicaCommand::Leave { group: id, changed, replica: one.joining }));
+    }
     if let Some(leaving) = with_role(Role::Leaving) {
         let is_out = report.members_epoch >= changed && report.member(leaving.id).is_none();
         let drop = ReplicaCommand::Drop { group: id, changed, replica: leaving.id };
@@ -68,6 +71,20 @@ fn next(
             && draft.view.keeps_quorum(group, report, Some(*replica), false)
     });
     Ok(leaving.map(|replica| ReplicaCommand::Leave { group: id, changed, replica }))
+}
+
+/// Whether a promoted replica's node has become silent before the group's leader made it a voter:
+/// the leader may then never find a majority for that.
+fn is_void(draft: &Draft<'_>, group: &Group, one: &Move, report: &LeaderReport) -> bool {
+    let in_force = report.member(one.joining).map(|member| member.role);
+    let promoted = group.voters().find(|voter| voter.id == one.joining);
+    report.members_epoch < group.changed
+        && !report.is_joint()
+        && in_force != Some(MemberRole::Voter)
+        && promoted.is_some_and(|voter| {
+            let silent = draft.view.silent_ms(voter.node);
+            silent.is_some_and(|silent| silent >= GIVE_UP_MS)
+        })
 }
 
 /// Whether a join is to be taken back.

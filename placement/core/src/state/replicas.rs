@@ -144,28 +144,45 @@ impl Cluster {
         Ok(())
     }
 
-    /// A learner's join is taken back, or a voter that the group no longer needs leaves.
+    /// A join is taken back, or a voter that the group no longer needs leaves. A join may be taken
+    /// back after its promotion too, while the group's leader could not make it so: then the replica
+    /// that was to leave stays.
     fn leave(&mut self, id: GroupId, changed: Epoch, leaving: ReplicaId) -> Result<(), Refusal> {
         let group = self.at(id, changed)?;
         let role = group.replicas.iter().find(|replica| replica.id == leaving);
         let role = role.map(|replica| replica.role);
         let one = self.moves.get(&id).copied();
-        let factor = usize::from(self.topology.settings.replication_factor);
-        match role {
-            Some(Role::Learner) => {}
-            Some(Role::Voter) => {
-                let is_settled = group.replicas.iter().all(|replica| replica.role == Role::Voter);
-                let is_due = one.is_none_or(|one| one.leaving == Some(leaving));
-                if !is_settled || !is_due || group.voters().count() <= factor {
-                    return Err(Refusal::Stale);
-                }
-            }
-            Some(Role::Leaving) | None => return Err(Refusal::Stale),
+        let taken_back = one.filter(|one| one.joining == leaving);
+        match (role, taken_back) {
+            (Some(Role::Learner | Role::Voter), Some(_)) => {}
+            (Some(Role::Voter), None) if self.is_surplus(group, leaving) => {}
+            _ => return Err(Refusal::Stale),
         }
+        if role == Some(Role::Voter)
+            && let Some(one) = taken_back
+            && let Some(operation) = self.operations.get_mut(one.operation)
+        {
+            operation.done_bytes = operation.done_bytes.saturating_sub(one.bytes);
+        }
+        let staying = taken_back.and_then(|one| one.leaving);
         let epoch = self.next_epoch();
-        self.change(id, epoch, |group| set_role(group, leaving, Role::Leaving));
-        self.move_preferred(id, one.map(|one| one.joining));
+        self.change(id, epoch, |group| {
+            set_role(group, leaving, Role::Leaving);
+            if let Some(staying) = staying {
+                set_role(group, staying, Role::Voter);
+            }
+        });
+        self.move_preferred(id, staying.or(one.map(|one| one.joining)));
         Ok(())
+    }
+
+    /// Whether the group has a voter too many, and this one is to leave.
+    fn is_surplus(&self, group: &Group, leaving: ReplicaId) -> bool {
+        let is_settled = group.replicas.iter().all(|replica| replica.role == Role::Voter);
+        let one = self.moves.get(&group.id);
+        let is_due = one.is_none_or(|one| one.leaving == Some(leaving));
+        let factor = usize::from(self.topology.settings.replication_factor);
+        is_settled && is_due && group.voters().count() > factor
     }
 
     /// The members in force are without the replica: it is out, and waits to be destroyed. The
@@ -237,15 +254,15 @@ impl Cluster {
         }
     }
 
-    /// The preferred leader is a voter: if it no longer votes, the joining replica's node takes its
+    /// The preferred leader is a voter: if it no longer votes, the node of the heir takes its
     /// place, or the first voter's.
-    fn move_preferred(&mut self, group: GroupId, joining: Option<ReplicaId>) {
+    fn move_preferred(&mut self, group: GroupId, heir: Option<ReplicaId>) {
         let Some(group) = self.topology.groups.get_mut(&group) else { return };
         if group.voters().any(|voter| voter.node == group.preferred_leader) {
             return;
         }
-        let joining = group.voters().find(|voter| Some(voter.id) == joining);
-        if let Some(voter) = joining.or_else(|| group.voters().next()) {
+        let heir = group.voters().find(|voter| Some(voter.id) == heir);
+        if let Some(voter) = heir.or_else(|| group.voters().next()) {
             group.preferred_leader = voter.node;
         }
     }

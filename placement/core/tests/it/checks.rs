@@ -47,7 +47,9 @@ pub(crate) fn check_step(
             (group, changed, Some(*joining), leaving.filter(|_| !is_only))
         }
         Command::Replicas(ReplicaCommand::Leave { group, changed, replica }) => {
-            (group, changed, None, Some(*replica))
+            let mut moves = state.moves();
+            let back = moves.find(|(id, one)| id == group && one.joining == *replica);
+            (group, changed, back.and_then(|(_, one)| one.leaving), Some(*replica))
         }
         _ => return,
     };
@@ -64,7 +66,9 @@ pub(crate) fn check_step(
         let mut members = report.members.iter();
         members.any(|one| one.replica == **id && one.active && one.lag_entries <= 1_000)
     };
-    for half in [before, after] {
+    let voters = report.members.iter().filter(|member| member.role == MemberRole::Voter);
+    let in_force: BTreeSet<ReplicaId> = voters.map(|member| member.replica).collect();
+    for half in [in_force, after] {
         let current = half.iter().filter(is_current).count();
         assert!(current > half.len() / 2, "{current} of {half:?} are caught up: {step:?}");
     }

@@ -9,6 +9,7 @@ use ringkv_placement_core::reconciler::{Now, Plan, Wanted, plan};
 use ringkv_placement_core::state::State;
 use ringkv_topology::{
     BootstrapWhen, ClusterId, Epoch, GroupId, NodeId, ReadMode, ReplicaId, Settings, SlotCount,
+    Topology,
 };
 
 use crate::checks::{check_state, check_step};
@@ -46,6 +47,8 @@ pub(crate) struct World {
     /// Lost and late messages and steps, in percent.
     pub(crate) trouble: u64,
     pub(crate) last_plan: Plan,
+    /// The newest topology, as nodes receive it.
+    topology: Option<Arc<Topology>>,
     observations: Observations,
     delivered: BTreeMap<GroupId, GroupReport>,
     mail: Vec<(u64, Mail)>,
@@ -74,6 +77,7 @@ impl World {
             homes: Homes::new(),
             trouble: 0,
             last_plan: Plan::default(),
+            topology: None,
             observations: Observations::default(),
             delivered: BTreeMap::new(),
             mail: Vec::new(),
@@ -193,7 +197,10 @@ impl World {
         let Some(topology) = self.state.topology() else { return };
         let groups = &self.groups;
         let has_begun = |id| groups.get(&id).is_some_and(|group: &SimGroup| group.term > 0);
-        let topology = Arc::new(topology.clone());
+        if self.topology.as_ref().is_none_or(|known| known.epoch != topology.epoch) {
+            self.topology = Some(Arc::new(topology.clone()));
+        }
+        let Some(topology) = self.topology.clone() else { return };
         for node in self.nodes.values_mut().filter(|node| node.up) {
             let view = node.view.as_ref().map(|view| view.epoch);
             if view != Some(topology.epoch) && !self.random.chance(self.trouble) {
