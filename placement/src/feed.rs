@@ -142,9 +142,8 @@ mod tests {
         let first = fed.updates.borrow_and_update().clone().unwrap();
         assert_eq!(first.topology.as_ref().unwrap().epoch, 1);
 
-        let report =
-            GroupReport { group: GroupId(4), leader: true, term: 1, state_hashes: Vec::new() };
-        fed.observed.reported(NodeId(7), &[report]);
+        let report = GroupReport { leader: true, ..GroupReport::new(GroupId(4), None, 1) };
+        fed.observed.reported(NodeId(7), Epoch(1), &[report]);
         fed.updates.changed().await.unwrap();
         let second = fed.updates.borrow_and_update().clone().unwrap();
         assert_eq!(second.alive_nodes, [7]);

@@ -19,6 +19,7 @@ mod machine;
 mod members_loop;
 mod metrics;
 mod observed;
+mod operation_log;
 mod parts;
 mod peer_calls;
 mod peers_service;

@@ -1,5 +1,6 @@
 //! The metrics of a placement replica, read from their sources at each scrape.
 
+mod operations;
 mod ring;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use ringkv_raft_metrics::RaftSeries;
 use ringkv_topology::{NodeState, Topology};
 use tokio::sync::watch;
 
+use crate::metrics::operations::OperationSeries;
 use crate::metrics::ring::RingSeries;
 use crate::observed::Observed;
 use crate::replica::Replica;
@@ -38,6 +40,7 @@ pub(crate) struct Metrics {
     under_replicated: IntGauge,
     heartbeats: IntCounter,
     watchers: IntGauge,
+    operations: OperationSeries,
     ring: RingSeries,
     raft: RaftSeries,
 }
@@ -50,7 +53,7 @@ impl Metrics {
     pub(crate) fn register(registry: &Registry, sources: Sources) -> prometheus::Result<()> {
         let nodes = Opts::new(
             "ringkv_placement_nodes",
-            "Storage nodes by state: alive, silent (for 5 s) or replaced. Leader only.",
+            "Storage nodes by state: alive, silent (for 5 s) or draining. Leader only.",
         );
         registry.register(Box::new(Self {
             scrape: Mutex::new(()),
@@ -66,7 +69,7 @@ impl Metrics {
             nodes: IntGaugeVec::new(nodes, &["state"])?,
             under_replicated: IntGauge::new(
                 "ringkv_placement_groups_under_replicated",
-                "Groups with a replica on a silent or replaced node; 0 unless this replica leads.",
+                "Groups with too few voters or one on a silent node; 0 unless this replica leads.",
             )?,
             heartbeats: IntCounter::new(
                 "ringkv_placement_heartbeats_total",
@@ -76,6 +79,7 @@ impl Metrics {
                 "ringkv_placement_watchers",
                 "Open watches of the topology here, by gateways, nodes and other replicas.",
             )?,
+            operations: OperationSeries::new()?,
             ring: RingSeries::new()?,
             raft: RaftSeries::new()?,
         }))
@@ -93,6 +97,7 @@ impl Metrics {
         self.watchers.set(signed(watches.open() as u64));
         let state = Arc::clone(&state.borrow());
         self.ring.show(state.topology());
+        self.operations.show(Some(&*state).filter(|_| leads), observed);
         self.show_nodes(state.topology().filter(|_| leads));
     }
 
@@ -102,22 +107,22 @@ impl Metrics {
         self.under_replicated.set(0);
         let Some(topology) = topology else { return };
         let alive = self.sources.observed.alive();
-        for name in ["alive", "silent", "replaced"] {
+        for name in ["alive", "silent", "draining"] {
             self.nodes.with_label_values(&[name]).set(0);
         }
         for node in topology.nodes.values() {
             let name = match node.state {
-                NodeState::Active if alive.contains(&node.id) => "alive",
-                NodeState::Active => "silent",
+                _ if !alive.contains(&node.id) => "silent",
+                NodeState::Active => "alive",
                 NodeState::Draining => "draining",
             };
             self.nodes.with_label_values(&[name]).inc();
         }
-        // A replaced node is never alive again.
-        let lacking = topology
-            .groups
-            .values()
-            .filter(|group| group.replicas.iter().any(|replica| !alive.contains(&replica.node)));
+        let factor = usize::from(topology.settings.replication_factor);
+        let lacking = topology.groups.values().filter(|group| {
+            group.voters().count() < factor
+                || group.voters().any(|voter| !alive.contains(&voter.node))
+        });
         self.under_replicated.set(signed(lacking.count() as u64));
     }
 
@@ -131,7 +136,7 @@ impl Metrics {
             &self.watchers,
             &self.raft,
         ];
-        own.into_iter().chain(self.ring.families())
+        own.into_iter().chain(self.operations.families()).chain(self.ring.families())
     }
 }
 

@@ -1,18 +1,22 @@
-//! The observations of this process, with the clock they are measured by.
+//! The observations of this process, with the clock they are measured by, and what its last plan
+//! reported as blocked.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use ringkv_placement_core::observations::{GroupReport, Observations};
-use ringkv_topology::{GroupId, NodeId, Topology};
+use ringkv_placement_core::reconciler::{Blocker, Now, Plan, Wanted, plan};
+use ringkv_placement_core::state::State;
+use ringkv_topology::{Epoch, GroupId, NodeId, Topology};
 use tokio::sync::Notify;
 
 /// Observations shared by the service, the feed and the leader's loop.
 pub(crate) struct Observed {
     began: Instant,
     observations: Mutex<Observations>,
+    blocked: Mutex<Vec<Blocker>>,
     heartbeats: AtomicU64,
     news: Notify,
 }
@@ -22,6 +26,7 @@ impl Observed {
         Self {
             began: Instant::now(),
             observations: Mutex::default(),
+            blocked: Mutex::default(),
             heartbeats: AtomicU64::new(0),
             news: Notify::new(),
         }
@@ -32,10 +37,10 @@ impl Observed {
         self.news.notify_one();
     }
 
-    /// A node's heartbeat.
-    pub(crate) fn reported(&self, node: NodeId, reports: &[GroupReport]) {
+    /// A node's heartbeat, sent when it knew the topology of an epoch.
+    pub(crate) fn reported(&self, node: NodeId, epoch: Epoch, reports: &[GroupReport]) {
         self.heartbeats.fetch_add(1, Ordering::Relaxed);
-        self.observations.lock().reported(self.now_ms(), node, reports);
+        self.observations.lock().reported(self.now_ms(), node, epoch, reports);
         self.news.notify_one();
     }
 
@@ -56,8 +61,37 @@ impl Observed {
         self.observations.lock().diverged_groups(topology, node)
     }
 
-    pub(crate) fn retain_known(&self, topology: &Topology) {
-        self.observations.lock().retain_known(topology);
+    /// Plans the next steps of the leader. Heartbeats wait for the moment that this takes.
+    pub(crate) fn plan(&self, state: &State, wanted: &Wanted) -> Plan {
+        let now = Now { observed_ms: self.now_ms(), wall_ms: wall_ms() };
+        let mut observations = self.observations.lock();
+        observations.leads(now.observed_ms);
+        if let Some(topology) = state.topology() {
+            observations.retain_known(now.observed_ms, topology);
+        }
+        let plan = plan(state, &observations, wanted, now);
+        self.blocked.lock().clone_from(&plan.blocked);
+        plan
+    }
+
+    /// This replica does not lead.
+    pub(crate) fn follows(&self) {
+        self.observations.lock().follows();
+        self.blocked.lock().clear();
+    }
+
+    /// What the last plan reported as blocked; empty unless this replica leads.
+    pub(crate) fn blocked(&self) -> Vec<Blocker> {
+        self.blocked.lock().clone()
+    }
+
+    /// The nodes that have been silent for so long that their replicas are replaced.
+    pub(crate) fn lost(&self, topology: &Topology) -> BTreeSet<NodeId> {
+        let replace_after_ms = u64::from(topology.runtime.replace_after_s) * 1_000;
+        let (observations, now_ms) = (self.observations.lock(), self.now_ms());
+        let silent = |node: &NodeId| observations.silent_ms(now_ms, *node);
+        let is_lost = |node: &NodeId| silent(node).is_some_and(|silent| silent >= replace_after_ms);
+        topology.nodes.keys().copied().filter(is_lost).collect()
     }
 
     /// Waits until a node has been heard from since the last call. Supports one waiter.
@@ -69,4 +103,10 @@ impl Observed {
         u64::try_from(self.began.elapsed().as_millis())
             .expect("a process runs for less than 500 million years")
     }
+}
+
+/// Milliseconds since 1970, for people only: nothing is decided by them.
+fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -118,17 +118,17 @@ impl Placement for Service {
             return Err(not_leader(self.replica.leader(), &self.peers));
         }
         self.check_identity(heartbeat.cluster, heartbeat.node).await?;
-        self.observed.reported(heartbeat.node, &heartbeat.reports);
+        self.observed.reported(heartbeat.node, heartbeat.epoch, &heartbeat.reports);
         let state = self.current();
         let diverged = state
             .topology()
             .map(|topology| self.observed.diverged_groups(topology, heartbeat.node))
             .unwrap_or_default();
-        let diverged_groups = diverged.into_iter().map(|group| group.0).collect();
+        let removed = state.removed().filter(|(_, removed)| removed.node == heartbeat.node);
         Ok(Response::new(HeartbeatReply {
             epoch: state.epoch().0,
-            diverged_groups,
-            ..HeartbeatReply::default()
+            diverged_groups: diverged.into_iter().map(|group| group.0).collect(),
+            removed_replicas: removed.map(|(replica, _)| replica.0).collect(),
         }))
     }
 

@@ -43,15 +43,6 @@ fn settle(world: &mut World) -> u64 {
             return last_ms;
         }
     }
-    for (group, one) in world.state.moves() {
-        eprintln!("{one:?} {:?}", world.groups[&group]);
-        let topology = world.state.topology().expect("initialized");
-        eprintln!("{:?}", topology.groups[&group]);
-    }
-    eprintln!(
-        "{:?}",
-        world.nodes.values().map(|n| (n.id, n.up, n.wiped, &n.disk)).collect::<Vec<_>>()
-    );
     let unfinished = unfinished(&world.state, &world.nodes);
     panic!("never quiet: {:?}: {unfinished:?}", world.last_plan);
 }
