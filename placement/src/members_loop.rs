@@ -15,6 +15,7 @@ use ringkv_placement_core::start::Peers;
 use ringkv_placement_core::state::State;
 use ringkv_telemetry::health::Health;
 use ringkv_topology::Role;
+use tonic::Status;
 
 use crate::identity::Beginning;
 use crate::peer_calls;
@@ -104,20 +105,7 @@ impl MembersLoop {
     }
 
     fn say(&self, rounds: &mut Rounds, state: &State, status: &GroupStatus) {
-        let members = state.members();
-        let own = members.replicas.get(&self.member.identity.replica).map(|own| own.role);
-        let reason = match own {
-            _ if members.is_founding() => {
-                let missing: Vec<_> = members.founding.iter().map(ToString::to_string).collect();
-                Some(format!("founding placement: waiting for number {}", missing.join(", ")))
-            }
-            Some(Role::Voter) => None,
-            Some(Role::Leaving) => Some("this replica is being removed".to_owned()),
-            Some(Role::Learner) | None if status.leader.is_some() => {
-                Some(format!("joining as replica {}", self.member.identity.replica))
-            }
-            Some(Role::Learner) | None => Some("joining: no leader is known".to_owned()),
-        };
+        let reason = self.shortfall(state, status);
         if rounds.said == reason {
             return;
         }
@@ -134,6 +122,26 @@ impl MembersLoop {
         rounds.said = reason;
     }
 
+    /// Why this is not a full replica of a founded placement, if it is not.
+    fn shortfall(&self, state: &State, status: &GroupStatus) -> Option<String> {
+        let (members, me) = (state.members(), self.member.identity.replica);
+        let votes = status.members.voters.contains(&me);
+        if state.topology().is_none() && members.is_founding() {
+            let missing = members.founding.iter().filter(|place| {
+                let mut there = members.at(**place);
+                !there.any(|id| status.members.voters.contains(&id))
+            });
+            let missing: Vec<_> = missing.map(ToString::to_string).collect();
+            return Some(format!("founding placement: waiting for number {}", missing.join(", ")));
+        }
+        match members.replicas.get(&me).map(|own| own.role) {
+            Some(Role::Voter) if votes => None,
+            Some(Role::Leaving) => Some("this replica is being removed".to_owned()),
+            _ if status.leader.is_some() => Some(format!("joining as replica {me}")),
+            _ => Some("joining: no leader is known".to_owned()),
+        }
+    }
+
     /// Makes an address that has changed known, and asks the others after a time without a leader.
     async fn look_around(&self, rounds: &mut Rounds, state: &State) {
         let leader = self.member.replica.leader();
@@ -143,11 +151,9 @@ impl MembersLoop {
         if rounds.asked.is_some_and(|asked| asked.elapsed() < ASK_INTERVAL) {
             return;
         }
-        if leader.is_some() {
-            if let Some(address) = self.moved_to(state) {
-                rounds.asked = Some(Instant::now());
-                self.relocate(address).await;
-            }
+        if let Some(address) = self.moved_to(state) {
+            rounds.asked = Some(Instant::now());
+            self.relocate(address).await;
         } else if rounds.had_leader.elapsed() > LEADERLESS_MAX {
             rounds.asked = Some(Instant::now());
             self.ask_whether_removed(rounds).await;
@@ -162,16 +168,23 @@ impl MembersLoop {
         (known.role != Role::Leaving && known.address != *own).then(|| own.clone())
     }
 
+    /// Asks any of the others: the leader does not reach this replica before it knows the address.
     async fn relocate(&self, address: String) {
         let identity = self.member.identity;
         let relocate =
             MembersCommand::Relocate { replica: identity.replica, address: address.clone() };
         let command = Command::Members(relocate);
-        let leader = self.member.replica.leader();
-        let done = match leader.and_then(|leader| self.member.addresses.get(leader)) {
-            Some(_) if self.member.replica.leads() => self.member.propose(&command).await,
-            Some(at) => peer_calls::propose(&at, identity.raft_cluster, &command).await,
-            None => return,
+        let done = if self.member.replica.leads() {
+            self.member.propose(&command).await
+        } else {
+            let mut done = Err(Status::unavailable("--peers names no other replica"));
+            for at in self.others() {
+                done = peer_calls::propose(at, identity.raft_cluster, &command).await;
+                if done.is_ok() {
+                    break;
+                }
+            }
+            done
         };
         match done {
             Ok(result) => tracing::info!(address, ?result, "made the new address known"),
@@ -182,10 +195,14 @@ impl MembersLoop {
         }
     }
 
+    fn others(&self) -> impl Iterator<Item = &str> {
+        let me = self.member.identity.place;
+        self.peers.iter().filter(move |(at, _)| **at != me).map(|(_, address)| address.as_str())
+    }
+
     async fn ask_whether_removed(&self, rounds: &mut Rounds) {
         let identity = self.member.identity;
-        for address in self.peers.iter().filter(|(at, _)| **at != identity.place).map(|(_, at)| at)
-        {
+        for address in self.others() {
             let Some((_, reply)) = peer_calls::describe(address).await else { continue };
             let is_removed =
                 |group| members_view::is_removed(identity.replica, identity.raft_cluster, group);

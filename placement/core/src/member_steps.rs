@@ -56,6 +56,9 @@ pub fn next(
     if let Some((replica, _)) = leaving.find(|(id, _)| gone(id)) {
         return Some(Step::Propose(MembersCommand::Forget { replica: *replica, seen }));
     }
+    if wanted.is_founding() && wanted.has_all_places() {
+        return Some(Step::Propose(MembersCommand::Found { seen }));
+    }
     let ready = |peer: &&PeerStatus| is_ready(wanted, peer, live);
     let learner = status.peers.iter().find(ready)?;
     let replica = learner.replica;
@@ -143,6 +146,7 @@ pub fn admit(
             Err(MembersRefusal::QuorumAtRisk { replica, live, voters })
         }
         MembersCommand::Promote { .. }
+        | MembersCommand::Found { .. }
         | MembersCommand::Forget { .. }
         | MembersCommand::Relocate { .. }
         | MembersCommand::Invite { .. }

@@ -48,7 +48,7 @@ pub fn group(
         id: id.0,
         place: member.place.0,
         address: member.address.clone(),
-        role: role(member.role).into(),
+        role: role(*id, member, status).into(),
         lag_entries: peers
             .iter()
             .find(|peer| peer.replica == *id)
@@ -92,11 +92,13 @@ pub fn is_removed(me: ReplicaId, raft_cluster: ClusterId, group: &v1::PlacementG
         && group.replicas.iter().all(|replica| replica.id != me.0)
 }
 
-fn role(role: Role) -> v1::ReplicaRole {
-    match role {
-        Role::Voter => v1::ReplicaRole::Voter,
-        Role::Learner => v1::ReplicaRole::Learner,
+/// What a replica is in force, which follows what it is to be.
+fn role(id: ReplicaId, member: &PlacementMember, status: Option<&GroupStatus>) -> v1::ReplicaRole {
+    let votes = status.is_some_and(|status| status.members.voters.contains(&id));
+    match member.role {
         Role::Leaving => v1::ReplicaRole::Leaving,
+        Role::Voter if votes => v1::ReplicaRole::Voter,
+        Role::Voter | Role::Learner => v1::ReplicaRole::Learner,
     }
 }
 

@@ -7,9 +7,12 @@ use std::time::Duration;
 use clap::Parser as _;
 use ringkv_placement::{Args, Config, Listeners, serve};
 use ringkv_proto::v1::{
-    HeartbeatRequest, RegisterReply, RegisterRequest, TopologyUpdate, WatchRequest,
+    DescribeReply, DescribeRequest, HeartbeatRequest, ListReplicasRequest, PlacementGroup,
+    RegisterReply, RegisterRequest, TopologyUpdate, WatchRequest,
 };
+use ringkv_services::v1::placement_admin_client::PlacementAdminClient;
 use ringkv_services::v1::placement_client::PlacementClient;
+use ringkv_services::v1::placement_peers_client::PlacementPeersClient;
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +27,9 @@ pub(crate) type Client = PlacementClient<Channel>;
 pub(crate) struct Cluster {
     dirs: Vec<TempDir>,
     addresses: Vec<SocketAddr>,
+    admin: Vec<SocketAddr>,
+    /// How many of the addresses are in --peers.
+    pub(crate) listed: usize,
     running: Vec<Option<Running>>,
     pub(crate) flags: Vec<String>,
 }
@@ -45,6 +51,8 @@ impl Cluster {
         let mut cluster = Self {
             dirs: (0..count).map(|_| tempfile::tempdir().unwrap()).collect(),
             addresses: listeners.iter().map(|l| l.local_addr().unwrap()).collect(),
+            admin: (0..count).map(|_| bind().local_addr().unwrap()).collect(),
+            listed: count,
             running: (0..count).map(|_| None).collect(),
             flags: flags.iter().map(ToString::to_string).collect(),
         };
@@ -62,7 +70,8 @@ impl Cluster {
 
     fn start_on(&mut self, at: usize, listener: TcpListener) {
         let shutdown = CancellationToken::new();
-        let listeners = Listeners { grpc: listener, metrics: bind(), admin: None };
+        let admin = TcpListener::bind(self.admin[at]).unwrap();
+        let listeners = Listeners { grpc: listener, metrics: bind(), admin: Some(admin) };
         let config = self.config(at, self.dirs[at].path());
         let task = tokio::spawn(serve(config, listeners, shutdown.clone()));
         self.running[at] = Some(Running { shutdown, task });
@@ -72,6 +81,7 @@ impl Cluster {
     pub(crate) fn config(&self, at: usize, dir: &Path) -> Config {
         let peers: Vec<String> =
             (1..).zip(&self.addresses).map(|(id, address)| format!("{id}={address}")).collect();
+        let peers = &peers[..self.listed];
         let own = [
             "ringkv-placement".to_owned(),
             format!("--id={}", at + 1),
@@ -80,6 +90,64 @@ impl Cluster {
         ];
         let args = Args::try_parse_from(own.iter().chain(&self.flags)).unwrap();
         Config::try_from(args).unwrap()
+    }
+
+    /// Starts the first `listed` of `count` replicas, which do not know of the others.
+    pub(crate) fn start_listed(listed: usize, count: usize, flags: &[&str]) -> Self {
+        let mut cluster = Self::start_some(0, count, flags);
+        cluster.listed = listed;
+        (0..listed).for_each(|at| cluster.restart(at));
+        cluster
+    }
+
+    /// Removes all files of a stopped replica.
+    pub(crate) fn wipe(&mut self, at: usize) {
+        self.dirs[at] = tempfile::tempdir().unwrap();
+    }
+
+    /// A stopped replica is started at another address from now on.
+    pub(crate) fn relocate(&mut self, at: usize) {
+        self.addresses[at] = bind().local_addr().unwrap();
+    }
+
+    pub(crate) fn address(&self, at: usize) -> String {
+        self.addresses[at].to_string()
+    }
+
+    pub(crate) fn admin(&self, at: usize) -> PlacementAdminClient<Channel> {
+        let address = format!("http://{}", self.admin[at]);
+        PlacementAdminClient::new(Endpoint::from_shared(address).unwrap().connect_lazy())
+    }
+
+    /// What a process says of itself.
+    pub(crate) async fn describe(&self, at: usize) -> DescribeReply {
+        let endpoint = Endpoint::from_shared(format!("http://{}", self.addresses[at])).unwrap();
+        let mut client = PlacementPeersClient::new(endpoint.connect_lazy());
+        client.describe(DescribeRequest {}).await.unwrap().into_inner()
+    }
+
+    /// Lists placement's replicas until they are as wanted.
+    pub(crate) async fn replicas_until(
+        &self,
+        at: usize,
+        wanted: impl Fn(&PlacementGroup) -> bool,
+    ) -> PlacementGroup {
+        let mut last = None;
+        let list = async {
+            loop {
+                let listed = self.admin(at).list_replicas(ListReplicasRequest {}).await;
+                let group = listed.ok().and_then(|listed| listed.into_inner().group);
+                if let Some(group) = group {
+                    if wanted(&group) {
+                        return group;
+                    }
+                    last = Some(group);
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let listed = tokio::time::timeout(PATIENCE, list).await;
+        listed.unwrap_or_else(|_| panic!("the replicas do not become as wanted: {last:?}"))
     }
 
     pub(crate) fn dir(&self, at: usize) -> &Path {

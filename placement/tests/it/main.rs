@@ -4,5 +4,6 @@
 
 mod cluster;
 
+mod members;
 mod one_replica;
 mod three_replicas;

@@ -11,6 +11,8 @@ pub enum MembersCommand {
     Admit { place: Place, address: String, token: u64 },
     /// A learner has caught up, as of this change of members.
     Promote { replica: ReplicaId, seen: Epoch },
+    /// Every place of the founder's list has a voter in force, as of this change of members.
+    Found { seen: Epoch },
     /// A replica that leaves is out of the members in force, as of this change.
     Forget { replica: ReplicaId, seen: Epoch },
     /// A replica is reached at another address.

@@ -121,6 +121,7 @@ impl Placement {
 fn a_founder_brings_the_others_in() {
     let placement = Placement::of_three();
     assert!(!placement.state.members().is_founding());
+    assert_eq!(placement.next(), None);
     assert_eq!(placement.members.epoch, placement.state.members().changed);
 }
 

@@ -36,7 +36,7 @@ pub struct PlacementMembers {
     pub last: u64,
     /// How often `replicas` has changed what a replica is to be: the epoch of the last change.
     pub changed: Epoch,
-    /// Places of the founder's list that have had no voter yet.
+    /// The other places of the founder's list, until all of them have a voter in force.
     pub founding: BTreeSet<Place>,
     /// Addresses that may join at a new place.
     pub invited: BTreeSet<String>,
@@ -98,7 +98,12 @@ impl PlacementMembers {
         }
     }
 
-    /// Whether a place of the founder's list has had no voter yet: no cluster exists before.
+    /// Whether every place of the founder's list is to have a voter.
+    pub fn has_all_places(&self) -> bool {
+        self.founding.iter().all(|place| self.voters().any(|(_, member)| member.place == *place))
+    }
+
+    /// Whether a place of the founder's list has had no voter in force yet: no cluster exists before.
     pub fn is_founding(&self) -> bool {
         !self.founding.is_empty()
     }
@@ -138,6 +143,7 @@ impl PlacementMembers {
                 return self.admit(place, &address, token).map(Some);
             }
             MembersCommand::Promote { replica, seen } => self.promote(replica, seen),
+            MembersCommand::Found { seen } => self.found(seen),
             MembersCommand::Forget { replica, seen } => self.forget(replica, seen),
             MembersCommand::Relocate { replica, address } => self.relocate(replica, address),
             MembersCommand::Invite { address } => self.invite(address),
@@ -184,8 +190,16 @@ impl PlacementMembers {
         if let Some(member) = self.replicas.get_mut(&id) {
             member.role = Role::Voter;
         }
-        self.founding.remove(&place);
         self.changed.0 += 1;
+        Ok(())
+    }
+
+    /// Every place of the founder's list has a voter in force.
+    fn found(&mut self, seen: Epoch) -> Result<(), Refusal> {
+        if seen != self.changed || !self.has_all_places() {
+            return Err(Refusal::Stale);
+        }
+        self.founding.clear();
         Ok(())
     }
 

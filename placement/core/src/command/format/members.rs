@@ -16,6 +16,7 @@ const RELOCATE: u8 = 53;
 const INVITE: u8 = 54;
 const UNINVITE: u8 = 55;
 const REMOVE: u8 = 56;
+const FOUND: u8 = 57;
 
 /// Whether a command or result of this kind is encoded here.
 pub(super) fn owns(kind: u8) -> bool {
@@ -32,6 +33,7 @@ pub(super) fn put(command: &MembersCommand) -> Vec<u8> {
             out
         }
         MembersCommand::Promote { replica, seen } => with_numbers(PROMOTE, &[replica.0, seen.0]),
+        MembersCommand::Found { seen } => with_numbers(FOUND, &[seen.0]),
         MembersCommand::Forget { replica, seen } => with_numbers(FORGET, &[replica.0, seen.0]),
         MembersCommand::Relocate { replica, address } => {
             let mut out = with_numbers(RELOCATE, &[replica.0]);
@@ -55,6 +57,7 @@ pub(super) fn take(kind: u8, input: &mut &[u8]) -> Result<MembersCommand, Decode
             let replica = take_replica(input)?;
             MembersCommand::Promote { replica, seen: Epoch(input.try_get_u64_le()?) }
         }
+        FOUND => MembersCommand::Found { seen: Epoch(input.try_get_u64_le()?) },
         FORGET => {
             let replica = take_replica(input)?;
             MembersCommand::Forget { replica, seen: Epoch(input.try_get_u64_le()?) }

@@ -30,6 +30,11 @@ fn roles(state: &State) -> Vec<(u64, u64, Role)> {
     all.map(|(id, member)| (id.0, member.place.0, member.role)).collect()
 }
 
+fn found(state: &mut State) -> Result<u64, Refusal> {
+    let seen = state.members().changed;
+    apply(state, MembersCommand::Found { seen })
+}
+
 /// Replicas 1, 2 and 3 at their places.
 fn founded() -> State {
     let mut state = State::founded(Place(1), &peers());
@@ -37,6 +42,7 @@ fn founded() -> State {
         assert_eq!(admit(&mut state, place, place), Ok(place));
         promote(&mut state, place).expect("a learner");
     }
+    found(&mut state).expect("all places have a voter");
     state
 }
 
@@ -45,9 +51,11 @@ fn a_founder_takes_the_others_in_before_there_is_a_cluster() {
     let mut state = State::founded(Place(1), &peers());
     assert_eq!(admit(&mut state, 2, 2), Ok(2));
     promote(&mut state, 2).expect("a learner");
-    assert!(state.members().is_founding());
+    assert_eq!(found(&mut state), Err(Refusal::Stale));
     assert_eq!(admit(&mut state, 3, 3), Ok(3));
     promote(&mut state, 3).expect("a learner");
+    assert!(state.members().is_founding(), "not before it is in force");
+    found(&mut state).expect("all places have a voter");
     assert!(!state.members().is_founding());
     assert_eq!(state.members().changed, Epoch(4));
 }
