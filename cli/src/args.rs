@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// List, add and remove placement's own replicas.
     #[command(subcommand)]
     Placement(PlacementCommand),
+    /// Rebuild what was wholly lost.
+    #[command(subcommand)]
+    Recover(RecoverCommand),
     /// Run a whole cluster in this process.
     Dev(DevArgs),
     /// Ask a health URL. Exit code 0 if the answer is 2xx, else 1.
@@ -71,6 +74,23 @@ pub(crate) enum PlacementCommand {
     Add(command::placement::add::PlacementAddArgs),
     /// Take a replica out of placement for good.
     Remove(command::placement::remove::PlacementRemoveArgs),
+}
+
+/// What can be rebuilt.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecoverCommand {
+    /// A placement of which every data directory is lost, from what the storage nodes have.
+    #[command(subcommand)]
+    Placement(RecoverPlacementCommand),
+}
+
+/// The two steps of a recovery.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecoverPlacementCommand {
+    /// Show what the storage nodes have and what would be rebuilt. Changes nothing.
+    Plan(command::recover_placement::PlanArgs),
+    /// Write the data directory of the first replica of the recovered placement.
+    Apply(command::recover_placement::ApplyArgs),
 }
 
 /// What can be done to storage nodes.

@@ -11,5 +11,6 @@ pub(crate) mod node_stop;
 pub(crate) mod topology;
 
 pub(crate) mod placement;
+pub(crate) mod recover_placement;
 
 pub(crate) mod health;

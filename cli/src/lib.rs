@@ -23,7 +23,7 @@ use clap::Parser;
 
 pub use failure::{Exit, Failure};
 
-use args::{Args, Command, NodeCommand, PlacementCommand};
+use args::{Args, Command, NodeCommand, PlacementCommand, RecoverCommand, RecoverPlacementCommand};
 
 /// Reads the process's arguments, runs the command and returns its exit code.
 pub async fn main() -> ExitCode {
@@ -66,6 +66,10 @@ async fn run(args: Args) -> Result<(), Failure> {
         Command::Placement(PlacementCommand::Remove(args)) => {
             command::placement::remove::run(args).await
         }
+        Command::Recover(RecoverCommand::Placement(command)) => match command {
+            RecoverPlacementCommand::Plan(args) => command::recover_placement::plan(args).await,
+            RecoverPlacementCommand::Apply(args) => command::recover_placement::apply(args).await,
+        },
         Command::Dev(args) => dev::run(args).await,
         Command::Health(args) => command::health::run(args).await,
     }

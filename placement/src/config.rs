@@ -197,10 +197,10 @@ fn settings(args: &Args) -> Result<Settings, InvalidSetting> {
     Ok(Settings { slot_count, replication_factor, value_bytes_max, read_mode })
 }
 
-/// The address of every place.
-fn peers(args: &Args, me: Place) -> Result<Peers, InvalidSetting> {
+/// The address of every place that a list names.
+pub(crate) fn listed(list: &[String]) -> Result<Peers, InvalidSetting> {
     let mut peers = Peers::new();
-    for peer in args.peers.iter().map(|peer| peer.trim()).filter(|peer| !peer.is_empty()) {
+    for peer in list.iter().map(|peer| peer.trim()).filter(|peer| !peer.is_empty()) {
         let split = peer.split_once('=');
         let parsed = split.and_then(|(place, address)| {
             let place = place.parse().ok().filter(|place| *place != 0)?;
@@ -220,6 +220,16 @@ fn peers(args: &Args, me: Place) -> Result<Peers, InvalidSetting> {
             return invalid("--peers", format!("names replica {place} twice"));
         }
     }
+    if peers.len() > PEERS_MAX {
+        let count = peers.len();
+        return invalid("--peers", format!("names {count} replicas: 1 to {PEERS_MAX}"));
+    }
+    Ok(peers)
+}
+
+/// The address of every place, this one's as it is advertised.
+fn peers(args: &Args, me: Place) -> Result<Peers, InvalidSetting> {
+    let mut peers = listed(&args.peers)?;
     if let Some(advertise) = &args.advertise {
         host_port("--advertise", advertise)?;
     }
@@ -231,10 +241,6 @@ fn peers(args: &Args, me: Place) -> Result<Peers, InvalidSetting> {
         }
     } else {
         return invalid("--peers", format!("does not name this replica, --id {me}"));
-    }
-    if peers.len() > PEERS_MAX {
-        let count = peers.len();
-        return invalid("--peers", format!("names {count} replicas: 1 to {PEERS_MAX}"));
     }
     Ok(peers)
 }

@@ -29,5 +29,7 @@ mod service;
 mod waiting;
 mod watches;
 
+pub mod recovery;
+
 pub use config::{ADMIN_LISTEN, Args, Config, InvalidSetting};
 pub use server::{Listeners, run, serve};

@@ -4,3 +4,4 @@ mod catch_up;
 mod clean_stop;
 mod leader_crash;
 mod placement_away;
+mod placement_lost;
