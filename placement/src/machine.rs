@@ -12,8 +12,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use ringkv_consensus::{
-    AppliedState, Apply, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
-    StateMachine,
+    AppliedState, Apply, Flusher, Genesis, GroupBatch, Installer, LogIndex, MachineError,
+    SnapshotBuilder, StateMachine,
 };
 use ringkv_data_dir::replace_file;
 use ringkv_placement_core::image::{GROUP, Image};
@@ -77,10 +77,8 @@ impl Apply for Machine {
     }
 
     fn destroy(&mut self, group: GroupId) -> Result<(), MachineError> {
-        if group == GROUP {
-            *self.store.image.lock() = Image::default();
-            self.publish();
-        }
+        self.store.remove(group)?;
+        self.publish();
         Ok(())
     }
 
@@ -94,25 +92,20 @@ impl Apply for Machine {
 }
 
 impl StateMachine for Machine {
-    fn install(
-        &mut self,
-        group: GroupId,
-        dir: &Path,
-        applied: &AppliedState,
-    ) -> Result<(), MachineError> {
-        let path = dir.join(FILE);
-        let bytes = fs::read(&path).map_err(|error| failed("read", &path, error))?;
-        let image = Image::decode(&bytes)?;
-        if group != GROUP || image.applied() != Some(applied) {
+    /// The image stays, since the process reads it elsewhere; the engine applies nothing to it.
+    fn release(&mut self, _group: GroupId) {}
+
+    fn adopt(&mut self, group: GroupId, applied: &AppliedState) -> Result<(), MachineError> {
+        if group != GROUP || self.store.image.lock().applied() != Some(applied) {
             let context = format!("install group {group}: the snapshot has another position");
             return Err(MachineError::corrupt(context));
         }
-        let file = self.store.file.lock();
-        *self.store.image.lock() = image;
-        self.store.write(&bytes)?;
-        drop(file);
         self.publish();
         Ok(())
+    }
+
+    fn installer(&self) -> Arc<dyn Installer> {
+        Arc::clone(&self.store) as Arc<dyn Installer>
     }
 
     fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder> {
@@ -128,6 +121,39 @@ impl Store {
     fn write(&self, bytes: &[u8]) -> Result<(), MachineError> {
         replace_file(&self.dir, FILE, bytes)
             .map_err(|error| failed("write", &self.dir.join(FILE), error))
+    }
+}
+
+impl Installer for Store {
+    fn install(&self, group: GroupId, dir: &Path) -> Result<(), MachineError> {
+        let path = dir.join(FILE);
+        let bytes = fs::read(&path).map_err(|error| failed("read", &path, error))?;
+        let image = Image::decode(&bytes)?;
+        if group != GROUP {
+            return Err(MachineError::corrupt(format!(
+                "install group {group}: no such group here"
+            )));
+        }
+        let _file = self.file.lock();
+        *self.image.lock() = image;
+        self.write(&bytes)
+    }
+
+    fn remove(&self, group: GroupId) -> Result<(), MachineError> {
+        if group != GROUP {
+            return Ok(());
+        }
+        let _file = self.file.lock();
+        *self.image.lock() = Image::default();
+        let path = self.dir.join(FILE);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(failed("remove", &path, error));
+            }
+            _ => {}
+        }
+        let synced = fs::File::open(&self.dir).and_then(|dir| dir.sync_all());
+        synced.map_err(|error| failed("sync", &self.dir, error))
     }
 }
 

@@ -41,8 +41,8 @@ pub use log_store::{
     LogWriter, StoredGroup,
 };
 pub use machine::{
-    AppliedState, Apply, Committed, Flusher, Genesis, GroupBatch, MachineError, SnapshotBuilder,
-    StateMachine,
+    AppliedState, Apply, Committed, Flusher, Genesis, GroupBatch, Installer, MachineError,
+    SnapshotBuilder, StateMachine,
 };
 pub use manifest::{Manifest, ManifestFile, is_plain};
 pub use members::{Members, MembersChange};

@@ -146,8 +146,8 @@ pub trait Apply {
 ///
 /// use bytes::Bytes;
 /// use ringkv_consensus::{
-///     AppliedState, Apply, CommandBatch, Flusher, Genesis, GroupBatch, LogIndex, MachineError,
-///     SnapshotBuilder, StateMachine,
+///     AppliedState, Apply, CommandBatch, Flusher, Genesis, GroupBatch, Installer, LogIndex,
+///     MachineError, SnapshotBuilder, StateMachine,
 /// };
 /// use ringkv_topology::GroupId;
 ///
@@ -194,17 +194,20 @@ pub trait Apply {
 /// }
 ///
 /// impl StateMachine for Counter {
-///     fn install(
-///         &mut self,
-///         group: GroupId,
-///         dir: &Path,
-///         applied: &AppliedState,
-///     ) -> Result<(), MachineError> {
-///         let read = std::fs::read_to_string(dir.join("count"));
-///         let count = read.map_err(|error| MachineError::new("read the snapshot", error))?;
-///         let count = count.parse().map_err(|error| MachineError::new("parse the count", error))?;
-///         self.0.lock().expect("not poisoned").insert(group, (applied.clone(), count));
+///     fn release(&mut self, group: GroupId) {
+///         self.0.lock().expect("not poisoned").remove(&group);
+///     }
+///
+///     fn adopt(&mut self, group: GroupId, applied: &AppliedState) -> Result<(), MachineError> {
+///         match self.0.lock().expect("not poisoned").get_mut(&group) {
+///             Some(installed) => installed.0 = applied.clone(),
+///             None => return Err(MachineError::corrupt(format!("adopt group {group}"))),
+///         }
 ///         Ok(())
+///     }
+///
+///     fn installer(&self) -> Arc<dyn Installer> {
+///         Arc::new(self.clone())
 ///     }
 ///
 ///     fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder> {
@@ -213,6 +216,22 @@ pub trait Apply {
 ///
 ///     fn flusher(&self) -> Arc<dyn Flusher> {
 ///         Arc::new(self.clone())
+///     }
+/// }
+///
+/// impl Installer for Counter {
+///     fn install(&self, group: GroupId, dir: &Path) -> Result<(), MachineError> {
+///         let read = std::fs::read_to_string(dir.join("count"));
+///         let count = read.map_err(|error| MachineError::new("read the snapshot", error))?;
+///         let count = count.parse().map_err(|error| MachineError::new("parse the count", error))?;
+///         let installed = (AppliedState::default(), count);
+///         self.0.lock().expect("not poisoned").insert(group, installed);
+///         Ok(())
+///     }
+///
+///     fn remove(&self, group: GroupId) -> Result<(), MachineError> {
+///         self.0.lock().expect("not poisoned").remove(&group);
+///         Ok(())
 ///     }
 /// }
 ///
@@ -233,21 +252,47 @@ pub trait Apply {
 /// }
 /// ```
 pub trait StateMachine: Apply + Send + 'static {
-    /// Replaces all of a group by the snapshot files in `dir` (as built by
-    /// [`SnapshotBuilder::build`] elsewhere, already checked against their checksums) and makes
-    /// it durable before returning. Runs again after a crash in the middle.
+    /// Takes a group out of service, if it is here: it is neither read nor applied to, and not among
+    /// [`Apply::groups`], until [`Self::adopt`]. Returns at once.
+    fn release(&mut self, group: GroupId);
+
+    /// Puts a released group in service again, with the state that [`Installer::install`] left.
+    /// Returns at once. Fails when that state does not stand at `applied`.
+    fn adopt(&mut self, group: GroupId, applied: &AppliedState) -> Result<(), MachineError>;
+
+    /// For the install thread: works on released groups during a running apply of the others.
+    fn installer(&self) -> Arc<dyn Installer>;
+
+    /// Replaces all of a group by a snapshot, in one go. Blocks: for the start, when nothing is
+    /// applied yet.
     fn install(
         &mut self,
         group: GroupId,
         dir: &Path,
         applied: &AppliedState,
-    ) -> Result<(), MachineError>;
+    ) -> Result<(), MachineError> {
+        self.release(group);
+        self.installer().install(group, dir)?;
+        self.adopt(group, applied)
+    }
 
     /// For the snapshot threads: reads during a running apply.
     fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder>;
 
     /// For the flush thread: makes durable during a running apply.
     fn flusher(&self) -> Arc<dyn Flusher>;
+}
+
+/// Replaces and removes the state of groups that are out of service, during a running apply of the
+/// others. Blocks.
+pub trait Installer: Send + Sync {
+    /// Replaces all of a released group by the snapshot files in `dir` (as built by
+    /// [`SnapshotBuilder::build`] elsewhere, already checked against their checksums) and makes
+    /// it durable before returning. Runs again after a crash in the middle.
+    fn install(&self, group: GroupId, dir: &Path) -> Result<(), MachineError>;
+
+    /// Removes all state of a released group, durably, as [`Apply::destroy`] does at start.
+    fn remove(&self, group: GroupId) -> Result<(), MachineError>;
 }
 
 /// Builds snapshots of a group from a consistent view, during a running apply.

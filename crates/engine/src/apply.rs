@@ -1,31 +1,52 @@
 //! The apply worker: hands committed entries to the state machine and results to their callers.
 //!
 //! Owns the state machine. All queued batches become one write over many groups; then each sink
-//! gets its results at once, and only then the poller gets the new position.
+//! gets its results at once, and only then the poller gets the new position. Installs and removals
+//! are done by the install thread on groups that are taken out of service meanwhile; their tasks wait
+//! here ([`Holds`]), so that every group keeps its order and no group waits for another one.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender, select};
 use ringkv_consensus::{
-    ApplyTask, Committed, Completion, Done, GroupBatch, Input, MachineError, ReceivedSnapshot,
-    SinkId, StateMachine,
+    ApplyTask, Committed, Completion, Done, GroupBatch, Input, MachineError, SinkId, StateMachine,
 };
 use ringkv_topology::GroupId;
 
 use crate::clock::boot_us;
 use crate::handle::Handle;
+use crate::holds::Holds;
+use crate::install::Work;
 use crate::threads::fatal;
 
 /// Commands that share one write of the state machine; more would only delay their answers.
 const COMMANDS_MAX: usize = 8_192;
 
-/// Applies tasks in order until the poller is gone and the queue is empty.
-pub(crate) fn run<M: StateMachine>(machine: M, tasks: &Receiver<Vec<ApplyTask>>, handle: &Handle) {
-    let mut worker = Worker { machine, handle: handle.clone(), queued: Queued::default() };
-    for first in tasks {
-        worker.take(first);
+/// The worker's ends of its queues: from the poller, and to and from the install thread.
+pub(crate) struct Queues {
+    pub(crate) tasks: Receiver<Vec<ApplyTask>>,
+    pub(crate) work: Sender<Work>,
+    pub(crate) done: Receiver<Work>,
+}
+
+/// Applies tasks in order until the poller is gone and its queue is empty. What waits for an install
+/// then is found in the log at the next start.
+pub(crate) fn run<M: StateMachine>(machine: M, queues: Queues, handle: &Handle) {
+    let Queues { tasks, work, done } = queues;
+    let mut worker = Worker {
+        machine,
+        work,
+        handle: handle.clone(),
+        queued: Queued::default(),
+        holds: Holds::default(),
+    };
+    while let Some(event) = worker.next(&tasks, &done) {
+        match event {
+            Event::Tasks(tasks) => worker.take(tasks),
+            Event::Done(work) => worker.finish(work),
+        }
         while worker.queued.commands < COMMANDS_MAX
             && let Ok(more) = tasks.try_recv()
         {
@@ -35,10 +56,17 @@ pub(crate) fn run<M: StateMachine>(machine: M, tasks: &Receiver<Vec<ApplyTask>>,
     }
 }
 
+enum Event {
+    Tasks(Vec<ApplyTask>),
+    Done(Work),
+}
+
 struct Worker<M> {
     machine: M,
+    work: Sender<Work>,
     handle: Handle,
     queued: Queued,
+    holds: Holds,
 }
 
 /// Batches that will share a write; at most one per group.
@@ -73,31 +101,54 @@ impl Queued {
 }
 
 impl<M: StateMachine> Worker<M> {
+    /// Waits for what comes next; `None` once the poller is gone.
+    fn next(&self, tasks: &Receiver<Vec<ApplyTask>>, done: &Receiver<Work>) -> Option<Event> {
+        if self.holds.is_empty() {
+            return tasks.recv().ok().map(Event::Tasks);
+        }
+        select! {
+            recv(tasks) -> tasks => tasks.ok().map(Event::Tasks),
+            recv(done) -> work => work.ok().map(Event::Done),
+        }
+    }
+
     fn take(&mut self, tasks: Vec<ApplyTask>) {
         for task in tasks {
-            match task {
-                ApplyTask::Batch(batch) => self.queued.push(batch),
-                ApplyTask::Create(genesis) => {
+            match self.holds.pass(task) {
+                None => {}
+                Some(ApplyTask::Batch(batch)) => self.queued.push(batch),
+                Some(ApplyTask::Create(genesis)) => {
                     self.apply_queued();
                     self.machine.create(&genesis).unwrap_or_else(|e| fatal(&e));
                 }
-                ApplyTask::Destroy(group) => {
-                    self.apply_queued();
-                    self.machine.destroy(group).unwrap_or_else(|e| fatal(&e));
-                    self.handle.input(Input::Destroyed { group });
-                }
-                ApplyTask::Install(snapshot) => {
-                    self.apply_queued();
-                    self.install(&snapshot);
-                }
+                Some(ApplyTask::Destroy(group)) => self.begin(Work::Remove(group)),
+                Some(ApplyTask::Install(snapshot)) => self.begin(Work::Install(snapshot)),
             }
         }
     }
 
-    fn install(&mut self, snapshot: &ReceivedSnapshot) {
-        let dir = self.handle.shared.dirs.received(snapshot.group, &snapshot.id);
-        self.machine.install(snapshot.group, &dir, &snapshot.applied).unwrap_or_else(|e| fatal(&e));
-        self.handle.input(Input::Installed { group: snapshot.group });
+    /// Takes the group out of service and has the install thread work on it.
+    fn begin(&mut self, work: Work) {
+        self.apply_queued();
+        let group = work.group();
+        self.machine.release(group);
+        self.holds.begin(group);
+        // Fails when the engine stops: the next start finds the install's marker, or the tombstone.
+        let _ = self.work.send(work);
+    }
+
+    /// The work is done and durable: reports it, then does what waited for it.
+    fn finish(&mut self, work: Work) {
+        let group = work.group();
+        match work {
+            Work::Install(snapshot) => {
+                self.machine.adopt(group, &snapshot.applied).unwrap_or_else(|e| fatal(&e));
+                self.handle.input(Input::Installed { group });
+            }
+            Work::Remove(_) => self.handle.input(Input::Destroyed { group }),
+        }
+        let waiting = self.holds.end(group);
+        self.take(waiting);
     }
 
     fn apply_queued(&mut self) {

@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use ringkv_consensus::{
-    ApplyTask, Fetch, Flusher, Input, LogBatch, LogReader, LogWriter, Poller, SnapshotBuilder,
-    StateMachine,
+    ApplyTask, Fetch, Flusher, Input, Installer, LogBatch, LogReader, LogWriter, Poller,
+    SnapshotBuilder, SnapshotId, StateMachine,
 };
+use ringkv_topology::GroupId;
 
 use crate::config::EngineConfig;
 use crate::handle::Handle;
@@ -20,7 +21,7 @@ use crate::shared::Shared;
 use crate::snapshot_dir::SnapshotDir;
 use crate::threads::{fatal, spawn};
 use crate::transport::Transport;
-use crate::{apply, flush, log, repair, snapshot};
+use crate::{apply, flush, install, log, repair, snapshot};
 
 /// A running engine: all groups of one node. Dropping it without [`Engine::stop`] is
 /// equivalent to a crash: threads end, nothing is handed over or flushed.
@@ -47,9 +48,10 @@ impl Engine {
         transport: impl FnOnce(Handle) -> Arc<dyn Transport>,
     ) -> Result<Self, EngineError> {
         let stored = log.load().map_err(EngineError::Log)?;
+        let tombstones = log.tombstones().map_err(EngineError::Log)?;
         let dirs = SnapshotDir::open(&config.snapshot_dir, &repair::marked(&stored))
             .map_err(EngineError::Snapshots)?;
-        let applied = repair::repair(&mut machine, &stored, &dirs)?;
+        let applied = repair::repair(&mut machine, &stored, &tombstones, &dirs)?;
         let reader: Arc<dyn LogReader> = Arc::new(log.clone());
         let poller = Poller::new(config.poller.clone(), stored, applied, Arc::clone(&reader))
             .map_err(EngineError::Core)?;
@@ -64,6 +66,7 @@ impl Engine {
             log,
             reader,
             builder: machine.snapshot_builder(),
+            installer: machine.installer(),
             machine,
             flusher: Arc::clone(&flusher),
             life: config.poller.seed,
@@ -112,11 +115,12 @@ struct Receivers {
     apply: Receiver<Vec<ApplyTask>>,
     flush: Receiver<()>,
     fetch: Receiver<Fetch>,
-    snapshot: Receiver<snapshot::SnapshotTask>,
+    build: Receiver<GroupId>,
+    discard: Receiver<(GroupId, SnapshotId)>,
 }
 
 /// A queue whose content is bounded before it is put in: what goes to apply by the poller's limit
-/// on unapplied bytes; fetches and builds by one per follower and one per group.
+/// on unapplied bytes; fetches by one per follower; builds, discards and installs by one per group.
 #[expect(
     clippy::disallowed_methods,
     reason = "bounded in bytes at the entry; a bound in messages could block the poller"
@@ -131,15 +135,17 @@ fn channels(transport: Arc<dyn Transport>) -> (Senders, Receivers) {
     let (apply, apply_end) = gated();
     let (flush, flush_end) = bounded(1);
     let (fetch, fetch_end) = gated();
-    let (snapshot, snapshot_end) = gated();
+    let (build, build_end) = gated();
+    let (discard, discard_end) = gated();
     let receivers = Receivers {
         log: log_end,
         apply: apply_end,
         flush: flush_end,
         fetch: fetch_end,
-        snapshot: snapshot_end,
+        build: build_end,
+        discard: discard_end,
     };
-    (Senders { log, apply, flush, fetch, snapshot, transport }, receivers)
+    (Senders { log, apply, flush, fetch, build, discard, transport }, receivers)
 }
 
 /// What the threads work on.
@@ -148,6 +154,7 @@ struct Parts<L, M> {
     reader: Arc<dyn LogReader>,
     machine: M,
     builder: Arc<dyn SnapshotBuilder>,
+    installer: Arc<dyn Installer>,
     flusher: Arc<dyn Flusher>,
     life: u64,
 }
@@ -159,17 +166,23 @@ impl<L: LogWriter, M: StateMachine> Parts<L, M> {
         receivers: Receivers,
         poller: PollerThread,
     ) -> std::io::Result<Vec<JoinHandle<()>>> {
-        let Self { log, reader, machine, builder, flusher, life } = self;
-        let Receivers { log: batches, apply: tasks, flush: requests, fetch, snapshot: cuts } =
+        let Self { log, reader, machine, builder, installer, flusher, life } = self;
+        let Receivers { log: batches, apply: tasks, flush: requests, fetch, build, discard } =
             receivers;
+        let (work, work_end) = gated();
+        let (done_end, done) = gated();
+        let queues = apply::Queues { tasks, work, done };
         let handle = || poller.handle.clone();
         let (h1, h2, h3, h4, h5) = (handle(), handle(), handle(), handle(), handle());
+        let (h6, h7) = (handle(), handle());
         Ok(vec![
             spawn("raft-log", move || log::run(log, &batches, &h1))?,
-            spawn("raft-apply", move || apply::run(machine, &tasks, &h2))?,
-            spawn("raft-flush", move || flush::run(&flusher, &requests, &h3))?,
-            spawn("raft-fetch", move || snapshot::run_fetch(&reader, &fetch, &h4))?,
-            spawn("raft-snapshot", move || snapshot::run(&builder, life, &cuts, &h5))?,
+            spawn("raft-apply", move || apply::run(machine, queues, &h2))?,
+            spawn("raft-install", move || install::run(&installer, &work_end, &done_end, &h3))?,
+            spawn("raft-flush", move || flush::run(&flusher, &requests, &h4))?,
+            spawn("raft-fetch", move || snapshot::run_fetch(&reader, &fetch, &h5))?,
+            spawn("raft-snapshot", move || snapshot::run(&builder, life, &build, &h6))?,
+            spawn("raft-discard", move || snapshot::run_discard(&discard, &h7))?,
             spawn("raft-poller", move || poller.run())?,
         ])
     }

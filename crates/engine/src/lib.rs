@@ -1,14 +1,15 @@
 //! The engine of a node: threads, queues and files around the pure core of consensus.
 //!
-//! Owns the poller thread, the log writer, the apply worker, the flush and snapshot threads, every
-//! queue between them with its bound, and the files of snapshots. Decides nothing: it obeys
-//! [`ringkv_consensus::Effects`]. Generic over the log, the state machine and the network.
-//! Threads of a node: `raft-poller`, `raft-log`, `raft-apply`, `raft-flush`, `raft-fetch`,
-//! `raft-snapshot`. A panic or a failed write in any of them ends the process on purpose.
+//! Owns the poller thread, the log writer, the apply worker, the install, flush and snapshot
+//! threads, every queue between them with its bound, and the files of snapshots. Decides nothing:
+//! it obeys [`ringkv_consensus::Effects`]. Generic over the log, the state machine and the network.
+//! Threads of a node: `raft-poller`, `raft-log`, `raft-apply`, `raft-install`, `raft-flush`,
+//! `raft-fetch`, `raft-snapshot`, `raft-discard`. A panic or a failed write in any of them ends the
+//! process on purpose.
 //!
 //! Bounds: requests are admitted by number and bytes, frames by bytes ([`EngineConfig`]); one log
-//! batch and one flush are under way at a time; what waits to be applied, fetched or built is
-//! bounded by the poller's own limits ([`ringkv_consensus::PollerConfig`]).
+//! batch, one flush and one install are under way at a time; what waits to be applied, fetched, built
+//! or installed is bounded by the poller's own limits ([`ringkv_consensus::PollerConfig`]).
 
 mod config;
 mod engine;
@@ -20,6 +21,8 @@ mod transport;
 mod apply;
 mod clock;
 mod flush;
+mod holds;
+mod install;
 mod log;
 mod poller;
 mod snapshot;

@@ -28,6 +28,12 @@ pub trait Observer: Send + Sync + 'static {
     /// The state machine's store was made durable.
     fn flushed(&self, _took: Duration) {}
 
+    /// The install thread begins to replace or to remove the state of a group.
+    fn install_began(&self, _group: GroupId) {}
+
+    /// The end of what [`Self::install_began`] reported.
+    fn install_ended(&self, _group: GroupId, _took: Duration) {}
+
     /// A snapshot was cut here.
     fn snapshot_built(&self, _group: GroupId, _bytes: u64, _took: Duration) {}
 

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, TrySendError};
 use ringkv_consensus::{
-    ApplyTask, Completion, Effects, Fetch, Input, LogBatch, Poller, RequestError,
+    ApplyTask, Completion, Effects, Fetch, Input, LogBatch, Poller, RequestError, SnapshotId,
 };
+use ringkv_topology::GroupId;
 
 use crate::clock;
 use crate::handle::{Handle, ticket};
 use crate::inbox::Message;
-use crate::snapshot::SnapshotTask;
 use crate::transport::Transport;
 
 /// The status is published this often, and every turn while retiring.
@@ -26,7 +26,8 @@ pub(crate) struct Senders {
     pub(crate) apply: Sender<Vec<ApplyTask>>,
     pub(crate) flush: Sender<()>,
     pub(crate) fetch: Sender<Fetch>,
-    pub(crate) snapshot: Sender<SnapshotTask>,
+    pub(crate) build: Sender<GroupId>,
+    pub(crate) discard: Sender<(GroupId, SnapshotId)>,
     pub(crate) transport: Arc<dyn Transport>,
 }
 
@@ -137,7 +138,7 @@ impl PollerThread {
             give(senders.fetch.try_send(fetch), "fetch");
         }
         for group in build {
-            give(senders.snapshot.try_send(SnapshotTask::Build(group)), "snapshot");
+            give(senders.build.try_send(group), "snapshot");
         }
         for snapshot in send {
             let dir = self.handle.shared.dirs.cut(snapshot.group, &snapshot.id);
@@ -147,8 +148,8 @@ impl PollerThread {
             // Full means that a flush is asked for already and has not begun: it will do.
             give::<()>(Err(TrySendError::Disconnected(())), "flush");
         }
-        for (group, id) in discard {
-            give(senders.snapshot.try_send(SnapshotTask::Discard(group, id)), "snapshot");
+        for snapshot in discard {
+            give(senders.discard.try_send(snapshot), "discard");
         }
     }
 

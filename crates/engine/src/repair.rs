@@ -1,8 +1,9 @@
 //! Brings log and state machine together at start, however the last run ended.
 //!
-//! Two things may be half done and are finished here: an install whose marker is durable, and a
-//! new group that the log knows and the state machine lost. Everything else that does not fit
-//! means a damaged or mixed data directory, and refuses to start.
+//! Three things may be half done and are finished here: an install whose marker is durable, a new
+//! group that the log knows and the state machine lost, and a destroyed replica whose tombstone is
+//! durable and whose state is still there. Everything else that does not fit means a damaged or
+//! mixed data directory, and refuses to start.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,7 +12,7 @@ use ringkv_consensus::{
     AppliedState, DecodeError, Genesis, LogError, LogIndex, LogPosition, MachineError, Manifest,
     SnapshotId, StartError, StateMachine, StoredGroup,
 };
-use ringkv_topology::GroupId;
+use ringkv_topology::{GroupId, ReplicaId};
 
 use crate::snapshot_dir::SnapshotDir;
 
@@ -56,8 +57,12 @@ pub(crate) fn marked(stored: &[StoredGroup]) -> Vec<(GroupId, SnapshotId)> {
 pub(crate) fn repair<M: StateMachine>(
     machine: &mut M,
     stored: &[StoredGroup],
+    tombstones: &[(GroupId, ReplicaId)],
     dirs: &SnapshotDir,
 ) -> Result<Vec<(GroupId, AppliedState)>, EngineError> {
+    for (group, replica) in tombstones {
+        destroy(machine, *group, *replica)?;
+    }
     let mut found: BTreeMap<GroupId, AppliedState> = machine.groups().into_iter().collect();
     let mut applied = Vec::new();
     for group in stored {
@@ -65,6 +70,12 @@ pub(crate) fn repair<M: StateMachine>(
         let found = found.remove(&id);
         let state = match (&group.install, found) {
             (Some(_), _) => install(machine, group, dirs)?,
+            (None, Some(_)) if group.start == LogPosition::ZERO => {
+                // It waits for its first snapshot, so the state is that of an earlier replica, whose
+                // tombstone it has replaced.
+                destroy(machine, id, group.genesis.replica)?;
+                group.genesis.applied()
+            }
             (None, Some(state)) => state,
             (None, None) => create(machine, group)?,
         };
@@ -75,6 +86,16 @@ pub(crate) fn repair<M: StateMachine>(
         Some((group, state)) => Err(EngineError::LogLost { group, applied: state.position.index }),
         None => Ok(applied),
     }
+}
+
+/// Removes all state of a group that no replica of it here may keep. Nothing happens if there is none.
+fn destroy<M: StateMachine>(
+    machine: &mut M,
+    group: GroupId,
+    replica: ReplicaId,
+) -> Result<(), EngineError> {
+    tracing::debug!(%group, %replica, "removing what a destroyed replica may have left");
+    machine.destroy(group).map_err(EngineError::Machine)
 }
 
 fn install<M: StateMachine>(

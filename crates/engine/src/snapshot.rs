@@ -1,5 +1,5 @@
-//! The two slow threads next to the poller: `raft-fetch` reads the log for followers that are far
-//! behind, `raft-snapshot` builds snapshots and removes those that are not needed.
+//! Three slow threads next to the poller: `raft-fetch` reads the log for followers that are far
+//! behind, `raft-snapshot` builds snapshots, `raft-discard` removes those that are not needed.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -18,12 +18,6 @@ use ringkv_topology::GroupId;
 use crate::handle::Handle;
 use crate::threads::fatal;
 
-/// Work for the snapshot thread.
-pub(crate) enum SnapshotTask {
-    Build(GroupId),
-    Discard(GroupId, SnapshotId),
-}
-
 /// Reads what is asked for until the poller is gone.
 pub(crate) fn run_fetch(log: &Arc<dyn LogReader>, fetches: &Receiver<Fetch>, handle: &Handle) {
     for fetch in fetches {
@@ -38,26 +32,25 @@ pub(crate) fn run_fetch(log: &Arc<dyn LogReader>, fetches: &Receiver<Fetch>, han
     }
 }
 
-/// Builds and discards until the poller is gone. `life` differs between runs of the process, so
-/// that a snapshot id never comes back with other content.
+/// Builds until the poller is gone. `life` differs between runs of the process, so that a snapshot
+/// id never comes back with other content.
 pub(crate) fn run(
     builder: &Arc<dyn SnapshotBuilder>,
     life: u64,
-    tasks: &Receiver<SnapshotTask>,
+    groups: &Receiver<GroupId>,
     handle: &Handle,
 ) {
-    for (count, task) in tasks.iter().enumerate() {
-        match task {
-            SnapshotTask::Build(group) => {
-                let id = format!("{life:x}-{count}");
-                let built = build(builder, group, id, handle);
-                handle.input(Input::SnapshotBuilt { group, built });
-            }
-            SnapshotTask::Discard(group, id) => {
-                if let Err(error) = handle.shared.dirs.discard(group, &id) {
-                    tracing::warn!(%error, %group, id, "remove a snapshot; a restart will do it");
-                }
-            }
+    for (count, group) in groups.iter().enumerate() {
+        let built = build(builder, group, format!("{life:x}-{count}"), handle);
+        handle.input(Input::SnapshotBuilt { group, built });
+    }
+}
+
+/// Removes snapshots until the poller is gone. A thread of its own, since a build takes minutes.
+pub(crate) fn run_discard(discards: &Receiver<(GroupId, SnapshotId)>, handle: &Handle) {
+    for (group, id) in discards {
+        if let Err(error) = handle.shared.dirs.discard(group, &id) {
+            tracing::warn!(%error, %group, id, "cannot remove a snapshot; a restart will do it");
         }
     }
 }

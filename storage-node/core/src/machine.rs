@@ -25,7 +25,7 @@ use ringkv_topology::GroupId;
 
 use crate::keys;
 use crate::machine::apply::Application;
-use crate::machine::group::{Group, GroupState};
+use crate::machine::group::{Group, GroupState, Loaded};
 use crate::machine::view::Views;
 use crate::machine::write_set::WriteSet;
 use crate::owned_slots::OwnedSlots;
@@ -46,6 +46,7 @@ pub struct KvMachine<S: Store> {
     state_hash_interval: u64,
     groups: BTreeMap<GroupId, Group>,
     views: Views,
+    loaded: Loaded,
 }
 
 impl<S: Store> KvMachine<S> {
@@ -68,9 +69,12 @@ impl<S: Store> KvMachine<S> {
             state_hash_interval: STATE_HASH_INTERVAL,
             groups: BTreeMap::new(),
             views: Views::default(),
+            loaded: Loaded::default(),
         };
         for id in groups_in(&machine.store)? {
-            machine.load(id)?;
+            if let Some(group) = Group::load(&machine.store, id, &machine.retention)? {
+                machine.insert(id, group);
+            }
         }
         Ok(machine)
     }
@@ -105,14 +109,24 @@ impl<S: Store> Apply for KvMachine<S> {
         self.store.clear(&keys::group_range(genesis.group))?;
         let write = |(key, value)| Write { key, value: Some(value) };
         self.store.write(rows.map(write).into())?;
-        self.adopt(genesis.group, Group::new(state, owned, &self.retention));
+        self.insert(genesis.group, Group::new(state, owned, &self.retention));
         Ok(())
     }
 
+    /// Also removes what is left of a group that was half dropped when a crash came. A group without
+    /// rows costs one seek.
     fn destroy(&mut self, group: GroupId) -> Result<(), MachineError> {
-        self.views.remove(group);
-        self.groups.remove(&group);
-        self.store.clear(&keys::group_range(group)).map_err(MachineError::from)
+        self.take_out(group);
+        let range = keys::group_range(group);
+        let mut has_rows = false;
+        self.store.scan(&range, &mut |_, _| {
+            has_rows = true;
+            ControlFlow::Break(())
+        })?;
+        if has_rows {
+            self.store.clear(&range)?;
+        }
+        Ok(())
     }
 
     /// All in one write. Fails when an entry is not ours to read or the store fails; the machine must
@@ -183,40 +197,39 @@ impl<S: Store> KvMachine<S> {
         rows: Vec<(Bytes, Bytes)>,
         applied: &AppliedState,
     ) -> Result<(), MachineError> {
-        self.replace(group, applied, |store| {
-            store.clear(&keys::group_range(group))?;
-            let write = |(key, value)| Write { key, value: Some(value) };
-            store.write(rows.into_iter().map(write).collect())
-        })
+        self.take_out(group);
+        self.store.clear(&keys::group_range(group))?;
+        let write = |(key, value)| Write { key, value: Some(value) };
+        self.store.write(rows.into_iter().map(write).collect())?;
+        let loaded = Group::load(&self.store, group, &self.retention)?;
+        self.put_in(group, loaded, applied)
     }
 
-    /// Replaces the rows of a group by `replace`, and loads the group from them.
-    fn replace(
-        &mut self,
-        group: GroupId,
-        applied: &AppliedState,
-        replace: impl FnOnce(&S) -> Result<(), StoreError>,
-    ) -> Result<(), MachineError> {
+    /// Takes a group out of service: its rows stay.
+    fn take_out(&mut self, group: GroupId) {
         self.views.remove(group);
         self.groups.remove(&group);
-        replace(&self.store)?;
-        self.load(group)?;
-        match self.groups.get(&group) {
-            Some(loaded) if loaded.state.applied == *applied => Ok(()),
+    }
+
+    /// Puts a group in service whose rows were replaced.
+    fn put_in(
+        &mut self,
+        id: GroupId,
+        loaded: Option<Group>,
+        applied: &AppliedState,
+    ) -> Result<(), MachineError> {
+        match loaded {
+            Some(group) if group.state.applied == *applied => {
+                self.insert(id, group);
+                Ok(())
+            }
             _ => Err(MachineError::corrupt(format!(
-                "install a snapshot of group {group}: wrong applied index"
+                "install a snapshot of group {id}: wrong applied index"
             ))),
         }
     }
 
-    fn load(&mut self, id: GroupId) -> Result<(), MachineError> {
-        if let Some(group) = Group::load(&self.store, id, &self.retention)? {
-            self.adopt(id, group);
-        }
-        Ok(())
-    }
-
-    fn adopt(&mut self, id: GroupId, group: Group) {
+    fn insert(&mut self, id: GroupId, group: Group) {
         self.views.insert(id, group.view.clone());
         self.groups.insert(id, group);
     }

@@ -58,7 +58,7 @@ pub trait SnapshotStore: Store {
     fn flush(&self) -> Result<(), StoreError>;
 
     /// Writes the rows of a range, as of one moment, as files into `dir`. Returns the value of the
-    /// row `key` as of the same moment.
+    /// row `key` of the range as of the same moment.
     ///
     /// # Errors
     /// `StoreError` when the rows cannot be read or the files cannot be written.
@@ -75,6 +75,17 @@ pub trait SnapshotStore: Store {
     /// # Errors
     /// `StoreError` when it is not known which rows the range has.
     fn replace_by_files(&self, range: &KeyRange, dir: &Path) -> Result<(), StoreError>;
+
+    /// Deletes all rows of a range, durably, and returns their space as far as that is quick. After a
+    /// crash in the middle some of the rows may be there, or older versions of them: then it is run
+    /// again.
+    ///
+    /// # Errors
+    /// `StoreError` when it is not known which rows the range has.
+    fn remove(&self, range: &KeyRange) -> Result<(), StoreError>;
+
+    /// The size of a range on disk in bytes, about. What has not been flushed counts nothing.
+    fn disk_bytes(&self, range: &KeyRange) -> u64;
 }
 
 /// Called with key and value of a row; returns whether to continue.

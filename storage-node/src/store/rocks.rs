@@ -14,7 +14,8 @@ use ringkv_storage_core::keys::KeyRange;
 use ringkv_storage_core::store::runs::SortedRows;
 use ringkv_storage_core::store::{SnapshotStore, Store, StoreError, Visit, Write};
 use rocksdb::{
-    DB, DBPinnableSlice, DBRawIterator, IngestExternalFileOptions, Options, ReadOptions, WriteBatch,
+    DB, DBPinnableSlice, DBRawIterator, IngestExternalFileOptions, Options, Range, ReadOptions,
+    WriteBatch,
 };
 
 use crate::store::rocks_options::{self, RocksSettings};
@@ -156,18 +157,21 @@ impl SnapshotStore for RocksStore {
     ) -> Result<Option<Vec<u8>>, StoreError> {
         self.inner.buffer.drain()?;
         let snapshot = self.inner.db.snapshot();
+        // The key comes from the same iterator, which keeps its files: a range that is removed
+        // meanwhile loses files, and older versions of a row could come up in a new look.
         let mut rows = snapshot.raw_iterator_opt(read_options(range, false));
+        rows.seek(key);
+        let value = rows.item().filter(|(found, _)| *found == key).map(|(_, value)| value.to_vec());
         rows.seek(&range.start);
         snapshot_files::write(&mut rows, &self.inner.options, dir)?;
-        snapshot.get(key).map_err(|e| StoreError::failed("read a snapshot row", e))
+        Ok(value)
     }
 
     fn replace_by_files(&self, range: &KeyRange, dir: &Path) -> Result<(), StoreError> {
         let files = snapshot_files::list(dir)?;
-        self.clear(range)?;
         // On disk before the files come in, so that the order of the two never hangs on how
         // RocksDB orders a range drop in memory against files beneath it.
-        self.flush()?;
+        self.remove(range)?;
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(false);
         options.set_snapshot_consistency(true);
@@ -178,6 +182,19 @@ impl SnapshotStore for RocksStore {
             .ingest_external_file_opts(&options, files)
             .map_err(|e| StoreError::failed("ingest snapshot files", e))?;
         self.flush()
+    }
+
+    fn remove(&self, range: &KeyRange) -> Result<(), StoreError> {
+        self.inner.buffer.drain()?;
+        // Before the rows are dropped, not after: a file that goes may hold the drop of older rows.
+        let files = self.inner.db.delete_file_in_range(&range.start, &range.end);
+        files.map_err(|e| StoreError::failed("delete the files of a range", e))?;
+        self.clear(range)?;
+        self.flush()
+    }
+
+    fn disk_bytes(&self, range: &KeyRange) -> u64 {
+        self.inner.db.get_approximate_sizes(&[Range::new(&range.start, &range.end)]).iter().sum()
     }
 }
 

@@ -142,3 +142,63 @@ fn a_replaced_range_is_durable_at_once() {
     assert_eq!(scanned(&target, &keys::everything(), 9).len(), 1);
     assert_eq!(target.get(&key).expect("get").as_deref(), Some(&b"new"[..]));
 }
+
+/// Waits until no file comes or goes by itself.
+fn settle(store: &RocksStore) {
+    let is_busy = || {
+        ["rocksdb.num-running-compactions", "rocksdb.compaction-pending"]
+            .iter()
+            .any(|name| store.figure(name) != Some(0))
+    };
+    while is_busy() {
+        std::thread::yield_now();
+    }
+}
+
+/// A row of 500 bytes that do not compress well.
+fn large_row(round: u64, group: u64, number: u64) -> Write {
+    let mut seed = round << 48 | group << 32 | number;
+    let mut value = Vec::new();
+    while value.len() < 500 {
+        seed = seed.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
+        value.extend_from_slice(&(seed >> 16).to_le_bytes()[..5]);
+    }
+    put(group, &number.to_be_bytes(), &value)
+}
+
+#[test]
+fn a_removed_range_is_gone_for_good_with_all_its_versions_and_files() {
+    let (dir, files) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
+    let range = keys::group_range(GroupId(2));
+    let source = RocksStore::open(&dir.path().join("source"), &SMALL).expect("open");
+    source.write((0..4_000).map(|n| large_row(9, 2, n)).collect()).expect("write");
+    source.write_files(&range, b"", files.path()).expect("write files");
+    let path = dir.path().join("target");
+    let store = RocksStore::open(&path, &SMALL).expect("open");
+    // Until a compaction has made files of their own of them.
+    for _ in 0..6 {
+        store.replace_by_files(&range, files.path()).expect("replace");
+    }
+    settle(&store);
+    // And newer versions in a file that they share with other groups.
+    let rows = (1..4).flat_map(|group| (0..300).map(move |n| large_row(3, group, n)));
+    store.write(rows.collect()).expect("write");
+    store.flush().expect("flush");
+    settle(&store);
+    let before = store.disk_bytes(&range);
+    assert!(before > 2_000_000, "{before}");
+    store.remove(&range).expect("remove");
+    let after = store.disk_bytes(&range);
+    assert!(after < before - 1_000_000, "{after} of {before} bytes");
+    settle(&store);
+    let crashed = crash(&path);
+    for store in [store, RocksStore::open(crashed.path(), &SMALL).expect("open")] {
+        assert_eq!(scanned(&store, &range, 1), []);
+        for group in [1, 3] {
+            let rows = scanned(&store, &keys::group_range(GroupId(group)), 3_000);
+            let newest = (0..300).map(|n| large_row(3, group, n));
+            let newest = newest.map(|row| (row.key, row.value.expect("a put")));
+            assert!(rows.into_iter().eq(newest), "the rows of group {group}");
+        }
+    }
+}

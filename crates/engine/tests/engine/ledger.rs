@@ -9,8 +9,8 @@ use std::sync::Arc;
 use bytes::{Buf, BufMut, Bytes};
 use parking_lot::Mutex;
 use ringkv_consensus::{
-    AppliedState, Apply, Flusher, Genesis, GroupBatch, LogIndex, MachineError, SnapshotBuilder,
-    StateMachine,
+    AppliedState, Apply, Flusher, Genesis, GroupBatch, Installer, LogIndex, MachineError,
+    SnapshotBuilder, StateMachine,
 };
 use ringkv_topology::GroupId;
 
@@ -25,11 +25,15 @@ pub(crate) struct Ledger {
     state: Arc<Mutex<State>>,
     /// Held by a test to make apply wait.
     pub(crate) gate: Arc<Mutex<()>>,
+    /// Held by a test to make installs and removals wait.
+    pub(crate) install_gate: Arc<Mutex<()>>,
 }
 
 #[derive(Clone, Default)]
 struct State {
     groups: BTreeMap<GroupId, Group>,
+    /// Installed, and not yet in service.
+    installed: BTreeMap<GroupId, Group>,
     installs: usize,
 }
 
@@ -50,7 +54,8 @@ impl Ledger {
                 state.groups.insert(group, Group::decode(&mut input));
             }
         }
-        Self { file, state: Arc::new(Mutex::new(state)), gate: Arc::default() }
+        let state = Arc::new(Mutex::new(state));
+        Self { file, state, gate: Arc::default(), install_gate: Arc::default() }
     }
 
     pub(crate) fn commands(&self, group: GroupId) -> Vec<Bytes> {
@@ -143,21 +148,21 @@ impl Apply for Ledger {
 }
 
 impl StateMachine for Ledger {
-    fn install(
-        &mut self,
-        group: GroupId,
-        dir: &Path,
-        applied: &AppliedState,
-    ) -> Result<(), MachineError> {
-        let mut bytes = Bytes::from(std::fs::read(dir.join("group")).map_err(io)?);
-        let read = Group::decode(&mut bytes);
-        assert_eq!(&read.applied, applied, "files and manifest agree");
-        {
-            let mut state = self.state.lock();
-            state.groups.insert(group, read);
-            state.installs += 1;
-        }
-        self.flush().map(|_| ())
+    fn release(&mut self, group: GroupId) {
+        self.state.lock().groups.remove(&group);
+    }
+
+    fn adopt(&mut self, group: GroupId, applied: &AppliedState) -> Result<(), MachineError> {
+        let mut state = self.state.lock();
+        let installed = state.installed.remove(&group).expect("installed before");
+        assert_eq!(&installed.applied, applied, "files and manifest agree");
+        state.groups.insert(group, installed);
+        state.installs += 1;
+        Ok(())
+    }
+
+    fn installer(&self) -> Arc<dyn Installer> {
+        Arc::new(self.clone())
     }
 
     fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder> {
@@ -169,9 +174,25 @@ impl StateMachine for Ledger {
     }
 }
 
+impl Installer for Ledger {
+    fn install(&self, group: GroupId, dir: &Path) -> Result<(), MachineError> {
+        let _gate = self.install_gate.lock();
+        let mut bytes = Bytes::from(std::fs::read(dir.join("group")).map_err(io)?);
+        self.state.lock().installed.insert(group, Group::decode(&mut bytes));
+        self.flush().map(|_| ())
+    }
+
+    fn remove(&self, group: GroupId) -> Result<(), MachineError> {
+        let _gate = self.install_gate.lock();
+        assert!(!self.state.lock().groups.contains_key(&group), "released before");
+        self.flush().map(|_| ())
+    }
+}
+
 impl SnapshotBuilder for Ledger {
     fn build(&self, group: GroupId, dir: &Path) -> Result<AppliedState, MachineError> {
-        let group = self.state.lock().groups[&group].clone();
+        let group = self.state.lock().groups.get(&group).cloned();
+        let group = group.ok_or_else(|| MachineError::corrupt("build an absent group"))?;
         let mut out = Vec::new();
         group.encode(&mut out);
         std::fs::write(dir.join("group"), out).map_err(io)?;
@@ -184,7 +205,7 @@ impl Flusher for Ledger {
     fn flush(&self) -> Result<Vec<(GroupId, LogIndex)>, MachineError> {
         let state = self.state.lock().clone();
         let mut out = Vec::new();
-        for (id, group) in &state.groups {
+        for (id, group) in state.groups.iter().chain(&state.installed) {
             out.put_u64(id.0);
             group.encode(&mut out);
         }

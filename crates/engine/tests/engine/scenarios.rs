@@ -70,22 +70,11 @@ pub(crate) fn no_acknowledged_write_is_lost_when_leaders_crash(
 
 /// Cuts the log behind a node that is away, so that only a snapshot can bring it back.
 pub(crate) fn a_node_that_was_away_catches_up_by_a_snapshot(wiring: impl Wiring, logs: impl Logs) {
-    let short_log = |config: &mut EngineConfig| {
-        config.poller.log_entries_max = 40;
-        config.poller.log_entries_kept = 5;
-        config.poller.tail_bytes_max = 1_000;
-    };
     let mut cluster = Cluster::start(3, wiring, logs, short_log);
     cluster.write(&command(0));
     let away = follower(&cluster);
     cluster.crash(away);
-    for n in 1..300 {
-        cluster.write(&command(n));
-    }
-    let first_index = |running: &Running| running.handle.status()[0].first_index;
-    eventually("the log is cut", || {
-        cluster.nodes.values().all(|running| first_index(running) > LogIndex(100)).then_some(())
-    });
+    write_until_the_log_is_cut(&mut cluster, away);
     cluster.start_node(away);
     cluster.settle();
     assert_eq!(cluster.nodes[&away].ledger.installs(), 1, "a snapshot brought it back");
@@ -128,6 +117,28 @@ pub(crate) fn a_leader_that_stops_in_good_order_hands_over_first(
     cluster.stop(leader);
     assert_ne!(cluster.leader(), leader);
     cluster.write(&command(1));
+}
+
+/// Settings with which a follower that is a hundred entries behind needs a snapshot.
+pub(crate) fn short_log(config: &mut EngineConfig) {
+    config.poller.log_entries_max = 40;
+    config.poller.log_entries_kept = 5;
+    config.poller.tail_bytes_max = 1_000;
+}
+
+/// Writes 299 commands, until all nodes but `away` have cut their logs. For [`short_log`].
+pub(crate) fn write_until_the_log_is_cut<W: Wiring, L: Logs>(
+    cluster: &mut Cluster<W, L>,
+    away: NodeId,
+) {
+    for n in 1..300 {
+        cluster.write(&command(n));
+    }
+    let is_cut = |running: &Running| running.handle.status()[0].first_index > LogIndex(100);
+    eventually("the log is cut", || {
+        let mut others = cluster.nodes.iter().filter(|(node, _)| **node != away);
+        others.all(|(_, running)| is_cut(running)).then_some(())
+    });
 }
 
 /// A running node that does not lead.

@@ -6,6 +6,7 @@ use ringkv_raft_log::RocksLog;
 use ringkv_topology::NodeId;
 
 use crate::cluster::Logs;
+use crate::destroys;
 use crate::scenarios;
 use crate::switchboard::Switchboard;
 
@@ -52,4 +53,19 @@ fn a_leader_that_stops_in_good_order_hands_over_first() {
         Switchboard::default(),
         RocksLogs,
     );
+}
+
+#[test]
+fn a_destroyed_replica_is_gone_and_the_next_one_takes_its_place() {
+    destroys::a_destroyed_replica_is_gone_and_the_next_one_takes_its_place(
+        Switchboard::default(),
+        RocksLogs,
+    );
+}
+
+#[test]
+fn a_destroyed_replica_never_comes_back_at_a_start() {
+    destroys::a_destroyed_replica_never_comes_back_at_a_start(|dir| {
+        RocksLog::open(&dir.join("raft")).expect("a log that is open only here")
+    });
 }

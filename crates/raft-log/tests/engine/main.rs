@@ -3,6 +3,8 @@
 
 #[path = "../../../engine/tests/engine/cluster.rs"]
 mod cluster;
+#[path = "../../../engine/tests/engine/destroys.rs"]
+mod destroys;
 #[path = "../../../engine/tests/engine/ledger.rs"]
 mod ledger;
 #[path = "../../../engine/tests/engine/scenarios.rs"]

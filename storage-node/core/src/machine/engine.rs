@@ -4,24 +4,29 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ringkv_consensus::{
-    AppliedState, Flusher, LogIndex, MachineError, SnapshotBuilder, StateMachine,
+    AppliedState, Flusher, Installer, LogIndex, MachineError, SnapshotBuilder, StateMachine,
 };
 use ringkv_topology::GroupId;
 
 use crate::keys;
-use crate::machine::KvMachine;
-use crate::machine::group::GroupState;
+use crate::machine::group::{Group, GroupState, Loaded};
 use crate::machine::view::Views;
+use crate::machine::{KvMachine, Retention};
 use crate::store::{SnapshotStore, StoreError};
 
 impl<S: SnapshotStore> StateMachine for KvMachine<S> {
-    fn install(
-        &mut self,
-        group: GroupId,
-        dir: &Path,
-        applied: &AppliedState,
-    ) -> Result<(), MachineError> {
-        self.replace(group, applied, |store| store.replace_by_files(&keys::group_range(group), dir))
+    fn release(&mut self, group: GroupId) {
+        self.take_out(group);
+    }
+
+    fn adopt(&mut self, group: GroupId, applied: &AppliedState) -> Result<(), MachineError> {
+        let loaded = self.loaded.lock().remove(&group);
+        self.put_in(group, loaded, applied)
+    }
+
+    fn installer(&self) -> Arc<dyn Installer> {
+        let (store, retention) = (self.store.clone(), self.retention);
+        Arc::new(StoreInstaller { store, retention, loaded: Arc::clone(&self.loaded) })
     }
 
     fn snapshot_builder(&self) -> Arc<dyn SnapshotBuilder> {
@@ -30,6 +35,26 @@ impl<S: SnapshotStore> StateMachine for KvMachine<S> {
 
     fn flusher(&self) -> Arc<dyn Flusher> {
         Arc::new(StoreFlusher { store: self.store.clone(), views: self.views.clone() })
+    }
+}
+
+struct StoreInstaller<S> {
+    store: S,
+    retention: Retention,
+    loaded: Loaded,
+}
+
+impl<S: SnapshotStore> Installer for StoreInstaller<S> {
+    /// Loads the group too: its remembered results may be many.
+    fn install(&self, group: GroupId, dir: &Path) -> Result<(), MachineError> {
+        self.store.replace_by_files(&keys::group_range(group), dir)?;
+        let loaded = Group::load(&self.store, group, &self.retention)?;
+        self.loaded.lock().extend(loaded.map(|loaded| (group, loaded)));
+        Ok(())
+    }
+
+    fn remove(&self, group: GroupId) -> Result<(), MachineError> {
+        self.store.remove(&keys::group_range(group)).map_err(MachineError::from)
     }
 }
 

@@ -4,10 +4,12 @@
 //! Row `group_state` (little endian): version u8, clock_ms u64, counter u64, checksum u64, applied
 //! state (its own format), checksum of all before. Row `group_slots`: [`OwnedSlots`].
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::{Buf, BufMut, Bytes};
+use parking_lot::Mutex;
 use ringkv_consensus::{AppliedState, DecodeError};
 use ringkv_topology::GroupId;
 
@@ -65,6 +67,10 @@ pub(super) struct Group {
     pub(super) view: Arc<View>,
     pub(super) windows: Windows,
 }
+
+/// Groups that are loaded and wait for the apply thread to put them in service; at most one entry
+/// for each group that is being installed.
+pub(super) type Loaded = Arc<Mutex<BTreeMap<GroupId, Group>>>;
 
 impl Group {
     pub(super) fn new(state: GroupState, owned: OwnedSlots, retention: &Retention) -> Self {

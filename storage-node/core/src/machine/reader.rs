@@ -5,6 +5,7 @@
 //! wrong.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use ringkv_kv_types::Record;
 use ringkv_topology::{GroupId, Slot};
@@ -14,7 +15,7 @@ use crate::machine::state_hashes::StateHash;
 use crate::machine::view::Views;
 use crate::owned_slots::OwnedSlots;
 use crate::record::RecordView;
-use crate::store::{Store, StoreError};
+use crate::store::{SnapshotStore, Store, StoreError};
 
 /// Reads records of all groups of the node.
 #[derive(Clone)]
@@ -57,7 +58,11 @@ impl<S: Store> Reader<S> {
             return Err(ReadError::Moved);
         }
         let clock_ms = view.clock_ms();
-        let Some(row) = self.store.get(&keys::record(group, slot, key))? else { return Ok(None) };
+        let Some(row) = self.store.get(&keys::record(group, slot, key))? else {
+            // While an install or a destroy replaces the rows, all of them are absent for a moment.
+            let is_in_service = self.views.get(group).is_some_and(|now| Arc::ptr_eq(&now, &view));
+            return if is_in_service { Ok(None) } else { Err(ReadError::NoGroup) };
+        };
         let record = RecordView::decode(&row).map_err(StoreError::damaged("record"))?;
         let alive = !record.stamp.is_expired(clock_ms);
         Ok(alive.then(|| record.to_record(!without_value)))
@@ -71,5 +76,13 @@ impl<S: Store> Reader<S> {
     /// The slots the group owns, and the cluster's settings, as applied here.
     pub fn owned_slots(&self, group: GroupId) -> Option<OwnedSlots> {
         self.views.get(group).map(|view| view.owned.clone())
+    }
+}
+
+impl<S: SnapshotStore> Reader<S> {
+    /// The size of a group's rows in bytes, about: what is on disk, without what has not been flushed.
+    /// 0 for a group that is not here.
+    pub fn state_bytes(&self, group: GroupId) -> u64 {
+        self.store.disk_bytes(&keys::group_range(group))
     }
 }

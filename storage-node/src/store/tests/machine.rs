@@ -133,3 +133,40 @@ fn many_groups_share_a_store_and_a_write() {
     let groups: Vec<GroupId> = machine.groups().into_iter().map(|(group, _)| group).collect();
     assert_eq!(groups, [GROUP, GroupId(7)]);
 }
+
+#[test]
+fn a_group_is_replaced_and_removed_while_another_one_is_applied_to() {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let files = tempfile::tempdir().expect("a temporary directory");
+    let mut source = harness(&dir.path().join("source"));
+    source.write(&put("k", "new"));
+    let applied = source.machine.snapshot_builder().build(GROUP, files.path()).expect("build");
+    let path = dir.path().join("target");
+    let mut target = harness(&path);
+    target.write(&put("k", "old"));
+    target.machine.create(&genesis(GroupId(7))).expect("create");
+    let installer = target.machine.installer();
+    let mut apply = |machine: &mut KvMachine<_>, index| {
+        let entry = batch(GroupId(7), index, [command_batch(5, &[put("k", "v")])]);
+        machine.apply(&[entry]).expect("apply");
+    };
+
+    target.machine.release(GROUP);
+    apply(&mut target.machine, 2);
+    installer.install(GROUP, files.path()).expect("install");
+    apply(&mut target.machine, 3);
+    let read = target.machine.reader().get(GROUP, SLOT, b"k", false);
+    assert!(read.is_err(), "it is not in service yet: {read:?}");
+    target.machine.adopt(GROUP, &applied).expect("adopt");
+    assert_eq!(target.value("k").as_deref(), Some(&b"new"[..]));
+    let error = target.machine.adopt(GROUP, &applied).expect_err("nothing is installed");
+    assert!(error.to_string().contains("wrong applied index"), "{error}");
+
+    target.machine.release(GROUP);
+    installer.remove(GROUP).expect("remove");
+    apply(&mut target.machine, 4);
+    let machine = KvMachine::new(open(crash(&path).path())).expect("reload");
+    let groups: Vec<GroupId> = machine.groups().into_iter().map(|(group, _)| group).collect();
+    assert_eq!(groups, [GroupId(7)], "the removal is durable");
+    assert_eq!(machine.export(GROUP).expect("export"), []);
+}
