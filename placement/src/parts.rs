@@ -12,7 +12,7 @@ use ringkv_placement_core::member_steps::node_of;
 use ringkv_placement_core::state::{PlacementMembers, State};
 use ringkv_raft_log::RocksLog;
 use ringkv_telemetry::trace::Tracer;
-use ringkv_transport::GrpcTransport;
+use ringkv_transport::{GrpcTransport, Transfers};
 use tokio_util::sync::CancellationToken;
 
 use crate::addresses::Addresses;
@@ -71,7 +71,9 @@ impl Parts {
             log,
             machine,
             Arc::new(NoObserver),
-            |handle| GrpcTransport::new(cluster, id, book, handle, runtime),
+            |handle| {
+                GrpcTransport::new(cluster, id, book, handle, Transfers::default(), runtime)
+            },
         )
         .context("start the consensus engine")?;
         let handle = engine.handle();

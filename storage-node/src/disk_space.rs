@@ -31,6 +31,17 @@ impl DiskSpace {
         let used = self.total.saturating_sub(self.available);
         u128::from(used) * 100 <= u128::from(self.total) * u128::from(USED_PERCENT_MAX)
     }
+
+    /// How many bytes more it takes before writes that grow the data are refused. A file system that
+    /// reports no size (0) takes any number.
+    pub fn room(self) -> u64 {
+        if self.total == 0 {
+            return u64::MAX;
+        }
+        let used = self.total.saturating_sub(self.available);
+        let used_max = u128::from(self.total) * u128::from(USED_PERCENT_MAX) / 100;
+        u64::try_from(used_max).unwrap_or(u64::MAX).saturating_sub(used)
+    }
 }
 
 #[cfg(test)]
@@ -44,6 +55,16 @@ mod tests {
         assert!(with(50).takes_growth());
         assert!(!with(49).takes_growth());
         assert!(!with(0).takes_growth());
+    }
+
+    #[test]
+    fn the_room_ends_where_growth_stops() {
+        let with = |available| DiskSpace { total: 1000, available };
+        assert_eq!([with(1000).room(), with(51).room(), with(50).room()], [950, 1, 0]);
+        assert_eq!([with(49).room(), with(0).room()], [0, 0]);
+        assert_eq!(DiskSpace { total: 0, available: 0 }.room(), u64::MAX);
+        let huge = DiskSpace { total: u64::MAX, available: u64::MAX };
+        assert!(huge.room() > u64::MAX / 100 * 94);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod engine;
 mod groups;
 mod rocks;
 mod stages;
+mod transfers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub(crate) use disk::{DiskSeries, bytes_under};
 use engine::EngineSeries;
 pub(crate) use groups::GroupSeries;
 pub(crate) use rocks::{Figures, RocksSeries};
+pub(crate) use transfers::TransferSeries;
 
 /// From 50 µs, doubling, to 6.5 s: a request that is answered sooner or later than that is out of
 /// the ordinary either way.

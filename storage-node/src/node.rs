@@ -32,7 +32,9 @@ use crate::config::Config;
 use crate::disk_watch::DiskWatch;
 use crate::identity::Identity;
 use crate::kv_service::{self, Spans};
-use crate::metrics::{CounterSeries, DiskSeries, GroupSeries, Metrics, RocksSeries};
+use crate::metrics::{
+    CounterSeries, DiskSeries, GroupSeries, Metrics, RocksSeries, TransferSeries,
+};
 use crate::placement_link::{PlacementClient, Registration};
 use open::Opened;
 use reconcile::Reconciler;
@@ -156,12 +158,13 @@ struct Node {
 
 impl Node {
     async fn serve(self, opened: Opened, stop: CancellationToken) -> anyhow::Result<()> {
-        let Opened { engine, reader, raft_figures, data_figures } = opened;
+        let Opened { engine, reader, transfers, raft_figures, data_figures } = opened;
         let peers = Arc::new(Mutex::default());
         let (registry, handle) = (&self.start.pages.registry, engine.handle());
         CounterSeries::register(registry, engine.handle(), self.metrics.damaged())?;
         GroupSeries::register(registry, handle, Arc::clone(&self.view), Arc::clone(&peers))?;
         RocksSeries::register(registry, raft_figures, data_figures)?;
+        TransferSeries::register(registry, transfers)?;
         let streams_end = CancellationToken::new();
         let disk = DiskWatch::default();
         DiskSeries::register(registry, &self.start.config.data_dir, disk.clone())?;

@@ -6,6 +6,7 @@
 pub(crate) mod config;
 pub(crate) mod counters;
 pub(crate) mod effects;
+pub(crate) mod frame;
 pub(crate) mod poller;
 pub(crate) mod start_error;
 
@@ -13,7 +14,6 @@ mod apply_cursor;
 mod compaction;
 mod destroyed;
 mod elections;
-mod frame;
 mod group;
 mod held_messages;
 mod lease;

@@ -34,6 +34,7 @@ pub use core::counters::Counters;
 pub use core::effects::{
     ApplyTask, Effects, Fetch, Input, OutgoingSnapshot, ReceivedSnapshot, SnapshotBuilt, SnapshotId,
 };
+pub use core::frame::addressee;
 pub use core::poller::Poller;
 pub use core::start_error::StartError;
 pub use log_store::{

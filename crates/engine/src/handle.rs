@@ -1,13 +1,11 @@
-//! How the rest of the process speaks to the engine. Nothing here blocks, but the snapshot
-//! receiver, which waits for the disk.
+//! How the rest of the process speaks to the engine. Nothing here blocks.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use ringkv_consensus::{
-    Completion, Counters, Genesis, GroupStatus, Input, ReceivedSnapshot, Request, RequestError,
-    SinkId, Ticket, is_plain,
+    Completion, Counters, Genesis, GroupStatus, Input, Request, RequestError, SinkId, Ticket,
 };
 use ringkv_topology::{GroupId, NodeId, ReadMode, ReplicaId};
 
@@ -15,10 +13,6 @@ use crate::clock::boot_us;
 use crate::inbox::Message;
 use crate::shared::Shared;
 use crate::sink::Sink;
-use crate::snapshot_dir::{Announced, Receipt, ReceiveError, SnapshotReceiver};
-
-/// Snapshots received at once; each has its files open and its sender waiting.
-const RECEIVING_MAX: usize = 4;
 
 /// A way into the engine; cheap to clone, of no effect once the engine has stopped.
 #[derive(Clone)]
@@ -122,33 +116,14 @@ impl Handle {
         self.input(Input::Unreachable { node });
     }
 
+    /// So many bytes of a snapshot have left for another node.
+    pub fn snapshot_bytes_sent(&self, bytes: u64) {
+        self.shared.observer.snapshot_bytes_sent(bytes);
+    }
+
     /// The end of [`crate::Transport::send_snapshot`]; `ok` once the other side has it whole.
     pub fn snapshot_sent(&self, group: GroupId, to: ReplicaId, ok: bool) {
         self.input(Input::SnapshotSent { group, to, ok });
-    }
-
-    /// Begins to take in the snapshot `id` of a group, cut on the node `from`. Blocks for the
-    /// disk, as all of the receiver does.
-    ///
-    /// # Errors
-    /// `ReceiveError` for a damaged manifest, `Busy` when four are under way already.
-    pub fn receive_snapshot(
-        &self,
-        group: GroupId,
-        from: NodeId,
-        id: &str,
-        manifest: Bytes,
-        message: Bytes,
-    ) -> Result<SnapshotReceiver, ReceiveError> {
-        if !is_plain(id) {
-            return Err(ReceiveError::Id);
-        }
-        let receipt = Box::new(ReceiptToPoller::enter(self)?);
-        // The sender may send the same snapshot again while an earlier one is being installed.
-        let count = self.shared.received_count.fetch_add(1, Ordering::Relaxed);
-        let id = format!("{from}-{id}-{count}");
-        let announced = Announced { group, from, id, manifest, message };
-        SnapshotReceiver::begin(&self.shared.dirs, announced, receipt)
     }
 
     /// Whether a read of the group, asked for before this call, may be served from the state
@@ -208,37 +183,6 @@ impl Handle {
     pub(crate) fn input(&self, input: Input) {
         // A closed inbox means that the engine has stopped: no caller waits for the answer.
         let _ = self.shared.inbox.put(Message::Input(Box::new(input)));
-    }
-}
-
-/// Hands a received snapshot to the poller; counts it as under way while it lives.
-struct ReceiptToPoller {
-    handle: Handle,
-}
-
-impl ReceiptToPoller {
-    fn enter(handle: &Handle) -> Result<Self, ReceiveError> {
-        if !handle.is_open() {
-            return Err(ReceiveError::Stopping);
-        }
-        let receipt = Self { handle: handle.clone() };
-        let before = handle.shared.receiving.fetch_add(1, Ordering::Relaxed);
-        if before >= RECEIVING_MAX { Err(ReceiveError::Busy) } else { Ok(receipt) }
-    }
-}
-
-impl Receipt for ReceiptToPoller {
-    fn received(&self, snapshot: ReceivedSnapshot) {
-        if let Ok(manifest) = ringkv_consensus::Manifest::decode(&snapshot.manifest) {
-            self.handle.shared.observer.snapshot_received(snapshot.group, manifest.bytes());
-        }
-        self.handle.input(Input::SnapshotReceived(snapshot));
-    }
-}
-
-impl Drop for ReceiptToPoller {
-    fn drop(&mut self) {
-        self.handle.shared.receiving.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

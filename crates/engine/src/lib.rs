@@ -7,9 +7,10 @@
 //! `raft-fetch`, `raft-snapshot`, `raft-discard`. A panic or a failed write in any of them ends the
 //! process on purpose.
 //!
-//! Bounds: requests are admitted by number and bytes, frames by bytes ([`EngineConfig`]); one log
-//! batch, one flush and one install are under way at a time; what waits to be applied, fetched, built
-//! or installed is bounded by the poller's own limits ([`ringkv_consensus::PollerConfig`]).
+//! Bounds: requests are admitted by number and bytes, frames by bytes, snapshots from other nodes by
+//! number and disk space ([`EngineConfig`]); one log batch, one flush and one install are under way
+//! at a time; what waits to be applied, fetched, built or installed is bounded by the poller's own
+//! limits ([`ringkv_consensus::PollerConfig`]).
 
 mod config;
 mod engine;
@@ -18,6 +19,7 @@ mod observer;
 mod sink;
 mod transport;
 
+mod admission;
 mod apply;
 mod clock;
 mod flush;
@@ -25,6 +27,7 @@ mod holds;
 mod install;
 mod log;
 mod poller;
+mod receive;
 mod snapshot;
 mod snapshot_dir;
 

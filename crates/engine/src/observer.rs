@@ -37,8 +37,14 @@ pub trait Observer: Send + Sync + 'static {
     /// A snapshot was cut here.
     fn snapshot_built(&self, _group: GroupId, _bytes: u64, _took: Duration) {}
 
+    /// So many bytes of a snapshot have left for another node.
+    fn snapshot_bytes_sent(&self, _bytes: u64) {}
+
     /// A snapshot arrived here whole.
     fn snapshot_received(&self, _group: GroupId, _bytes: u64) {}
+
+    /// A snapshot was refused before any of its data was taken; see [`crate::ReceiveError::reason`].
+    fn snapshot_refused(&self, _group: GroupId, _reason: &'static str) {}
 }
 
 /// Looks away.

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize};
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, RwLock};
 use ringkv_budget::Budget;
 use ringkv_consensus::{Completion, Counters, GroupStatus, Role, SinkId};
 
+use crate::admission::{Admission, DiskRoom};
 use crate::config::EngineConfig;
 use crate::inbox::Inbox;
 use crate::leases::Leases;
@@ -29,7 +30,8 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) leases: Leases,
     pub(crate) dirs: SnapshotDir,
-    pub(crate) receiving: AtomicUsize,
+    pub(crate) admission: Mutex<Admission>,
+    pub(crate) disk_room: DiskRoom,
     pub(crate) received_count: AtomicU64,
     pub(crate) observer: Arc<dyn Observer>,
     published: Mutex<Published>,
@@ -57,7 +59,8 @@ impl Shared {
             inbox: Inbox::default(),
             leases: Leases::default(),
             dirs,
-            receiving: AtomicUsize::new(0),
+            admission: Mutex::default(),
+            disk_room: config.disk_room,
             received_count: AtomicU64::new(0),
             observer,
             published: Mutex::default(),

@@ -48,6 +48,11 @@ impl SnapshotDir {
         self.incoming.join(format!("{group}-{id}"))
     }
 
+    /// Where received snapshots are.
+    pub(crate) fn incoming(&self) -> &Path {
+        &self.incoming
+    }
+
     /// Removes the files of a snapshot, whichever way it went; nothing if they are gone already.
     pub(crate) fn discard(&self, group: GroupId, id: &str) -> io::Result<()> {
         for dir in [self.cut(group, id), self.received(group, id)] {

@@ -3,21 +3,23 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use parking_lot::RwLock;
 use ringkv_consensus::OutgoingSnapshot;
 use ringkv_engine::{Handle, Transport};
 use ringkv_topology::{ClusterId, NodeId};
-use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
 
 use crate::AddressBook;
 use crate::link::{Link, Route};
-use crate::snapshot;
+use crate::snapshot::{self, SendError};
+use crate::transfers::Transfers;
 
-/// The most snapshots sent at the same time; more would share the same disk and network.
-const SNAPSHOTS_MAX: usize = 2;
+/// The minimum time from a failed transfer to the next one: Raft asks again with its next heartbeat,
+/// and a receiver that has no room is not asked ten times a second.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Frames and snapshots to the other nodes over gRPC. Its tasks end when it is dropped.
 pub struct GrpcTransport {
@@ -27,7 +29,7 @@ pub struct GrpcTransport {
     handle: Handle,
     runtime: tokio::runtime::Handle,
     peers: RwLock<BTreeMap<NodeId, Peer>>,
-    sending: Arc<Semaphore>,
+    transfers: Transfers,
 }
 
 struct Peer {
@@ -37,13 +39,14 @@ struct Peer {
 
 impl GrpcTransport {
     /// A transport for the node `me`; it reports lost frames to `handle`. Its tasks run on
-    /// `runtime`.
+    /// `runtime`, its snapshots within the bounds of `transfers`.
     #[expect(clippy::new_ret_no_self, reason = "callers need nothing but the engine's view of it")]
     pub fn new(
         cluster: ClusterId,
         me: NodeId,
         addresses: Arc<dyn AddressBook>,
         handle: Handle,
+        transfers: Transfers,
         runtime: tokio::runtime::Handle,
     ) -> Arc<dyn Transport> {
         Arc::new(Self {
@@ -53,7 +56,7 @@ impl GrpcTransport {
             handle,
             runtime,
             peers: RwLock::default(),
-            sending: Arc::new(Semaphore::new(SNAPSHOTS_MAX)),
+            transfers,
         })
     }
 
@@ -83,19 +86,30 @@ impl Transport for GrpcTransport {
     fn send_snapshot(&self, snapshot: OutgoingSnapshot, dir: PathBuf) {
         let route = self.route(snapshot.to_node);
         let address = self.addresses.address(snapshot.to_node);
-        let handle = self.handle.clone();
-        let sending = Arc::clone(&self.sending);
+        let (handle, transfers) = (self.handle.clone(), self.transfers.clone());
         self.runtime.spawn(async move {
-            let sent = snapshot::send(route, address, &snapshot, &dir, &sending).await;
+            let counted = handle.clone();
+            let count = move |bytes| counted.snapshot_bytes_sent(bytes);
+            let sent = snapshot::send(route, address, &snapshot, &dir, &transfers, count).await;
             if let Err(error) = &sent {
-                let cause = std::error::Error::source(error).map(ToString::to_string);
-                tracing::warn!(
-                    group = %snapshot.group, peer = %route.peer, %error, cause,
-                    "cannot send a snapshot; Raft will request it again"
-                );
+                say(&snapshot, error);
+                tokio::time::sleep(RETRY_PAUSE).await;
             }
             handle.snapshot_sent(snapshot.group, snapshot.to_replica, sent.is_ok());
         });
+    }
+}
+
+fn say(snapshot: &OutgoingSnapshot, error: &SendError) {
+    let OutgoingSnapshot { group, to_node, .. } = snapshot;
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    if error.is_refusal() {
+        tracing::debug!(%group, peer = %to_node, %error, "a peer takes no snapshot at present");
+    } else {
+        tracing::warn!(
+            %group, peer = %to_node, %error, cause,
+            "cannot send a snapshot; Raft will request it again"
+        );
     }
 }
 

@@ -11,11 +11,14 @@ mod link;
 mod queue;
 mod service;
 mod snapshot;
+mod throttle;
+mod transfers;
 
 use ringkv_topology::NodeId;
 
 pub use grpc::GrpcTransport;
 pub use service::raft_service;
+pub use transfers::{Transfer, Transfers};
 
 /// The addresses of nodes.
 pub trait AddressBook: Send + Sync + 'static {

@@ -49,6 +49,24 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Decides whether the snapshot is taken in, before any of its data is read.
+    async fn begin(
+        &self,
+        from: NodeId,
+        header: SnapshotHeader,
+    ) -> Result<SnapshotReceiver, Status> {
+        let handle = self.handle.clone();
+        let begin = move || {
+            let SnapshotHeader { group, snapshot_id, manifest, message, .. } = header;
+            handle.receive_snapshot(GroupId(group), from, &snapshot_id, manifest, message)
+        };
+        let begun = tokio::task::spawn_blocking(begin).await;
+        let begun = begun.map_err(|_| Status::internal("the receiver panicked"))?;
+        begun.map_err(|error| status(&error))
+    }
+}
+
 #[tonic::async_trait]
 impl Raft for Service {
     async fn stream(
@@ -77,7 +95,8 @@ impl Raft for Service {
         let header =
             header.ok_or_else(|| Status::invalid_argument("the first message is not a header"))?;
         let from = self.check(header.cluster, header.from_node, header.to_node)?;
-        let (pieces, disk) = write_to_disk(self.handle.clone(), from, header);
+        let receiver = self.begin(from, header).await?;
+        let (pieces, disk) = write_to_disk(receiver);
         while let Some(chunk) = next(&mut chunks).await? {
             // Closed: the result of the writing thread has the reason.
             if pieces.send(Piece::Chunk(chunk)).await.is_err() {
@@ -107,16 +126,9 @@ enum Piece {
 type Disk = JoinHandle<Result<(), ReceiveError>>;
 
 /// Writes the snapshot, on a thread that may block.
-fn write_to_disk(
-    handle: Handle,
-    from: NodeId,
-    header: SnapshotHeader,
-) -> (mpsc::Sender<Piece>, Disk) {
+fn write_to_disk(mut receiver: SnapshotReceiver) -> (mpsc::Sender<Piece>, Disk) {
     let (sender, mut pieces) = mpsc::channel(CHUNKS_AHEAD);
     let disk = tokio::task::spawn_blocking(move || {
-        let SnapshotHeader { group, snapshot_id, manifest, message, .. } = header;
-        let mut receiver: SnapshotReceiver =
-            handle.receive_snapshot(GroupId(group), from, &snapshot_id, manifest, message)?;
         while let Some(piece) = pieces.blocking_recv() {
             match piece {
                 Piece::Chunk(chunk) => receiver.write(chunk.file, chunk.offset, &chunk.data)?,
@@ -132,14 +144,19 @@ fn write_to_disk(
 fn status(error: &ReceiveError) -> Status {
     let message = error.to_string();
     match error {
-        ReceiveError::Busy => Status::resource_exhausted(message),
-        ReceiveError::Stopping => Status::unavailable(message),
+        ReceiveError::NoGroup { .. } | ReceiveError::OtherReplica { .. } => {
+            Status::failed_precondition(message)
+        }
+        ReceiveError::Busy { .. } | ReceiveError::NoRoom { .. } | ReceiveError::Stopping => {
+            Status::unavailable(message)
+        }
         ReceiveError::Io(cause) => Status::internal(format!("{message}: {cause}")),
         ReceiveError::Checksum { .. } | ReceiveError::Incomplete { .. } => {
             Status::data_loss(message)
         }
         ReceiveError::Manifest(_)
         | ReceiveError::Id
+        | ReceiveError::Message(_)
         | ReceiveError::Group { .. }
         | ReceiveError::Order { .. }
         | ReceiveError::TooLong { .. } => Status::invalid_argument(message),

@@ -1,7 +1,9 @@
 //! Sends a snapshot: its files in 1 MiB chunks on a separate connection, so that frames never wait
-//! behind them. The receiver's pace limits the sender (flow control); every step has a deadline.
+//! behind them. The receiver's pace limits the sender (flow control), and so does the node's rate
+//! ([`Transfers`]); every step has a deadline.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -9,13 +11,14 @@ use ringkv_consensus::{DecodeError, Manifest, OutgoingSnapshot};
 use ringkv_proto::v1::{SnapshotChunk, SnapshotHeader};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
-use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{self, Sender};
 use tokio::time::timeout;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::Code;
 
 use crate::connect::connect;
 use crate::link::Route;
+use crate::transfers::{Sending, Transfer, Transfers};
 
 const CHUNK_BYTES: usize = 1 << 20;
 /// The most chunks read ahead of the network.
@@ -40,22 +43,33 @@ pub(crate) enum SendError {
     Read(#[source] std::io::Error),
     #[error("the receiver refused it: {0}")]
     Refused(tonic::Status),
+    #[error("the transfer broke: {0}")]
+    Broken(tonic::Status),
     #[error("no progress within the deadline")]
     Deadline,
 }
 
-/// Sends all files; returns when the receiver has all of them on disk, synced.
+/// Sends all files; returns when the receiver has all of them on disk, synced. Calls `count` with the
+/// size of each chunk that left.
 pub(crate) async fn send(
     route: Route,
     address: Option<String>,
     snapshot: &OutgoingSnapshot,
     dir: &Path,
-    sending: &Semaphore,
+    transfers: &Transfers,
+    count: impl Fn(u64) + Send + 'static,
 ) -> Result<(), SendError> {
     let address = address.ok_or(SendError::NoAddress)?;
     let manifest = Manifest::decode(&snapshot.manifest).map_err(SendError::Manifest)?;
-    let turn = timeout(TURN_DEADLINE, sending.acquire()).await;
-    let _turn = turn.map_err(|_| SendError::Deadline)?.expect("the semaphore is never closed");
+    let transfer = Transfer {
+        group: snapshot.group,
+        to_node: snapshot.to_node,
+        to_replica: snapshot.to_replica,
+        bytes_sent: 0,
+        bytes_total: manifest.bytes(),
+    };
+    let turn = timeout(TURN_DEADLINE, transfers.begin(transfer)).await;
+    let sending = Arc::new(turn.map_err(|_| SendError::Deadline)?);
 
     let mut client = connect(&address).await.map_err(SendError::Connect)?;
     let (chunks, stream) = mpsc::channel(CHUNKS_AHEAD);
@@ -69,19 +83,41 @@ pub(crate) async fn send(
         message: snapshot.message.clone(),
     };
     let files = manifest.files.iter().map(|file| dir.join(&file.name)).collect();
-    let feed = tokio::spawn(feed(header, files, chunks));
+    let left = Left { sending: Arc::clone(&sending), count: Box::new(count) };
+    let mut feed = tokio::spawn(feed(header, files, chunks, left));
     let answer = client.snapshot(ReceiverStream::new(stream));
     tokio::pin!(answer);
-    // The feed ends without an abort when the reply is dropped: its channel is closed then.
     tokio::select! {
-        answer = &mut answer => return taken(answer),
-        fed = feed => fed.expect("the feed does not panic")?,
+        answer = &mut answer => {
+            // It may be waiting for the rate.
+            feed.abort();
+            return taken(answer);
+        }
+        fed = &mut feed => fed.expect("the feed does not panic")?,
     }
     taken(timeout(ANSWER_DEADLINE, answer).await.map_err(|_| SendError::Deadline)?)
 }
 
+/// A status without a cause is the receiver's own.
 fn taken<T>(answer: Result<T, tonic::Status>) -> Result<(), SendError> {
-    answer.map(|_| ()).map_err(SendError::Refused)
+    answer.map(|_| ()).map_err(|status| match std::error::Error::source(&status) {
+        None => SendError::Refused(status),
+        Some(_) => SendError::Broken(status),
+    })
+}
+
+impl SendError {
+    /// Whether the receiver has no use or no room for the snapshot at present, which is ordinary.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused(status)
+            if matches!(status.code(), Code::FailedPrecondition | Code::Unavailable))
+    }
+}
+
+/// Where the feed notes what left.
+struct Left {
+    sending: Arc<Sending>,
+    count: Box<dyn Fn(u64) + Send>,
 }
 
 /// Sends the header and then every file, chunk by chunk. A receiver that is gone is no error here:
@@ -90,6 +126,7 @@ async fn feed(
     header: SnapshotHeader,
     files: Vec<PathBuf>,
     chunks: Sender<SnapshotChunk>,
+    left: Left,
 ) -> Result<(), SendError> {
     let first = SnapshotChunk { header: Some(header), ..SnapshotChunk::default() };
     if !put(&chunks, first).await? {
@@ -104,11 +141,14 @@ async fn feed(
                 break;
             }
             let read = data.len() as u64;
+            left.sending.pass(read).await;
             let chunk = SnapshotChunk { header: None, file: number, offset, data: data.freeze() };
             if !put(&chunks, chunk).await? {
                 return Ok(());
             }
             offset += read;
+            left.sending.sent(read);
+            (left.count)(read);
         }
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Counter, Histogram, IntCounter};
+use prometheus::{Counter, Histogram, IntCounter, IntCounterVec, IntGauge};
 use ringkv_consensus::EntryTimes;
 use ringkv_engine::Observer;
 use ringkv_telemetry::series::Series;
@@ -25,8 +25,11 @@ pub(crate) struct EngineSeries {
     frames_dropped: IntCounter,
     snapshots_built: IntCounter,
     snapshots_received: IntCounter,
+    snapshots_refused: IntCounterVec,
     snapshot_bytes_built: IntCounter,
+    snapshot_bytes_sent: IntCounter,
     snapshot_bytes_received: IntCounter,
+    installing: IntGauge,
 }
 
 impl EngineSeries {
@@ -38,7 +41,7 @@ impl EngineSeries {
         let snapshot_bytes = series.counters(
             &["direction"],
             "ringkv_snapshot_bytes_total",
-            "Bytes of snapshots, built or received.",
+            "Bytes of snapshots: built here, sent to other nodes, received whole.",
         )?;
         let counter = |name: &str, help: &str| series.counter(name, help);
         let histogram = |name: &str, help: &str| series.histogram(seconds(name, help)?);
@@ -86,8 +89,18 @@ impl EngineSeries {
                 "ringkv_snapshots_received_total",
                 "Snapshots that arrived here whole.",
             )?,
+            snapshots_refused: series.counters(
+                &["reason"],
+                "ringkv_snapshots_refused_total",
+                "Snapshots of other nodes refused before any of their data was taken, by reason.",
+            )?,
             snapshot_bytes_built: snapshot_bytes.with_label_values(&["built"]),
+            snapshot_bytes_sent: snapshot_bytes.with_label_values(&["sent"]),
             snapshot_bytes_received: snapshot_bytes.with_label_values(&["received"]),
+            installing: series.gauge(
+                "ringkv_groups_installing",
+                "Groups out of service while a snapshot replaces their state or it is removed.",
+            )?,
         })
     }
 }
@@ -124,9 +137,25 @@ impl Observer for EngineSeries {
         self.flush.observe(took.as_secs_f64());
     }
 
+    fn install_began(&self, _group: GroupId) {
+        self.installing.inc();
+    }
+
+    fn install_ended(&self, _group: GroupId, _took: Duration) {
+        self.installing.dec();
+    }
+
     fn snapshot_built(&self, _group: GroupId, bytes: u64, _took: Duration) {
         self.snapshots_built.inc();
         self.snapshot_bytes_built.inc_by(bytes);
+    }
+
+    fn snapshot_bytes_sent(&self, bytes: u64) {
+        self.snapshot_bytes_sent.inc_by(bytes);
+    }
+
+    fn snapshot_refused(&self, _group: GroupId, reason: &'static str) {
+        self.snapshots_refused.with_label_values(&[reason]).inc();
     }
 
     fn snapshot_received(&self, _group: GroupId, bytes: u64) {

@@ -8,20 +8,22 @@ use ringkv_data_dir::DataDir;
 use ringkv_engine::{Engine, EngineConfig};
 use ringkv_raft_log::RocksLog;
 use ringkv_storage_core::machine::{KvMachine, Reader};
-use ringkv_transport::{AddressBook, GrpcTransport};
+use ringkv_transport::{AddressBook, GrpcTransport, Transfers};
 
 use crate::cluster_view::ClusterView;
 use crate::config::Config;
+use crate::disk_space::DiskSpace;
 use crate::identity::Identity;
 use crate::layout;
 use crate::metrics::{Figures, Metrics};
 use crate::store::{RocksSettings, RocksStore};
 use crate::topology_file;
 
-/// The running engine, and the reader of what it applies.
+/// The running engine, the reader of what it applies, and the snapshots that it sends.
 pub(super) struct Opened {
     pub(super) engine: Engine,
     pub(super) reader: Reader<RocksStore>,
+    pub(super) transfers: Transfers,
     pub(super) raft_figures: Figures,
     pub(super) data_figures: Figures,
 }
@@ -82,14 +84,17 @@ pub(super) async fn open(
         let reader = machine.reader();
         let mut settings = EngineConfig::new(identity.node, rand::random(), dir.path());
         settings.snapshot_dir = layout::snapshots(dir.path());
+        settings.disk_room = |dir| DiskSpace::of(dir).map(DiskSpace::room);
         settings.poller.log_entries_max = log_entries_max;
         settings.poller.log_entries_kept = settings.poller.log_entries_kept.min(log_entries_max);
         let Identity { cluster, node } = identity;
+        let (addresses, transfers) = (view as Arc<dyn AddressBook>, Transfers::default());
+        let sent = transfers.clone();
         let engine = Engine::start(settings, log, machine, observer, |handle| {
-            GrpcTransport::new(cluster, node, view as Arc<dyn AddressBook>, handle, runtime)
+            GrpcTransport::new(cluster, node, addresses, handle, sent, runtime)
         })
         .context("start the engine")?;
-        Ok(Opened { engine, reader, raft_figures, data_figures })
+        Ok(Opened { engine, reader, transfers, raft_figures, data_figures })
     };
     tokio::task::spawn_blocking(open).await.context("join the opening thread")?
 }

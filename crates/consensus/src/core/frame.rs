@@ -8,7 +8,7 @@
 
 use bytes::{Buf, BufMut, Bytes};
 use raft::eraftpb::{self, MessageType};
-use ringkv_topology::GroupId;
+use ringkv_topology::{GroupId, ReplicaId};
 
 use crate::codec::{DecodeError, checked, take_version};
 use crate::core::wire::{from_raft, to_raft};
@@ -117,6 +117,17 @@ pub(crate) fn decode(frame: &Bytes) -> Result<Vec<(GroupId, eraftpb::Message)>, 
     if input.is_empty() { Ok(messages) } else { Err(DecodeError::TrailingBytes) }
 }
 
+/// The group and the replica that a frame of one message is for.
+///
+/// # Errors
+/// `DecodeError` for a frame that cannot be read, or has another number of messages.
+pub fn addressee(frame: &Bytes) -> Result<(GroupId, ReplicaId), DecodeError> {
+    match decode(frame)?.as_slice() {
+        [(group, message)] => Ok((*group, ReplicaId(message.to))),
+        _ => Err(DecodeError::Implausible("count of messages")),
+    }
+}
+
 fn message(input: &mut &[u8], frame: &Bytes) -> Result<(GroupId, eraftpb::Message), DecodeError> {
     let group = GroupId::from_wire(input.try_get_u64_le()?);
     let group = group.ok_or(DecodeError::Implausible("group"))?;
@@ -207,6 +218,7 @@ mod tests {
             let mut frame = FrameBuilder::new();
             prop_assert!(frame.push(GroupId(ids.2), &message));
             let frame = frame.finish().expect("one message");
+            prop_assert_eq!(addressee(&frame), Ok((GroupId(ids.2), ReplicaId(ids.0))));
             prop_assert_eq!(decode(&frame), Ok(vec![(GroupId(ids.2), message)]));
         }
 
@@ -231,6 +243,17 @@ mod tests {
             frame[at] ^= 1 << bit;
             prop_assert!(decode(&Bytes::from(frame)).is_err());
         }
+    }
+
+    #[test]
+    fn a_frame_of_two_messages_has_no_one_addressee() {
+        let mut message = eraftpb::Message::default();
+        message.set_msg_type(MessageType::MsgSnapshot);
+        (message.to, message.from) = (1, 2);
+        let mut builder = FrameBuilder::new();
+        builder.push(GroupId(1), &message);
+        builder.push(GroupId(1), &message);
+        addressee(&builder.finish().expect("two messages")).expect_err("of which one?");
     }
 
     #[test]

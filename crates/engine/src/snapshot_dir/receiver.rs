@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use ringkv_consensus::{DecodeError, Manifest, ReceivedSnapshot, SnapshotId};
-use ringkv_topology::{GroupId, NodeId};
+use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
 use super::{SnapshotDir, sync_dir};
 
@@ -21,10 +21,21 @@ pub enum ReceiveError {
     Manifest(#[source] DecodeError),
     #[error("the snapshot id is not a plain name")]
     Id,
-    #[error("the manifest is of group {manifest}, the snapshot of group {snapshot}")]
-    Group { manifest: GroupId, snapshot: GroupId },
-    #[error("too many snapshots are being received")]
-    Busy,
+    #[error("the Raft message is not readable")]
+    Message(#[source] DecodeError),
+    #[error("the manifest or the message is of group {other}, the snapshot of group {snapshot}")]
+    Group { other: GroupId, snapshot: GroupId },
+    #[error("this node has no replica of group {group}")]
+    NoGroup { group: GroupId },
+    #[error("the snapshot is for replica {replica} of group {group}, this node has replica {here}")]
+    OtherReplica { group: GroupId, replica: ReplicaId, here: ReplicaId },
+    #[error("{receiving} snapshots are being received, the most at a time")]
+    Busy { receiving: usize },
+    #[error(
+        "no room for a snapshot of {bytes} bytes: with those under way it takes {needed} bytes of \
+         disk until it is installed, {room} are free"
+    )]
+    NoRoom { bytes: u64, needed: u64, room: u64 },
     #[error("the node is stopping")]
     Stopping,
     #[error("a chunk is out of order: expected file {file} at offset {offset}")]
@@ -37,6 +48,28 @@ pub enum ReceiveError {
     Incomplete { file: u32, offset: u64 },
     #[error("the snapshot's files could not be written")]
     Io(#[from] io::Error),
+}
+
+impl ReceiveError {
+    /// The kind of a refusal, for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoGroup { .. } => "group",
+            Self::OtherReplica { .. } => "replica",
+            Self::Busy { .. } => "busy",
+            Self::NoRoom { .. } => "disk",
+            Self::Stopping => "stopping",
+            Self::Io(_) => "io",
+            Self::Manifest(_)
+            | Self::Id
+            | Self::Message(_)
+            | Self::Group { .. }
+            | Self::Order { .. }
+            | Self::TooLong { .. }
+            | Self::Checksum { .. }
+            | Self::Incomplete { .. } => "damaged",
+        }
+    }
 }
 
 /// What to hand on once a snapshot is whole; also counts it as under way until dropped.
@@ -82,9 +115,6 @@ impl SnapshotReceiver {
     ) -> Result<Self, ReceiveError> {
         let Announced { group, from, id, manifest: manifest_bytes, message } = announced;
         let manifest = Manifest::decode(&manifest_bytes).map_err(ReceiveError::Manifest)?;
-        if manifest.group != group {
-            return Err(ReceiveError::Group { manifest: manifest.group, snapshot: group });
-        }
         let dir = dirs.received(group, &id);
         std::fs::create_dir(&dir)?;
         let applied = manifest.applied.clone();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use ringkv_engine::{Handle, Transport};
 use ringkv_topology::{ClusterId, NodeId};
-use ringkv_transport::{AddressBook, GrpcTransport, raft_service};
+use ringkv_transport::{AddressBook, GrpcTransport, Transfers, raft_service};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 use tokio_stream::wrappers::TcpListenerStream;
@@ -64,7 +64,8 @@ impl Wiring for Sockets {
         let server = self.runtime.spawn(async move { server.await.expect("served") });
         self.servers.lock().insert(node, server);
         let runtime = self.runtime.handle().clone();
-        GrpcTransport::new(CLUSTER, node, Arc::clone(&self.book) as _, handle, runtime)
+        let (book, transfers) = (Arc::clone(&self.book) as _, Transfers::default());
+        GrpcTransport::new(CLUSTER, node, book, handle, transfers, runtime)
     }
 
     fn disconnect(&self, node: NodeId) {
