@@ -122,7 +122,7 @@ impl<M: StateMachine> Worker<M> {
                     self.machine.create(&genesis).unwrap_or_else(|e| fatal(&e));
                 }
                 Some(ApplyTask::Destroy(group)) => self.begin(Work::Remove(group)),
-                Some(ApplyTask::Install(snapshot)) => self.begin(Work::Install(snapshot)),
+                Some(ApplyTask::Install(snapshot)) => self.begin(Work::Install(snapshot.into())),
             }
         }
     }

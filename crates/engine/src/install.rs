@@ -16,7 +16,7 @@ use crate::threads::fatal;
 /// Work on a group that the apply thread has taken out of service.
 #[derive(Debug)]
 pub(crate) enum Work {
-    Install(ReceivedSnapshot),
+    Install(Box<ReceivedSnapshot>),
     Remove(GroupId),
 }
 
@@ -46,8 +46,9 @@ pub(crate) fn run(
         observer.install_began(work.group());
         let began = Instant::now();
         let result = match &work {
-            Work::Install(ReceivedSnapshot { group, id, .. }) => {
-                installer.install(*group, &handle.shared.dirs.received(*group, id))
+            Work::Install(snapshot) => {
+                let dir = handle.shared.dirs.received(snapshot.group, &snapshot.id);
+                installer.install(snapshot.group, &dir)
             }
             Work::Remove(group) => installer.remove(*group),
         };

@@ -146,7 +146,7 @@ fn a_group_is_replaced_and_removed_while_another_one_is_applied_to() {
     target.write(&put("k", "old"));
     target.machine.create(&genesis(GroupId(7))).expect("create");
     let installer = target.machine.installer();
-    let mut apply = |machine: &mut KvMachine<_>, index| {
+    let apply = |machine: &mut KvMachine<_>, index| {
         let entry = batch(GroupId(7), index, [command_batch(5, &[put("k", "v")])]);
         machine.apply(&[entry]).expect("apply");
     };

@@ -47,11 +47,13 @@ fn a_destroy_removes_what_is_left_of_a_group_that_does_not_load() {
     assert_eq!(harness.store.rows(), []);
 }
 
+type Act = Box<dyn FnOnce() + Send>;
+
 /// A memory store that does something else after a read has begun and before it looks.
 #[derive(Clone, Default)]
 struct Interrupted {
     rows: MemoryStore,
-    before_get: Arc<Mutex<Option<Box<dyn FnOnce() + Send>>>>,
+    before_get: Arc<Mutex<Option<Act>>>,
 }
 
 impl Store for Interrupted {
@@ -88,7 +90,7 @@ fn a_key_is_never_absent_because_its_group_was_replaced_during_the_read() {
     let (rows, applied) = (machine.export(GROUP).expect("export"), machine.groups().remove(0).1);
     let reader = machine.reader();
     let machine = Arc::new(Mutex::new(machine));
-    let get = |act: Box<dyn FnOnce() + Send>| {
+    let get = |act: Act| {
         *store.before_get.lock() = Some(act);
         reader.get(GROUP, SLOT, b"k", false)
     };
