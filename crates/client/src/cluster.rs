@@ -9,7 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use parking_lot::{Mutex, RwLock};
 use ringkv_routing::Router;
-use ringkv_topology::{Epoch, GroupId, NodeId, Topology};
+use ringkv_topology::{ClusterId, Epoch, GroupId, NodeId, Topology};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,14 @@ pub struct View {
     pub leaders: BTreeMap<GroupId, NodeId>,
     /// Nodes that have reported to placement recently.
     pub alive: BTreeSet<NodeId>,
+}
+
+/// Placement sent the topology of another cluster than the one this client is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("placement is of cluster {theirs}, this client stays with cluster {ours}")]
+pub(crate) struct OtherCluster {
+    pub(crate) ours: ClusterId,
+    pub(crate) theirs: ClusterId,
 }
 
 pub(crate) struct Cluster {
@@ -71,11 +79,19 @@ impl Cluster {
     }
 
     /// Takes what placement sent, unless it is older than what is in use.
-    pub(crate) fn on_view(&self, view: View) {
+    ///
+    /// # Errors
+    /// It is of another cluster than the first: that one's keys are not there.
+    pub(crate) fn on_view(&self, view: View) -> Result<(), OtherCluster> {
+        let theirs = view.topology.cluster;
+        let ours = self.view.load().as_ref().map_or(theirs, |view| view.topology.cluster);
+        if theirs != ours {
+            return Err(OtherCluster { ours, theirs });
+        }
         let leaders = view.leaders.iter().map(|(group, node)| (*group, *node));
         let mut router = self.router.write();
         if !router.on_topology(Arc::clone(&view.topology), leaders) {
-            return;
+            return Ok(());
         }
         let addresses = router.addresses().clone();
         drop(router);
@@ -84,6 +100,7 @@ impl Cluster {
         self.view.store(Some(Arc::new(view)));
         self.observer.topology(epoch);
         self.updates.send_replace(epoch);
+        Ok(())
     }
 
     pub(crate) fn view(&self) -> Option<Arc<View>> {

@@ -1,6 +1,7 @@
 //! Follows the topology: one watch stream from any placement replica, another when it ends.
 //!
-//! Retries for ever: while no replica can be reached, the last topology stays in use.
+//! Retries for ever: while no replica can be reached, the last topology stays in use. A replica that
+//! sends the topology of another cluster than the first is treated like one that cannot be reached.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use crate::backoff::Backoff;
-use crate::cluster::{Cluster, View};
+use crate::cluster::{Cluster, OtherCluster, View};
 use crate::link::endpoint;
 
 /// After this time without a topology from one replica, the next one is asked.
@@ -24,16 +25,26 @@ const REFRESH_INTERVAL: Duration = Duration::from_millis(20);
 const RECONNECT_FIRST: Duration = Duration::from_millis(20);
 const RECONNECT_LONGEST: Duration = Duration::from_secs(1);
 
+/// Between two log lines about a placement of another cluster.
+const OTHER_CLUSTER_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 /// Keeps `cluster` up to date until dropped; starts at a random one of `addresses`.
 pub(crate) async fn follow(cluster: Arc<Cluster>, addresses: Vec<String>) {
     let mut backoff = Backoff::new(RECONNECT_FIRST, RECONNECT_LONGEST);
+    let mut warned: Option<Instant> = None;
     let start = rand::random_range(0..addresses.len().max(1));
     for address in addresses.iter().cycle().skip(start) {
         let began = Instant::now();
         if let Err(error) = follow_one(&cluster, address).await {
-            tracing::debug!(%address, %error, "watch of a placement replica ended");
+            let is_due = warned.is_none_or(|at| at.elapsed() >= OTHER_CLUSTER_LOG_INTERVAL);
+            if error.is::<OtherCluster>() && is_due {
+                warned = Some(Instant::now());
+                tracing::error!(%address, %error, "using the last topology; check the addresses");
+            } else {
+                tracing::debug!(%address, %error, "watch of a placement replica ended");
+            }
         }
         cluster.watching(false);
         if began.elapsed() > RECONNECT_LONGEST {
@@ -51,7 +62,7 @@ async fn follow_one(cluster: &Cluster, address: &str) -> Result<(), Failure> {
             .max_decoding_message_size(MESSAGE_BYTES_MAX);
         let mut updates = client.watch(v1::WatchRequest {}).await?.into_inner();
         if let Some(update) = updates.message().await? {
-            apply(cluster, update);
+            apply(cluster, update)?;
             cluster.watching(true);
         }
         Ok::<_, Failure>((client, updates))
@@ -61,7 +72,7 @@ async fn follow_one(cluster: &Cluster, address: &str) -> Result<(), Failure> {
     loop {
         tokio::select! {
             update = updates.message() => match update? {
-                Some(update) => apply(cluster, update),
+                Some(update) => apply(cluster, update)?,
                 None => return Ok(()),
             },
             () = cluster.refresh.notified() => {
@@ -77,14 +88,13 @@ async fn follow_one(cluster: &Cluster, address: &str) -> Result<(), Failure> {
 async fn refresh(cluster: &Cluster, client: &mut PlacementClient<Channel>) -> Result<(), Failure> {
     let call = client.get_topology(v1::GetTopologyRequest {});
     let update = tokio::time::timeout(FIRST_ANSWER_TIMEOUT, call).await??;
-    apply(cluster, update.into_inner());
-    Ok(())
+    Ok(apply(cluster, update.into_inner())?)
 }
 
-fn apply(cluster: &Cluster, update: v1::TopologyUpdate) {
+fn apply(cluster: &Cluster, update: v1::TopologyUpdate) -> Result<(), OtherCluster> {
     let Some(wire) = &update.topology else {
         // Placement has no topology yet.
-        return;
+        return Ok(());
     };
     match topology::from_proto(wire) {
         Ok(topology) => cluster.on_view(View {
@@ -98,6 +108,9 @@ fn apply(cluster: &Cluster, update: v1::TopologyUpdate) {
                 .collect(),
             alive: update.alive_nodes.iter().copied().filter_map(NodeId::from_wire).collect(),
         }),
-        Err(error) => tracing::error!(%error, "placement sent an invalid topology"),
+        Err(error) => {
+            tracing::error!(%error, "placement sent an invalid topology");
+            Ok(())
+        }
     }
 }

@@ -10,7 +10,7 @@ use ringkv_client::{
 };
 use ringkv_proto::v1::kv_request::Operation;
 use ringkv_proto::v1::{self, ErrorCode};
-use ringkv_topology::{Epoch, GroupId, NodeId};
+use ringkv_topology::{ClusterId, Epoch, GroupId, NodeId};
 
 /// A cluster of three nodes, all groups led by node 1, and a client that knows it.
 async fn cluster() -> (FakeCluster, Client) {
@@ -285,4 +285,27 @@ async fn without_a_cluster_calls_end_as_not_ready_at_their_deadline() {
     let failed = client.put("key", "value", within(50)).await.unwrap_err();
     assert_eq!((failed.kind, failed.outcome), (ErrorKind::NotReady, Outcome::NotApplied));
     assert!(client.ready(Duration::from_millis(1)).await.is_err() && !client.is_ready());
+}
+
+#[tokio::test]
+async fn a_client_stays_with_the_cluster_it_first_saw() {
+    let (fake, client) = cluster().await;
+    client.put("k", "v", PutOptions::default()).await.expect("its own cluster");
+    let before = client.view().expect("it is ready").topology.clone();
+    // Placement was lost and is another one now: the same address, no groups, a higher epoch.
+    fake.change(|topology| {
+        topology.cluster = ClusterId(2);
+        topology.epoch = Epoch(99);
+        topology.groups.clear();
+        topology.owners.clear();
+    });
+    let ages = async {
+        while client.topology_age().is_zero() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), ages).await.expect("the topology ages");
+    assert_eq!(client.view().expect("it is ready").topology, before);
+    let found = client.get("k", GetOptions::default()).await.expect("the node still answers");
+    assert!(found.result.is_some());
 }
