@@ -7,6 +7,7 @@
 mod ids;
 mod plan;
 mod ring;
+mod secret;
 mod slot;
 mod topology;
 
@@ -15,6 +16,7 @@ pub use plan::{
     BootstrapBlocked, BootstrapPlan, BootstrapWhen, GROUPS_MAX, PlannedGroup, plan_bootstrap,
 };
 pub use ring::{Ring, WEIGHT_DEFAULT};
+pub use secret::NodeSecret;
 pub use slot::{SlotCount, tag};
 pub use topology::{
     Group, Node, NodeState, ReadMode, Replica, Role, RuntimeSettings, Settings, Topology,

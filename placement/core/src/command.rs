@@ -6,7 +6,9 @@
 mod format;
 mod members;
 
-use ringkv_topology::{ClusterId, Epoch, GroupId, NodeId, PlannedGroup, ReplicaId, Settings};
+use ringkv_topology::{
+    ClusterId, Epoch, GroupId, NodeId, NodeSecret, PlannedGroup, ReplicaId, Settings,
+};
 
 pub use members::{MembersCommand, MembersRefusal};
 
@@ -20,7 +22,14 @@ pub enum Command {
         cluster: ClusterId,
         settings: Settings,
     },
-    Register(Registration),
+    /// Takes in a node, or a new start of a node that is known.
+    Register {
+        registration: Registration,
+        /// The secret for a node that is new; the proposer draws it.
+        secret: NodeSecret,
+        /// The processes that the registration may displace: the leader found them silent.
+        displaces: Vec<Incarnation>,
+    },
     /// Creates the first groups of the cluster, if the epoch is still that of the plan.
     Bootstrap {
         planned_at: Epoch,
@@ -127,7 +136,8 @@ pub enum OperationCommand {
 /// What a storage node reports about itself when it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Registration {
-    pub identity: Option<(ClusterId, NodeId)>,
+    /// `None` for a node with an empty data directory.
+    pub claim: Option<Claim>,
     /// `host:port` of its gRPC server, as others reach it.
     pub address: String,
     pub zone: String,
@@ -135,6 +145,32 @@ pub struct Registration {
     pub capacity: u32,
     /// Differs at every start of the process.
     pub incarnation: u64,
+    /// How often a process has started on the data directory, this start included.
+    pub starts: u64,
+    /// Names the directory on its machine, if known. A directory has one process at a time.
+    pub directory: Option<u64>,
+}
+
+/// The identity that a node says it has, and what proves it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Claim {
+    pub cluster: ClusterId,
+    pub node: NodeId,
+    pub secret: NodeSecret,
+}
+
+/// One process of a node: the one that registered with this number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    pub node: NodeId,
+    pub number: u64,
+}
+
+/// A node with replicas that has the same address as a new one: most likely its disk is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressHolder {
+    pub node: NodeId,
+    pub replicas: u32,
 }
 
 /// The result of a command.
@@ -146,6 +182,10 @@ pub enum CommandResult {
         cluster: ClusterId,
         node: NodeId,
         slot_count: u32,
+        /// For a node that is new.
+        secret: Option<NodeSecret>,
+        /// For a node that is new: who has its address too.
+        holder: Option<AddressHolder>,
     },
     Bootstrapped {
         epoch: Epoch,
@@ -175,8 +215,19 @@ pub enum Refusal {
     WrongCluster { ours: ClusterId, theirs: ClusterId },
     #[error("node {node} is unknown in this cluster; its data directory cannot be used here")]
     UnknownNode { node: NodeId },
-    #[error("node {node} was replaced by a newer node at its address")]
-    NodeReplaced { node: NodeId },
+    #[error(
+        "node {node} was removed from the cluster; empty its data directory to join as a new node"
+    )]
+    NodeRemoved { node: NodeId },
+    #[error("this is not the secret of node {node}; its data directory was not made by it")]
+    WrongSecret { node: NodeId },
+    #[error(
+        "this directory is an older copy of that of node {node}: this is its start {starts}, the \
+         cluster has seen start {seen}; empty it and start again: the node is then filled again"
+    )]
+    OlderCopy { node: NodeId, starts: u64, seen: u64 },
+    #[error("node {node} is registered for another process, at {address}")]
+    NotRegistered { node: NodeId, address: String },
     #[error("the cluster already has {max} nodes, the maximum")]
     TooManyNodes { max: u32 },
     #[error("the topology changed after the plan was made")]

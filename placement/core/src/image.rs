@@ -12,12 +12,12 @@ use prost::Message;
 use ringkv_consensus::{AppliedState, Genesis, GroupBatch, MachineError};
 use ringkv_proto::topology::{from_proto, to_proto};
 use ringkv_proto::v1;
-use ringkv_topology::{GroupId, NodeId};
+use ringkv_topology::{GroupId, NodeId, NodeSecret};
 
 use crate::command::Command;
 use crate::image::operations::{StoredMove, StoredOperations, StoredRemoved};
 use crate::image::stored_members::StoredMembers;
-use crate::state::{Cluster, State};
+use crate::state::{Cluster, Fence, State};
 
 /// The one group of placement.
 pub const GROUP: GroupId = GroupId(1);
@@ -188,8 +188,7 @@ impl StoredState {
 struct StoredCluster {
     #[prost(message, optional, tag = "1")]
     topology: Option<v1::Topology>,
-    #[prost(btree_map = "uint64, uint64", tag = "2")]
-    incarnations: std::collections::BTreeMap<u64, u64>,
+    // 2 was the incarnation of each node, without what proves it.
     #[prost(uint64, tag = "3")]
     last_node: u64,
     #[prost(uint64, tag = "4")]
@@ -200,14 +199,29 @@ struct StoredCluster {
     moves: Vec<StoredMove>,
     #[prost(message, optional, tag = "22")]
     operations: Option<StoredOperations>,
+    #[prost(message, repeated, tag = "10")]
+    fences: Vec<StoredFence>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct StoredFence {
+    #[prost(uint64, tag = "1")]
+    node: u64,
+    #[prost(bytes = "vec", tag = "2")]
+    secret: Vec<u8>,
+    #[prost(uint64, tag = "3")]
+    incarnation: u64,
+    #[prost(uint64, tag = "4")]
+    starts: u64,
+    #[prost(uint64, optional, tag = "5")]
+    directory: Option<u64>,
 }
 
 impl StoredCluster {
     fn of(cluster: &Cluster) -> Self {
-        let incarnations = cluster.incarnations.iter();
         Self {
             topology: Some(to_proto(&cluster.topology)),
-            incarnations: incarnations.map(|(node, number)| (node.0, *number)).collect(),
+            fences: cluster.fences.iter().map(StoredFence::of).collect(),
             last_node: cluster.last_node,
             last_replica: cluster.last_replica,
             removed: cluster.removed.iter().map(StoredRemoved::of).collect(),
@@ -218,16 +232,29 @@ impl StoredCluster {
 
     fn into_cluster(self) -> Result<Cluster, MachineError> {
         let topology = self.topology.unwrap_or_default();
-        let incarnations = self.incarnations.into_iter();
         Ok(Cluster {
             topology: from_proto(&topology).map_err(|e| malformed("topology", e))?,
-            incarnations: incarnations.map(|(node, number)| (NodeId(node), number)).collect(),
+            fences: self.fences.iter().map(StoredFence::fence).collect::<Result<_, _>>()?,
             last_node: self.last_node,
             last_replica: self.last_replica,
             removed: self.removed.into_iter().map(StoredRemoved::into_removed).collect(),
             moves: self.moves.into_iter().map(StoredMove::into_move).collect(),
             operations: self.operations.unwrap_or_default().into_operations()?,
         })
+    }
+}
+
+impl StoredFence {
+    fn of((node, fence): (&NodeId, &Fence)) -> Self {
+        let Fence { secret, incarnation, starts, directory } = *fence;
+        Self { node: node.0, secret: secret.bytes().to_vec(), incarnation, starts, directory }
+    }
+
+    fn fence(&self) -> Result<(NodeId, Fence), MachineError> {
+        let Self { node, incarnation, starts, directory, .. } = *self;
+        let secret = NodeSecret::from_wire(&self.secret)
+            .ok_or_else(|| MachineError::corrupt("read state: a secret has not 16 bytes"))?;
+        Ok((NodeId(node), Fence { secret, incarnation, starts, directory }))
     }
 }
 

@@ -2,14 +2,15 @@
 //!
 //! Read in this order: [`operation`] (what a change is), [`command`] (what is replicated),
 //! [`state`] (the rules), [`image`] (state and log position as one value), [`observations`] and
-//! [`divergence`] (what nodes report), [`reconciler`] (what to do next), [`start`],
-//! [`member_steps`] and [`recovery`] (placement's own replicas), then [`requests`], [`hints`] and
-//! [`settings`] (what the shell checks and sends).
+//! [`divergence`] (what nodes report), [`admission`] (which process may take the place of another),
+//! [`reconciler`] (what to do next), [`start`], [`member_steps`] and [`recovery`] (placement's own
+//! replicas), then [`requests`], [`hints`] and [`settings`] (what the shell checks and sends).
 //!
 //! Never reads a clock, a file, a socket or a random number: time and ids are arguments, results
 //! are values. Cargo.toml keeps runtimes and RocksDB out, clippy.toml the rest. The placement
 //! process and the simulation drive the same code.
 
+pub mod admission;
 pub mod command;
 pub mod divergence;
 pub mod hints;

@@ -134,6 +134,11 @@ impl Observations {
         Some(now_ms.saturating_sub(silent_since))
     }
 
+    /// How long ago a node was heard from; `None` if it never was.
+    pub fn heard_ago(&self, now_ms: u64, node: NodeId) -> Option<u64> {
+        self.nodes.heard_ms(node).map(|heard| now_ms.saturating_sub(heard))
+    }
+
     /// The leader last reported for each group, if its node is alive.
     pub fn leaders(&self, now_ms: u64) -> BTreeMap<GroupId, NodeId> {
         let leaders = self.leaders.iter().map(|(group, report)| (group, report.node));

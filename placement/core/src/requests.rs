@@ -6,9 +6,9 @@
 mod reports;
 
 use ringkv_proto::v1::{HeartbeatRequest, RegisterRequest};
-use ringkv_topology::{ClusterId, Epoch, NodeId};
+use ringkv_topology::{ClusterId, Epoch, NodeId, NodeSecret};
 
-use crate::command::Registration;
+use crate::command::{Claim, Registration};
 use crate::observations::GroupReport;
 
 /// The longest host name (253) with a port.
@@ -25,11 +25,19 @@ pub struct InvalidRequest(String);
 /// A heartbeat that names its sender.
 #[derive(Debug)]
 pub struct Heartbeat {
-    pub cluster: ClusterId,
-    pub node: NodeId,
+    pub sender: Sender,
     /// Of the topology that the node knows.
     pub epoch: Epoch,
     pub reports: Vec<GroupReport>,
+}
+
+/// Who sends a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub claim: Claim,
+    /// The process, as it registered.
+    pub incarnation: u64,
+    pub address: String,
 }
 
 /// Checks a registration.
@@ -37,8 +45,11 @@ pub struct Heartbeat {
 /// # Errors
 /// [`InvalidRequest`] names the field.
 pub fn registration(wire: RegisterRequest) -> Result<Registration, InvalidRequest> {
-    let identity = match (ClusterId::from_wire(wire.cluster), NodeId::from_wire(wire.node)) {
-        (Some(cluster), Some(node)) => Some((cluster, node)),
+    let claim = match (ClusterId::from_wire(wire.cluster), NodeId::from_wire(wire.node)) {
+        (Some(cluster), Some(node)) => Some(Claim { cluster, node, secret: secret(&wire.secret)? }),
+        (None, None) if !wire.secret.is_empty() => {
+            return invalid("secret: a node without cluster and node has none");
+        }
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
             return invalid("cluster and node: set both, or neither for a new node");
@@ -57,8 +68,12 @@ pub fn registration(wire: RegisterRequest) -> Result<Registration, InvalidReques
     if wire.incarnation == 0 {
         return invalid("incarnation: 0 is not allowed; draw a random number at every start");
     }
-    let RegisterRequest { address, zone, incarnation, .. } = wire;
-    Ok(Registration { identity, address, zone, capacity, incarnation })
+    if wire.starts == 0 {
+        return invalid("starts: 0 is not allowed; the first start is number 1");
+    }
+    let directory = Some(wire.directory).filter(|number| *number != 0);
+    let RegisterRequest { address, zone, incarnation, starts, .. } = wire;
+    Ok(Registration { claim, address, zone, capacity, incarnation, starts, directory })
 }
 
 /// Checks a heartbeat.
@@ -71,7 +86,14 @@ pub fn heartbeat(wire: &HeartbeatRequest) -> Result<Heartbeat, InvalidRequest> {
     };
     let Some(node) = NodeId::from_wire(wire.node) else { return invalid("node: 0 is not an id") };
     let reports = reports::reports(&wire.groups)?;
-    Ok(Heartbeat { cluster, node, epoch: Epoch(wire.epoch), reports })
+    let claim = Claim { cluster, node, secret: secret(&wire.secret)? };
+    let sender = Sender { claim, incarnation: wire.incarnation, address: wire.address.clone() };
+    Ok(Heartbeat { sender, epoch: Epoch(wire.epoch), reports })
+}
+
+fn secret(bytes: &[u8]) -> Result<NodeSecret, InvalidRequest> {
+    let problem = || InvalidRequest("secret: not the 16 bytes of the first registration".into());
+    NodeSecret::from_wire(bytes).ok_or_else(problem)
 }
 
 /// Whether an address is `host:port` and fits where addresses are shown.
@@ -96,19 +118,20 @@ mod tests {
     use super::*;
 
     fn valid() -> RegisterRequest {
-        RegisterRequest { address: "node-1:50051".into(), incarnation: 7, ..Default::default() }
+        let address = "node-1:50051".into();
+        RegisterRequest { address, incarnation: 7, starts: 1, ..Default::default() }
     }
 
     #[test]
     fn a_new_node_may_omit_its_capacity() {
         let registration = registration(valid()).unwrap();
-        assert_eq!((registration.identity, registration.capacity), (None, 100));
+        assert_eq!((registration.claim, registration.capacity), (None, 100));
     }
 
     #[test]
     fn a_bad_field_is_named() {
         type Break = fn(&mut RegisterRequest);
-        let cases: [(&str, Break); 10] = [
+        let cases: [(&str, Break); 14] = [
             ("cluster and node", |r| r.node = 1),
             ("cluster and node", |r| r.cluster = 1),
             ("address", |r| r.address.clear()),
@@ -119,6 +142,10 @@ mod tests {
             ("zone", |r| r.zone = "z".repeat(65)),
             ("capacity", |r| r.capacity = 1_001),
             ("incarnation", |r| r.incarnation = 0),
+            ("starts", |r| r.starts = 0),
+            ("secret", |r| r.secret = vec![1; 16].into()),
+            ("secret", |r| (r.cluster, r.node) = (1, 1)),
+            ("secret", |r| (r.cluster, r.node, r.secret) = (1, 1, vec![1; 15].into())),
         ];
         for (field, breaks) in cases {
             let mut wire = valid();
@@ -131,12 +158,18 @@ mod tests {
     #[test]
     fn a_heartbeat_names_its_cluster_node_and_groups() {
         let group = v1::GroupReport { group: 4, leader: true, ..Default::default() };
-        let wire =
-            HeartbeatRequest { cluster: 9, node: 2, groups: vec![group], ..Default::default() };
+        let wire = HeartbeatRequest {
+            cluster: 9,
+            node: 2,
+            secret: vec![7; 16].into(),
+            groups: vec![group],
+            ..Default::default()
+        };
         assert_eq!(heartbeat(&wire).unwrap().reports[0].group, GroupId(4));
         for (field, broken) in [
             ("cluster", HeartbeatRequest { cluster: 0, ..wire.clone() }),
             ("node", HeartbeatRequest { node: 0, ..wire.clone() }),
+            ("secret", HeartbeatRequest { secret: vec![7; 17].into(), ..wire.clone() }),
             ("groups.group", HeartbeatRequest { groups: vec![Default::default()], ..wire.clone() }),
         ] {
             let problem = heartbeat(&broken).unwrap_err().to_string();

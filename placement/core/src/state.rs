@@ -25,6 +25,7 @@ pub use members::{
     FOUNDER, INVITED_MAX, PLACEMENT_REPLICAS_MAX, Place, PlacementMember, PlacementMembers,
     Recovery,
 };
+pub(crate) use nodes::Fence;
 pub use nodes::NODES_MAX;
 
 use crate::command::{Command, CommandResult, MembersRefusal, Refusal};
@@ -45,8 +46,9 @@ pub struct State {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cluster {
     pub(crate) topology: Topology,
-    /// The incarnation with which each active node last registered.
-    pub(crate) incarnations: BTreeMap<NodeId, u64>,
+    /// Which process may act as each node; without nodes that have not registered since placement
+    /// was recovered from them.
+    pub(crate) fences: BTreeMap<NodeId, Fence>,
     /// The highest ids assigned so far.
     pub(crate) last_node: u64,
     pub(crate) last_replica: u64,
@@ -107,12 +109,8 @@ impl State {
                 Ok(CommandResult::Initialized)
             }
             (_, None) => Err(Refusal::NotInitialized),
-            (Command::Register(registration), Some(cluster)) => {
-                cluster.register(registration).map(|node| CommandResult::Registered {
-                    cluster: cluster.topology.cluster,
-                    node,
-                    slot_count: cluster.topology.settings.slot_count.get().into(),
-                })
+            (Command::Register { registration, secret, displaces }, Some(cluster)) => {
+                cluster.register(registration, secret, &displaces)
             }
             (Command::Bootstrap { planned_at, groups, owners, now_ms }, Some(cluster)) => cluster
                 .bootstrap(planned_at, &groups, owners, now_ms)
@@ -161,7 +159,7 @@ impl Cluster {
         };
         Self {
             topology,
-            incarnations: BTreeMap::new(),
+            fences: BTreeMap::new(),
             last_node: 0,
             last_replica: 0,
             removed: BTreeMap::new(),
@@ -178,4 +176,4 @@ impl Cluster {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,8 +1,8 @@
 //! The gRPC services of the schema: generated clients and servers over the messages of
 //! `ringkv-proto`, and what every client and server of them agrees on.
 //!
-//! Owns the names of services on the wire, the metadata key that names a leader, and the limit of
-//! a message. Has no behaviour: it opens no connection and keeps no state.
+//! Owns the names of services on the wire, the metadata keys that name a leader and the reason of a
+//! refusal, and the limit of a message. Has no behaviour: it opens no connection and keeps no state.
 
 /// Clients and servers generated from `proto/schema/*.proto`.
 #[allow(
@@ -22,6 +22,42 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 
 /// Metadata key under which a placement follower names the leader's `host:port`.
 pub const LEADER_METADATA: &str = "ringkv-leader";
+
+/// Metadata key under which placement says why it refuses a node: the name of a [`NodeRefusal`].
+pub const REFUSAL_METADATA: &str = "ringkv-refusal";
+
+/// Why placement refuses a node, where the node has to know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NodeRefusal {
+    /// This placement is of another cluster, or does not know a node of this id.
+    Foreign,
+    /// Another process is the node; the caller may ask again.
+    ServedElsewhere,
+    /// The leader was elected a moment ago and decides later; the caller asks again.
+    TooEarly,
+    /// The directory can never be used again: it is an older copy, or its node was removed.
+    DirectoryOutdated,
+}
+
+impl NodeRefusal {
+    const ALL: [Self; 4] =
+        [Self::Foreign, Self::ServedElsewhere, Self::TooEarly, Self::DirectoryOutdated];
+
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Foreign => "foreign",
+            Self::ServedElsewhere => "served-elsewhere",
+            Self::TooEarly => "too-early",
+            Self::DirectoryOutdated => "directory-outdated",
+        }
+    }
+
+    /// The refusal of this name; `None` for names of later versions.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|refusal| refusal.name() == name)
+    }
+}
 
 /// The largest gRPC message any ringkv server or client accepts, in bytes.
 ///

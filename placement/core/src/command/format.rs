@@ -1,7 +1,8 @@
 //! The bytes of commands and results: what both formats share.
 //!
 //! Layout (little endian): version u8, kind u8, then the fields of the kind in the order in which
-//! they are written. A string is its length u32 and UTF-8; a list is its length u32 and its items.
+//! they are written. A string is its length u32 and UTF-8; a list is its length u32 and its items; what
+//! may be absent follows a flag u8, 0 or 1; a secret is its 16 bytes.
 //! No RPC message defines any of these bytes, so the schema of the services may change without a
 //! change of what is on disk. Every value encodes and decodes to itself. An unknown version or
 //! kind, a value out of range, or left-over bytes is an error, and never skipped: a replica that
@@ -16,7 +17,7 @@ mod results;
 
 use bytes::{Buf, BufMut};
 use ringkv_consensus::DecodeError;
-use ringkv_topology::NodeId;
+use ringkv_topology::{NodeId, NodeSecret};
 
 /// Version 1 embedded messages of the RPC schema.
 const VERSION: u8 = 2;
@@ -63,6 +64,20 @@ fn take_node(input: &mut &[u8]) -> Result<NodeId, DecodeError> {
 
 fn unknown_kind() -> DecodeError {
     DecodeError::Implausible("command kind")
+}
+
+fn take_flag(input: &mut &[u8]) -> Result<bool, DecodeError> {
+    match input.try_get_u8()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        _ => Err(DecodeError::Implausible("flag")),
+    }
+}
+
+fn take_secret(input: &mut &[u8]) -> Result<NodeSecret, DecodeError> {
+    let (secret, rest) = input.split_first_chunk().ok_or(DecodeError::EndedEarly)?;
+    *input = rest;
+    Ok(NodeSecret::new(*secret))
 }
 
 fn put_ids(out: &mut Vec<u8>, ids: impl ExactSizeIterator<Item = u64>) {

@@ -8,6 +8,8 @@ use crate::operation::{Operation, OperationId, OperationKind, OperationState};
 use crate::state::operations::Operations;
 use crate::state::replicas::{Move, Removed};
 
+const SECRET: NodeSecret = NodeSecret::new([9; 16]);
+
 fn genesis() -> Genesis {
     Genesis {
         group: GROUP,
@@ -28,13 +30,16 @@ fn init() -> Command {
 }
 
 fn register(address: &str) -> Command {
-    Command::Register(Registration {
-        identity: None,
+    let registration = Registration {
+        claim: None,
         address: address.into(),
         zone: String::new(),
         capacity: 100,
         incarnation: 1,
-    })
+        starts: 1,
+        directory: Some(3),
+    };
+    Command::Register { registration, secret: SECRET, displaces: Vec::new() }
 }
 
 fn batch(first: u64, entries: &[Option<&[Command]>]) -> GroupBatch {
@@ -75,6 +80,8 @@ fn results_come_by_entry_and_command_and_the_position_moves_on() {
         cluster: ClusterId(9),
         node: NodeId(node),
         slot_count: 4096,
+        secret: Some(SECRET),
+        holder: None,
     };
     assert_eq!(
         results,

@@ -1,4 +1,4 @@
-use ringkv_topology::{Epoch, NodeId, ReadMode, SlotCount};
+use ringkv_topology::{Epoch, NodeId, NodeSecret, ReadMode, SlotCount};
 
 use super::*;
 use crate::command::{CommandResult, Refusal, Registration};
@@ -29,13 +29,17 @@ fn with_nodes(count: u64) -> State {
         assert_eq!(state.apply(step), CommandResult::Initialized);
     }
     for id in 1..=count {
-        state.apply(Command::Register(Registration {
-            identity: None,
+        let registration = Registration {
+            claim: None,
             address: format!("n{id}:1"),
             zone: String::new(),
             capacity: 100,
             incarnation: id,
-        }));
+            starts: 1,
+            directory: None,
+        };
+        let secret = NodeSecret::new([1; 16]);
+        state.apply(Command::Register { registration, secret, displaces: Vec::new() });
     }
     state
 }

@@ -1,9 +1,8 @@
 use ringkv_topology::{BootstrapWhen, ReadMode, Settings, SlotCount, plan_bootstrap};
 
 use super::*;
-use crate::command::{Command, CommandResult, Registration};
-
-const CLUSTER: ClusterId = ClusterId(9);
+use crate::command::Command;
+use crate::state::tests::{CLUSTER, fresh, register, returning};
 
 fn settings() -> Settings {
     Settings {
@@ -19,16 +18,13 @@ fn topology() -> Topology {
     let mut state = State::default();
     state.apply(Command::Init { cluster: CLUSTER, settings: settings() });
     for node in 1..=3 {
-        let (address, zone) = (format!("n{node}:1"), String::new());
-        let registration =
-            Registration { identity: None, address, zone, capacity: 100, incarnation: node };
-        state.apply(Command::Register(registration));
+        register(&mut state, fresh(&format!("n{node}:1"), node)).expect("a new node");
     }
     let topology = state.topology().expect("initialized").clone();
     let plan = plan_bootstrap(topology.nodes.values(), &settings(), &BootstrapWhen::default());
     let plan = plan.expect("enough nodes");
     let (planned_at, groups, owners) = (topology.epoch, plan.groups, plan.owners);
-    state.apply(Command::Bootstrap { planned_at, groups, owners });
+    state.apply(Command::Bootstrap { planned_at, groups, owners, now_ms: 0 });
     state.topology().expect("initialized").clone()
 }
 
@@ -71,22 +67,8 @@ fn the_recovered_placement_goes_on_above_everything_seen() {
     let record = &state.members().recoveries[0];
     assert_eq!((record.epoch_found, record.epoch), (topology.epoch, epoch));
     assert!(state.members().is_founding(), "the other places join it");
-    let back = Registration {
-        identity: Some((CLUSTER, NodeId(2))),
-        address: "n2:1".into(),
-        zone: String::new(),
-        capacity: 100,
-        incarnation: 77,
-    };
-    assert!(matches!(
-        state.apply(Command::Register(back.clone())),
-        CommandResult::Registered { cluster: CLUSTER, node: NodeId(2), .. }
-    ));
-    let fresh = Registration { identity: None, address: "n4:1".into(), ..back };
-    assert!(matches!(
-        state.apply(Command::Register(fresh)),
-        CommandResult::Registered { node: NodeId(id), .. } if id == 3 + GAP + 1
-    ));
+    assert_eq!(register(&mut state, returning(2, "n2:1", 77)), Ok(NodeId(2)));
+    assert_eq!(register(&mut state, fresh("n4:1", 78)), Ok(NodeId(3 + GAP + 1)));
 }
 
 #[test]

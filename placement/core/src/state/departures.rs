@@ -81,7 +81,7 @@ impl Cluster {
             )));
         }
         self.removed.retain(|_, removed| removed.node != node);
-        self.incarnations.remove(&node);
+        self.fences.remove(&node);
         self.topology.nodes.remove(&node);
         self.next_epoch();
         Ok(())

@@ -1,14 +1,14 @@
 use ringkv_topology::{
-    BootstrapWhen, NodeState, PlannedGroup, ReadMode, SlotCount, plan_bootstrap,
+    BootstrapWhen, NodeSecret, NodeState, PlannedGroup, ReadMode, SlotCount, plan_bootstrap,
 };
 
 use super::*;
-use crate::command::Registration;
+use crate::command::{Claim, Incarnation, Registration};
 
 mod operations;
 mod replicas;
 
-pub(super) const CLUSTER: ClusterId = ClusterId(9);
+pub(crate) const CLUSTER: ClusterId = ClusterId(9);
 
 fn settings() -> Settings {
     Settings {
@@ -19,25 +19,64 @@ fn settings() -> Settings {
     }
 }
 
-pub(super) fn initialized() -> State {
+pub(crate) fn initialized() -> State {
     let mut state = State::default();
     let done = state.apply(Command::Init { cluster: CLUSTER, settings: settings() });
     assert_eq!(done, CommandResult::Initialized);
     state
 }
 
-pub(super) fn fresh(address: &str, incarnation: u64) -> Registration {
+/// The secret that `register` draws for the node with this id.
+pub(crate) fn secret_of(node: u64) -> NodeSecret {
+    NodeSecret::new(u128::from(node).to_le_bytes())
+}
+
+pub(crate) fn fresh(address: &str, incarnation: u64) -> Registration {
     let (address, zone) = (address.into(), String::new());
-    Registration { identity: None, address, zone, capacity: 100, incarnation }
+    Registration {
+        claim: None,
+        address,
+        zone,
+        capacity: 100,
+        incarnation,
+        starts: 1,
+        directory: None,
+    }
 }
 
-pub(super) fn returning(node: u64, address: &str, incarnation: u64) -> Registration {
-    Registration { identity: Some((CLUSTER, NodeId(node))), ..fresh(address, incarnation) }
+/// A later start of a node: its number is the incarnation.
+pub(crate) fn returning(node: u64, address: &str, incarnation: u64) -> Registration {
+    let claim = Claim { cluster: CLUSTER, node: NodeId(node), secret: secret_of(node) };
+    Registration { claim: Some(claim), starts: incarnation, ..fresh(address, incarnation) }
 }
 
-pub(super) fn register(state: &mut State, registration: Registration) -> Result<NodeId, Refusal> {
-    match state.apply(Command::Register(registration)) {
-        CommandResult::Registered { cluster: CLUSTER, node, slot_count: 4096 } => Ok(node),
+/// Registers with a leader that has found no process silent.
+pub(crate) fn register(state: &mut State, registration: Registration) -> Result<NodeId, Refusal> {
+    propose(state, registration, Vec::new())
+}
+
+/// Registers with a leader that has found every process silent.
+pub(crate) fn take_over(state: &mut State, registration: Registration) -> Result<NodeId, Refusal> {
+    let fences = &state.cluster.as_ref().expect("initialized").fences;
+    let all =
+        fences.iter().map(|(node, fence)| Incarnation { node: *node, number: fence.incarnation });
+    let all = all.collect();
+    propose(state, registration, all)
+}
+
+fn propose(
+    state: &mut State,
+    registration: Registration,
+    displaces: Vec<Incarnation>,
+) -> Result<NodeId, Refusal> {
+    let is_new = registration.claim.is_none();
+    let last_node = state.cluster.as_ref().map_or(0, |cluster| cluster.last_node);
+    let secret = secret_of(last_node + 1);
+    match state.apply(Command::Register { registration, secret, displaces }) {
+        CommandResult::Registered { cluster: CLUSTER, node, slot_count: 4096, secret, .. } => {
+            assert_eq!(secret, is_new.then_some(secret_of(node.0)));
+            Ok(node)
+        }
         CommandResult::Refused(refusal) => Err(refusal),
         other => panic!("not an answer to a registration: {other:?}"),
     }
@@ -55,7 +94,7 @@ fn plan_of(state: &State) -> Command {
     }
 }
 
-pub(super) fn bootstrapped() -> State {
+pub(crate) fn bootstrapped() -> State {
     let mut state = initialized();
     for id in 1..=3 {
         assert_eq!(register(&mut state, fresh(&format!("n{id}:1"), id)), Ok(NodeId(id)));
@@ -65,7 +104,7 @@ pub(super) fn bootstrapped() -> State {
     state
 }
 
-pub(super) fn node_state(state: &State, node: u64) -> Option<NodeState> {
+pub(crate) fn node_state(state: &State, node: u64) -> Option<NodeState> {
     state.topology()?.nodes.get(&NodeId(node)).map(|node| node.state)
 }
 

@@ -8,8 +8,8 @@ use ringkv_placement_core::observations::{GroupReport, Observations};
 use ringkv_placement_core::reconciler::{Now, Plan, Wanted, plan};
 use ringkv_placement_core::state::State;
 use ringkv_topology::{
-    BootstrapWhen, ClusterId, Epoch, GroupId, NodeId, ReadMode, ReplicaId, Settings, SlotCount,
-    Topology,
+    BootstrapWhen, ClusterId, Epoch, GroupId, NodeId, NodeSecret, ReadMode, ReplicaId, Settings,
+    SlotCount, Topology,
 };
 
 use crate::checks::{check_state, check_step};
@@ -108,13 +108,17 @@ impl World {
         let zone = format!("z{}", self.random.below(self.shape.zones));
         let capacity = if self.random.chance(20) { 200 } else { 100 };
         let registration = Registration {
-            identity: None,
+            claim: None,
             address: address.clone(),
             zone,
             capacity,
             incarnation: 1 + self.random.next() / 2,
+            starts: 1,
+            directory: None,
         };
-        match self.apply(Command::Register(registration)) {
+        let secret = NodeSecret::new([7; 16]);
+        let register = Command::Register { registration, secret, displaces: Vec::new() };
+        match self.apply(register) {
             CommandResult::Registered { node, .. } => {
                 self.nodes.insert(node, SimNode::new(node, address));
             }

@@ -8,14 +8,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use ringkv_consensus::{Completion, Done, Genesis, Input, Members, Request, Role, Ticket};
-use ringkv_placement_core::command::{Command, CommandResult, Registration};
+use ringkv_placement_core::admission::{self, Hearing};
+use ringkv_placement_core::command::{Claim, Command, CommandResult, Registration};
 use ringkv_placement_core::image::GROUP;
 use ringkv_placement_core::observations::Observations;
 use ringkv_placement_core::reconciler::{Now, Wanted, plan};
 use ringkv_placement_core::requests::{self, Heartbeat};
 use ringkv_proto::v1::HeartbeatRequest;
 use ringkv_topology::{
-    BootstrapWhen, ClusterId, GroupId, NodeId, ReadMode, ReplicaId, Settings, SlotCount, Topology,
+    BootstrapWhen, ClusterId, GroupId, NodeId, NodeSecret, ReadMode, ReplicaId, Settings,
+    SlotCount, Topology,
 };
 
 use super::service::SINK;
@@ -40,6 +42,10 @@ pub(crate) enum ControlMessage {
     Report(HeartbeatRequest),
     Diverged(Vec<GroupId>),
     Removed(Vec<u64>),
+    /// A heartbeat of a process that is not registered.
+    NotRegistered {
+        incarnation: u64,
+    },
     AskTopology,
     Topology(Arc<Topology>, Vec<(GroupId, NodeId)>),
 }
@@ -54,18 +60,23 @@ pub(super) struct Control {
 /// What a storage node keeps in addition to its stores, and whether placement knows this run.
 #[derive(Default)]
 pub(super) struct DataDirectory {
-    pub(super) identity: Option<(ClusterId, NodeId)>,
+    pub(super) identity: Option<Claim>,
     pub(super) topology: Option<Arc<Topology>>,
     pub(super) confirmed: bool,
+    /// Differs at every start, as the number of starts does.
     pub(super) incarnation: u64,
     /// Whether the node has been started for the first time.
     pub(super) present: bool,
+    /// How often it has lost its disks.
+    pub(super) losses: u64,
 }
 
 /// What a placement replica keeps in memory only.
 #[derive(Default)]
 struct Shell {
     observations: Observations,
+    /// Since when it leads without a break, as its ticks found it.
+    leads_since: Option<Micros>,
     last_ticket: u64,
     /// Registrations in progress, by ticket.
     waiting: BTreeMap<u64, Endpoint>,
@@ -152,7 +163,7 @@ impl World {
             }
             Cluster::Storage => {
                 let is_it =
-                    |data: &DataDirectory| data.identity.is_some_and(|(_, known)| known == node);
+                    |data: &DataDirectory| data.identity.is_some_and(|claim| claim.node == node);
                 self.control.nodes.iter().position(is_it)
             }
         }
@@ -211,14 +222,17 @@ impl World {
     /// The leader plans and proposes.
     fn on_placement_tick(&mut self, process: Endpoint) {
         let leads = |status: &ringkv_consensus::GroupStatus| status.role == Role::Leader;
+        let leads = self.processes[process].status().iter().any(leads);
+        let shell = process - self.swarm.storage_nodes;
+        let since = &mut self.control.shells[shell].leads_since;
+        *since = if leads { since.or(Some(self.agenda.now())) } else { None };
         if !self.rng.chance(0.2) {
             return;
         }
         let now_ms = self.agenda.now() / MILLISECOND;
-        let leads = self.processes[process].status().iter().any(leads);
         let Some(state) = self.processes[process].machine.placement_state() else { return };
         let Control { shells, wanted, .. } = &mut self.control;
-        let observations = &mut shells[process - self.swarm.storage_nodes].observations;
+        let observations = &mut shells[shell].observations;
         if !leads {
             observations.follows();
             return;
@@ -288,10 +302,13 @@ impl World {
             ControlMessage::Topology(topology, _) => self.node_topology(to, topology),
             ControlMessage::Diverged(groups) => self.diverged(to, groups),
             ControlMessage::Removed(replicas) => self.on_removed(to, &replicas),
-            ControlMessage::Register(registration) => {
-                self.propose(to, &Command::Register(registration), Some(from));
-            }
             ControlMessage::Report(heartbeat) => return self.on_report(from, to, &heartbeat),
+            ControlMessage::NotRegistered { incarnation } => {
+                // It registers again; the replica that refused may only be behind.
+                let data = &mut self.control.nodes[to];
+                data.confirmed &= data.incarnation != incarnation;
+            }
+            ControlMessage::Register(registration) => self.on_register(from, to, registration),
             ControlMessage::AskTopology => {
                 let now_ms = self.agenda.now() / MILLISECOND;
                 let shell = to - self.swarm.storage_nodes;
@@ -307,6 +324,23 @@ impl World {
         Ok(())
     }
 
+    /// Placement receives a registration. It proposes one that does not have to wait; the node asks
+    /// again for the others.
+    fn on_register(&mut self, node: Endpoint, placement: Endpoint, registration: Registration) {
+        let now = self.agenda.now();
+        let shell = &self.control.shells[placement - self.swarm.storage_nodes];
+        let hearing = Hearing {
+            observations: &shell.observations,
+            now_ms: now / MILLISECOND,
+            led_ms: shell.leads_since.map_or(0, |since| (now - since) / MILLISECOND),
+        };
+        let Some(state) = self.processes[placement].machine.placement_state() else { return };
+        let Ok(displaces) = admission::displaced(state, &registration, hearing) else { return };
+        let secret = NodeSecret::new(u128::from(now).to_le_bytes());
+        let command = Command::Register { registration, secret, displaces };
+        self.propose(placement, &command, Some(node));
+    }
+
     /// Placement receives a heartbeat, and replies which replicas of the node have a wrong state.
     fn on_report(
         &mut self,
@@ -315,8 +349,15 @@ impl World {
         heartbeat: &HeartbeatRequest,
     ) -> Result<(), Violation> {
         let now_ms = self.agenda.now() / MILLISECOND;
-        let Heartbeat { node: id, epoch, reports, .. } = requests::heartbeat(heartbeat)
+        let Heartbeat { sender, epoch, reports } = requests::heartbeat(heartbeat)
             .map_err(|error| Violation::broken(format!("a heartbeat is refused: {error}")))?;
+        let id = sender.claim.node;
+        let state = self.processes[placement].machine.placement_state();
+        if state.is_none_or(|state| state.check_heartbeat(&sender).is_err()) {
+            let incarnation = sender.incarnation;
+            self.send_control(placement, node, ControlMessage::NotRegistered { incarnation });
+            return Ok(());
+        }
         self.coverage.checkpoints +=
             reports.iter().map(|report| report.state_hashes.len() as u64).sum::<u64>();
         let shell = &mut self.control.shells[placement - self.swarm.storage_nodes];

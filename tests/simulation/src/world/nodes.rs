@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use ringkv_consensus::{GroupStatus, Input};
-use ringkv_placement_core::command::{CommandResult, Refusal, Registration};
+use ringkv_placement_core::command::{Claim, CommandResult, Refusal, Registration};
 use ringkv_proto::v1::HeartbeatRequest;
 use ringkv_storage_core::report;
 use ringkv_topology::Topology;
 
-use super::control::ControlMessage;
+use super::control::{ControlMessage, DataDirectory};
 use super::{Event, World};
 use crate::network::Endpoint;
 use crate::time::{MILLISECOND, Micros};
@@ -29,11 +29,13 @@ impl World {
     fn register(&mut self, process: Endpoint) {
         let data = &self.control.nodes[process];
         let registration = Registration {
-            identity: data.identity,
-            address: format!("node-{process}:50051"),
+            claim: data.identity,
+            address: address(process),
             zone: String::new(),
             capacity: 100,
             incarnation: data.incarnation,
+            starts: data.incarnation + 1,
+            directory: Some(process as u64 * 1_000 + data.losses),
         };
         self.tell_placement(process, ControlMessage::Register(registration));
     }
@@ -47,8 +49,9 @@ impl World {
         if !self.control.nodes[process].confirmed && self.rng.chance(0.2) {
             self.register(process);
         }
-        if self.rng.chance(0.05) {
-            let report = ControlMessage::Report(self.heartbeat(process));
+        let DataDirectory { confirmed, identity, .. } = self.control.nodes[process];
+        if let (true, true, Some(claim)) = (self.rng.chance(0.05), confirmed, identity) {
+            let report = ControlMessage::Report(self.heartbeat(process, claim));
             for replica in self.swarm.storage_nodes..self.processes.len() {
                 self.send_control(process, replica, report.clone());
             }
@@ -56,17 +59,19 @@ impl World {
     }
 
     /// What a node reports, as its shell does.
-    fn heartbeat(&self, process: Endpoint) -> HeartbeatRequest {
+    fn heartbeat(&self, process: Endpoint, claim: Claim) -> HeartbeatRequest {
         let data = &self.control.nodes[process];
         let noted = self.processes[process].machine.state_hashes();
         let group = |status: &GroupStatus| {
             let state_hashes = noted.get(&status.group).map_or(&[][..], Vec::as_slice);
             report::group(status, state_hashes, 1)
         };
-        let (cluster, node) = data.identity.expect("a running node has an identity");
         HeartbeatRequest {
-            cluster: cluster.0,
-            node: node.0,
+            cluster: claim.cluster.0,
+            node: claim.node.0,
+            secret: bytes::Bytes::copy_from_slice(claim.secret.bytes()),
+            incarnation: data.incarnation,
+            address: address(process),
             epoch: data.topology.as_ref().map_or(0, |topology| topology.epoch.0),
             groups: self.processes[process].status().iter().map(group).collect(),
             ..HeartbeatRequest::default()
@@ -88,15 +93,16 @@ impl World {
         result: CommandResult,
     ) -> Result<(), Violation> {
         match result {
-            CommandResult::Registered { cluster, node, .. } => {
+            CommandResult::Registered { cluster, node, secret, .. } => {
                 let data = &mut self.control.nodes[process];
                 let is_new = data.identity.is_none();
                 data.confirmed = true;
-                let known = *data.identity.get_or_insert((cluster, node));
-                if known != (cluster, node) {
+                let new = secret.map(|secret| Claim { cluster, node, secret });
+                let known = *data.identity.get_or_insert_with(|| new.expect("it was new"));
+                if (known.cluster, known.node) != (cluster, node) {
                     return Err(Violation::broken(format!(
                         "process {process} is node {} and was registered as {node}",
-                        known.1
+                        known.node
                     )));
                 }
                 if is_new {
@@ -105,7 +111,13 @@ impl World {
                 }
                 Ok(())
             }
-            CommandResult::Refused(Refusal::NotInitialized) => Ok(()),
+            CommandResult::Refused(Refusal::NotInitialized | Refusal::Stale) => Ok(()),
+            // A registration of an earlier start that was under way for long.
+            CommandResult::Refused(Refusal::OlderCopy { starts, .. })
+                if starts <= self.control.nodes[process].incarnation =>
+            {
+                Ok(())
+            }
             other => Err(Violation::broken(format!("process {process} registers: {other:?}"))),
         }
     }
@@ -117,4 +129,8 @@ impl World {
             self.adopt(process);
         }
     }
+}
+
+fn address(process: Endpoint) -> String {
+    format!("node-{process}:50051")
 }

@@ -4,7 +4,7 @@
 //! while no group names a node that has lost its own, so that never a majority of a group is gone.
 
 use ringkv_consensus::Role;
-use ringkv_placement_core::command::{Command, OperationCommand};
+use ringkv_placement_core::command::{Claim, Command, OperationCommand};
 use ringkv_topology::Topology;
 
 use super::{Cluster, Event, World};
@@ -25,7 +25,7 @@ impl World {
 
     /// Drains a node, or takes that back.
     pub(super) fn drain(&mut self, process: Endpoint, drains: bool) {
-        let Some((_, node)) = self.control.nodes[process].identity else { return };
+        let Some(Claim { node, .. }) = self.control.nodes[process].identity else { return };
         let now_ms = 0;
         let command = match drains {
             true => OperationCommand::DrainNode { node, now_ms },
@@ -44,7 +44,8 @@ impl World {
     /// A node loses everything on its disks.
     pub(super) fn wipe(&mut self, process: Endpoint) {
         let known = self.control.nodes[process].identity;
-        let Some((_, node)) = known.filter(|_| self.may_lose_a_disk()) else { return };
+        let may = known.filter(|_| self.may_lose_a_disk());
+        let Some(Claim { node, .. }) = may else { return };
         self.kill(process);
         self.coverage.wipes += 1;
         self.say(|| format!("process {process}, node {node}, has lost its disks"));
@@ -54,6 +55,7 @@ impl World {
         let data = &mut self.control.nodes[process];
         (data.identity, data.topology, data.confirmed) = (None, None, false);
         data.incarnation = life;
+        data.losses += 1;
     }
 
     fn may_lose_a_disk(&self) -> bool {

@@ -8,10 +8,10 @@ use ringkv_topology::{
 };
 
 use crate::command::format::{
-    begin, ended, members, put_ids, put_length, put_text, take_ids, take_kind, take_node,
-    take_text, unknown_kind,
+    begin, ended, members, put_ids, put_length, put_text, take_flag, take_ids, take_kind,
+    take_node, take_secret, take_text, unknown_kind,
 };
-use crate::command::{Command, OperationCommand, Registration, ReplicaCommand};
+use crate::command::{Claim, Command, Incarnation, OperationCommand, Registration, ReplicaCommand};
 
 const INIT: u8 = 1;
 const REGISTER: u8 = 2;
@@ -30,9 +30,15 @@ impl Command {
                 put_settings(&mut out, settings);
                 out.into()
             }
-            Self::Register(registration) => {
+            Self::Register { registration, secret, displaces } => {
                 let mut out = begin(REGISTER);
                 put_registration(&mut out, registration);
+                out.put_slice(secret.bytes());
+                put_length(&mut out, displaces.len());
+                for incarnation in displaces {
+                    out.put_u64_le(incarnation.node.0);
+                    out.put_u64_le(incarnation.number);
+                }
                 out.into()
             }
             Self::Bootstrap { planned_at, groups, owners, now_ms } => {
@@ -62,7 +68,11 @@ impl Command {
         let input = &mut cursor;
         let command = match take_kind(input)? {
             INIT => Self::Init { cluster: take_cluster(input)?, settings: take_settings(input)? },
-            REGISTER => Self::Register(take_registration(input)?),
+            REGISTER => Self::Register {
+                registration: take_registration(input)?,
+                secret: take_secret(input)?,
+                displaces: take_incarnations(input)?,
+            },
             BOOTSTRAP => Self::Bootstrap {
                 planned_at: Epoch(input.try_get_u64_le()?),
                 groups: take_groups(input)?,
@@ -116,30 +126,49 @@ fn take_settings(input: &mut &[u8]) -> Result<Settings, DecodeError> {
 }
 
 fn put_registration(out: &mut Vec<u8>, registration: &Registration) {
-    out.put_u8(registration.identity.is_some().into());
-    if let Some((cluster, node)) = registration.identity {
+    out.put_u8(registration.claim.is_some().into());
+    if let Some(Claim { cluster, node, secret }) = &registration.claim {
         out.put_u64_le(cluster.0);
         out.put_u64_le(node.0);
+        out.put_slice(secret.bytes());
     }
     put_text(out, &registration.address);
     put_text(out, &registration.zone);
     out.put_u32_le(registration.capacity);
     out.put_u64_le(registration.incarnation);
+    out.put_u64_le(registration.starts);
+    out.put_u8(registration.directory.is_some().into());
+    if let Some(directory) = registration.directory {
+        out.put_u64_le(directory);
+    }
 }
 
 fn take_registration(input: &mut &[u8]) -> Result<Registration, DecodeError> {
-    let identity = match input.try_get_u8()? {
-        0 => None,
-        1 => Some((take_cluster(input)?, take_node(input)?)),
-        _ => return Err(DecodeError::Implausible("flag")),
+    let claim = match take_flag(input)? {
+        false => None,
+        true => Some(Claim {
+            cluster: take_cluster(input)?,
+            node: take_node(input)?,
+            secret: take_secret(input)?,
+        }),
     };
     Ok(Registration {
-        identity,
+        claim,
         address: take_text(input)?,
         zone: take_text(input)?,
         capacity: input.try_get_u32_le()?,
         incarnation: input.try_get_u64_le()?,
+        starts: input.try_get_u64_le()?,
+        directory: if take_flag(input)? { Some(input.try_get_u64_le()?) } else { None },
     })
+}
+
+fn take_incarnations(input: &mut &[u8]) -> Result<Vec<Incarnation>, DecodeError> {
+    let count = input.try_get_u32_le()?;
+    // Not allocated ahead, as with groups.
+    let incarnation =
+        |_| Ok(Incarnation { node: take_node(input)?, number: input.try_get_u64_le()? });
+    (0..count).map(incarnation).collect()
 }
 
 fn take_groups(input: &mut &[u8]) -> Result<Vec<PlannedGroup>, DecodeError> {

@@ -5,7 +5,8 @@ use ringkv_topology::{
 
 use super::*;
 use crate::command::{
-    Command, CommandResult, Join, OperationCommand, Refusal, Registration, ReplicaCommand,
+    AddressHolder, Claim, Command, CommandResult, Incarnation, Join, OperationCommand, Refusal,
+    Registration, ReplicaCommand,
 };
 use crate::operation::{OperationId, OperationKind};
 
@@ -20,17 +21,31 @@ fn settings() -> impl Strategy<Value = Settings> {
     )
 }
 
+fn secret() -> impl Strategy<Value = NodeSecret> {
+    any::<[u8; 16]>().prop_map(NodeSecret::new)
+}
+
 fn registration() -> impl Strategy<Value = Registration> {
-    let identity = prop::option::of((1..=u64::MAX, 1..=u64::MAX));
-    (identity, ".{0,20}", ".{0,5}", any::<u32>(), any::<u64>()).prop_map(
-        |(identity, address, zone, capacity, incarnation)| Registration {
-            identity: identity.map(|(cluster, node)| (ClusterId(cluster), NodeId(node))),
-            address,
-            zone,
-            capacity,
-            incarnation,
-        },
-    )
+    let claim = prop::option::of((1..=u64::MAX, 1..=u64::MAX, secret()));
+    let numbers = (any::<u32>(), any::<u64>(), any::<u64>(), any::<Option<u64>>());
+    (claim, ".{0,20}", ".{0,5}", numbers).prop_map(|(claim, address, zone, numbers)| {
+        let (capacity, incarnation, starts, directory) = numbers;
+        let claim = claim.map(|(cluster, node, secret)| Claim {
+            cluster: ClusterId(cluster),
+            node: NodeId(node),
+            secret,
+        });
+        Registration { claim, address, zone, capacity, incarnation, starts, directory }
+    })
+}
+
+fn register() -> impl Strategy<Value = Command> {
+    let displaces = prop::collection::vec((1..=u64::MAX, any::<u64>()), 0..3);
+    (registration(), secret(), displaces).prop_map(|(registration, secret, displaces)| {
+        let incarnation = |(node, number)| Incarnation { node: NodeId(node), number };
+        let displaces = displaces.into_iter().map(incarnation).collect();
+        Command::Register { registration, secret, displaces }
+    })
 }
 
 fn group() -> impl Strategy<Value = PlannedGroup> {
@@ -57,7 +72,7 @@ fn command() -> impl Strategy<Value = Command> {
         });
     prop_oneof![
         init,
-        registration().prop_map(Command::Register),
+        register(),
         bootstrap,
         replica_command().prop_map(Command::Replicas),
         operation_command().prop_map(Command::Operation),
@@ -135,24 +150,35 @@ fn operation_command() -> impl Strategy<Value = OperationCommand> {
     prop_oneof![numbers, set]
 }
 
+fn registered() -> impl Strategy<Value = CommandResult> {
+    let holder = any::<Option<(u64, u32)>>();
+    let ids = (any::<u64>(), any::<u64>(), any::<u32>());
+    (ids, prop::option::of(secret()), holder).prop_map(|(ids, secret, holder)| {
+        let (cluster, node, slot_count) = ids;
+        let holder = holder.map(|(node, replicas)| AddressHolder { node: NodeId(node), replicas });
+        let (cluster, node) = (ClusterId(cluster), NodeId(node));
+        CommandResult::Registered { cluster, node, slot_count, secret, holder }
+    })
+}
+
 fn result() -> impl Strategy<Value = CommandResult> {
     let refusal = |refusal: fn(u64) -> Refusal| {
         any::<u64>().prop_map(move |number| CommandResult::Refused(refusal(number)))
     };
     prop_oneof![
         Just(CommandResult::Initialized),
-        (any::<u64>(), any::<u64>(), any::<u32>()).prop_map(|(cluster, node, slot_count)| {
-            CommandResult::Registered {
-                cluster: ClusterId(cluster),
-                node: NodeId(node),
-                slot_count,
-            }
-        }),
+        registered(),
         any::<u64>().prop_map(|epoch| CommandResult::Bootstrapped { epoch: Epoch(epoch) }),
         refusal(|_| Refusal::NotInitialized),
         refusal(|id| Refusal::WrongCluster { ours: ClusterId(id), theirs: ClusterId(!id) }),
         refusal(|id| Refusal::UnknownNode { node: NodeId(id) }),
-        refusal(|id| Refusal::NodeReplaced { node: NodeId(id) }),
+        refusal(|id| Refusal::NodeRemoved { node: NodeId(id) }),
+        refusal(|id| Refusal::WrongSecret { node: NodeId(id) }),
+        refusal(|id| Refusal::OlderCopy { node: NodeId(id), starts: !id, seen: id }),
+        (any::<u64>(), ".{0,20}").prop_map(|(node, address)| {
+            let node = NodeId(node);
+            CommandResult::Refused(Refusal::NotRegistered { node, address })
+        }),
         refusal(|max| Refusal::TooManyNodes { max: max as u32 }),
         refusal(|_| Refusal::Stale),
         ".{0,20}".prop_map(|problem| CommandResult::Refused(Refusal::Impossible(problem))),
@@ -193,7 +219,7 @@ proptest! {
     #[test]
     fn any_bytes_decode_or_fail_without_panic(
         mut bytes in prop::collection::vec(any::<u8>(), 0..120),
-        kind in 0u8..60,
+        kind in 0u8..80,
         plausible in any::<bool>(),
     ) {
         if plausible {
@@ -211,9 +237,9 @@ fn an_unknown_version_or_kind_is_refused() {
     assert_eq!(CommandResult::decode(&[1, 1]), Err(version));
     let kind = |what| DecodeError::Implausible(what);
     assert_eq!(Command::decode(&[VERSION, 0]), Err(kind("command kind")));
-    assert_eq!(Command::decode(&[VERSION, 4]), Err(kind("command kind")));
+    assert_eq!(Command::decode(&[VERSION, 255]), Err(kind("command kind")));
     assert_eq!(CommandResult::decode(&[VERSION, 0]), Err(kind("result kind")));
-    assert_eq!(CommandResult::decode(&[VERSION, 11]), Err(kind("result kind")));
+    assert_eq!(CommandResult::decode(&[VERSION, 255]), Err(kind("result kind")));
 }
 
 #[test]
@@ -231,14 +257,8 @@ fn a_value_that_an_image_could_not_load_is_refused() {
     assert_eq!(init(0, 3), Err(DecodeError::Implausible("cluster")));
     assert_eq!(init(1, 2), Err(DecodeError::Implausible("replication factor")));
     let register = |cluster, node| {
-        let registration = Registration {
-            identity: Some((ClusterId(cluster), NodeId(node))),
-            address: "n1:1".into(),
-            zone: "a".into(),
-            capacity: 100,
-            incarnation: 77,
-        };
-        Command::decode(&Command::Register(registration).encode())
+        let claim = Claim { cluster: ClusterId(cluster), node: NodeId(node), secret: SECRET };
+        Command::decode(&known_as(Some(claim)).encode())
     };
     assert!(register(1, 1).is_ok());
     assert_eq!(register(0, 1), Err(DecodeError::Implausible("cluster")));
@@ -256,6 +276,23 @@ fn a_length_beyond_the_input_takes_no_memory() {
     assert_eq!(Command::decode(&bytes), Err(DecodeError::EndedEarly));
 }
 
+const SECRET: NodeSecret = NodeSecret::new([9; 16]);
+
+/// Start 3 of a node, in directory 8 if it has an identity.
+fn known_as(claim: Option<Claim>) -> Command {
+    let registration = Registration {
+        claim,
+        address: "n1:1".into(),
+        zone: "a".into(),
+        capacity: 100,
+        incarnation: 77,
+        starts: 3,
+        directory: claim.map(|_| 8),
+    };
+    let displaces = vec![Incarnation { node: NodeId(2), number: 76 }];
+    Command::Register { registration, secret: SECRET, displaces }
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -269,14 +306,7 @@ fn the_bytes_of_commands_are_the_same_in_every_build() {
         value_bytes_max: 1 << 20,
         read_mode: ReadMode::Lease,
     };
-    let registration = Registration {
-        identity: None,
-        address: "n1:1".into(),
-        zone: "a".into(),
-        capacity: 100,
-        incarnation: 77,
-    };
-    let known = Registration { identity: Some((ClusterId(5), NodeId(2))), ..registration.clone() };
+    let claim = Claim { cluster: ClusterId(5), node: NodeId(2), secret: SECRET };
     let bootstrap = Command::Bootstrap {
         planned_at: Epoch(4),
         groups: vec![PlannedGroup { id: GroupId(1), nodes: vec![NodeId(2), NodeId(3)] }],
@@ -289,13 +319,16 @@ fn the_bytes_of_commands_are_the_same_in_every_build() {
             "0201 0500000000000000 0010 03 00001000 01",
         ),
         (
-            Command::Register(registration),
-            "0202 00 04000000 6e313a31 01000000 61 64000000 4d00000000000000",
+            known_as(None),
+            "0202 00 04000000 6e313a31 01000000 61 64000000 4d00000000000000 0300000000000000 00 \
+             09090909090909090909090909090909 01000000 0200000000000000 4c00000000000000",
         ),
         (
-            Command::Register(known),
-            "0202 01 0500000000000000 0200000000000000 04000000 6e313a31 01000000 61 64000000 \
-             4d00000000000000",
+            known_as(Some(claim)),
+            "0202 01 0500000000000000 0200000000000000 09090909090909090909090909090909 \
+             04000000 6e313a31 01000000 61 64000000 4d00000000000000 0300000000000000 \
+             01 0800000000000000 \
+             09090909090909090909090909090909 01000000 0200000000000000 4c00000000000000",
         ),
         (
             bootstrap,
@@ -370,7 +403,16 @@ fn the_bytes_of_results_are_the_same_in_every_build() {
         (Refusal::NotInitialized, "0204"),
         (Refusal::WrongCluster { ours, theirs }, "0205 0500000000000000 0600000000000000"),
         (Refusal::UnknownNode { node }, "0206 0200000000000000"),
-        (Refusal::NodeReplaced { node }, "0207 0200000000000000"),
+        (Refusal::NodeRemoved { node }, "0207 0200000000000000"),
+        (Refusal::WrongSecret { node }, "020b 0200000000000000"),
+        (
+            Refusal::OlderCopy { node, starts: 3, seen: 4 },
+            "020c 0200000000000000 0300000000000000 0400000000000000",
+        ),
+        (
+            Refusal::NotRegistered { node, address: "n1:1".into() },
+            "020d 0200000000000000 04000000 6e313a31",
+        ),
         (Refusal::TooManyNodes { max: 1_000 }, "0208 e8030000"),
         (Refusal::Stale, "0209"),
         (Refusal::Impossible("no".into()), "020a 02000000 6e6f"),
@@ -382,8 +424,25 @@ fn the_bytes_of_results_are_the_same_in_every_build() {
     let done = [
         (CommandResult::Initialized, "0201"),
         (
-            CommandResult::Registered { cluster: ours, node, slot_count: 4096 },
-            "0202 0500000000000000 0200000000000000 00100000",
+            CommandResult::Registered {
+                cluster: ours,
+                node,
+                slot_count: 4096,
+                secret: Some(SECRET),
+                holder: Some(AddressHolder { node, replicas: 12 }),
+            },
+            "0202 0500000000000000 0200000000000000 00100000 \
+             01 09090909090909090909090909090909 01 0200000000000000 0c000000",
+        ),
+        (
+            CommandResult::Registered {
+                cluster: ours,
+                node,
+                slot_count: 4096,
+                secret: None,
+                holder: None,
+            },
+            "0202 0500000000000000 0200000000000000 00100000 00 00",
         ),
         (CommandResult::Bootstrapped { epoch: Epoch(9) }, "0203 0900000000000000"),
         (CommandResult::Changed { epoch: Epoch(9) }, "0214 0900000000000000"),
