@@ -154,7 +154,7 @@ mod tests {
     async fn a_follower_passes_on_what_the_leader_heard_and_not_its_own() {
         let mut fed = feed(initialized());
         fed.leads.store(false, Ordering::SeqCst);
-        fed.observed.heard(NodeId(7));
+        fed.observed.reported(NodeId(7), Epoch::default(), &[]);
         fed.passed_on.send_replace(Hints { alive: [NodeId(8)].into(), ..Hints::default() });
         let alive = |update: &Option<Arc<TopologyUpdate>>| {
             update.as_ref().is_some_and(|update| update.alive_nodes == [8])
@@ -165,10 +165,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_heartbeat_that_changes_nothing_is_no_update() {
         let mut fed = feed(initialized());
-        fed.observed.heard(NodeId(7));
+        fed.observed.reported(NodeId(7), Epoch::default(), &[]);
         fed.updates.changed().await.unwrap();
         fed.updates.mark_unchanged();
-        fed.observed.heard(NodeId(7));
+        fed.observed.reported(NodeId(7), Epoch::default(), &[]);
         tokio::time::sleep(SILENCE_CHECK * 3).await;
         assert!(!fed.updates.has_changed().unwrap());
     }

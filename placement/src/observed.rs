@@ -3,9 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
+use ringkv_placement_core::admission::{self, Hearing, Wait};
+use ringkv_placement_core::command::{Incarnation, Registration};
 use ringkv_placement_core::observations::{GroupReport, Observations};
 use ringkv_placement_core::reconciler::{Blocker, Now, Plan, Wanted, plan};
 use ringkv_placement_core::state::State;
@@ -32,9 +34,16 @@ impl Observed {
         }
     }
 
-    pub(crate) fn heard(&self, node: NodeId) {
-        self.observations.lock().heard(self.now_ms(), node);
-        self.news.notify_one();
+    /// The processes that a registration may displace, after `led` as the leader.
+    pub(crate) fn displaced(
+        &self,
+        state: &State,
+        registration: &Registration,
+        led: Duration,
+    ) -> Result<Vec<Incarnation>, Wait> {
+        let (observations, now_ms) = (&*self.observations.lock(), self.now_ms());
+        let led_ms = u64::try_from(led.as_millis()).unwrap_or(u64::MAX);
+        admission::displaced(state, registration, Hearing { observations, now_ms, led_ms })
     }
 
     /// A node's heartbeat, sent when it knew the topology of an epoch.

@@ -71,9 +71,7 @@ impl Parts {
             log,
             machine,
             Arc::new(NoObserver),
-            |handle| {
-                GrpcTransport::new(cluster, id, book, handle, Transfers::default(), runtime)
-            },
+            |handle| GrpcTransport::new(cluster, id, book, handle, Transfers::default(), runtime),
         )
         .context("start the consensus engine")?;
         let handle = engine.handle();

@@ -7,11 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use ringkv_consensus::{Completion, Done, GroupStatus, MembersChange, Request, Role, Ticket};
+use ringkv_consensus::{Completion, Done, GroupStatus, MembersChange, Request, Role, Term, Ticket};
 use ringkv_engine::{Handle, Registration, Sink};
 use ringkv_placement_core::command::{Command, CommandResult};
 use ringkv_placement_core::image::GROUP;
@@ -51,7 +51,7 @@ impl RequestError {
 fn span_name(command: &Command) -> &'static str {
     match command {
         Command::Init { .. } => "placement.init",
-        Command::Register(_) => "placement.register",
+        Command::Register { .. } => "placement.register",
         Command::Bootstrap { .. } => "placement.form",
         Command::Replicas(_) => "placement.replicas",
         Command::Operation(_) => "placement.operation",
@@ -66,6 +66,8 @@ pub(crate) struct Replica {
     open: Arc<Open>,
     next: AtomicU64,
     tracer: Tracer,
+    /// The term in which this replica leads, and when that was first seen.
+    led: Mutex<Option<(Term, Instant)>>,
 }
 
 /// Requests that wait for a completion. The engine bounds their number.
@@ -90,7 +92,8 @@ impl Replica {
     pub(crate) fn new(handle: Handle, tracer: Tracer) -> Self {
         let open = Arc::new(Open::default());
         let registration = handle.register(Arc::clone(&open) as Arc<dyn Sink>);
-        Self { handle, registration, open, next: AtomicU64::new(1), tracer }
+        let (next, led) = (AtomicU64::new(1), Mutex::default());
+        Self { handle, registration, open, next, tracer, led }
     }
 
     /// Replicates and applies a command. Returns its result.
@@ -139,6 +142,18 @@ impl Replica {
     /// Whether this replica leads, as of a few ticks ago.
     pub(crate) fn leads(&self) -> bool {
         self.status().is_some_and(|status| status.role == Role::Leader)
+    }
+
+    /// How long this replica has led without a break; `None` if it does not lead. It counts from the
+    /// first call in a term: the caller asks at least once a second.
+    pub(crate) fn led_for(&self) -> Option<Duration> {
+        let status = self.status().filter(|status| status.role == Role::Leader);
+        let mut led = self.led.lock();
+        *led = status.map(|status| match *led {
+            Some((term, since)) if term == status.term => (term, since),
+            _ => (status.term, Instant::now()),
+        });
+        led.map(|(_, since)| since.elapsed())
     }
 
     /// The leader, if known.

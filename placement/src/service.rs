@@ -11,15 +11,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt as _};
-use ringkv_placement_core::command::{Command, CommandResult, Refusal, Registration};
-use ringkv_placement_core::requests;
+use ringkv_placement_core::command::{Command, CommandResult, Incarnation, Refusal, Registration};
+use ringkv_placement_core::requests::{self, Sender};
 use ringkv_placement_core::state::State;
 use ringkv_proto::v1::{
     GetTopologyRequest, HeartbeatReply, HeartbeatRequest, RegisterReply, RegisterRequest,
     TopologyUpdate, WatchRequest,
 };
 use ringkv_services::v1::placement_server::Placement;
-use ringkv_topology::{ClusterId, NodeId};
+use ringkv_topology::NodeSecret;
 use tokio::sync::watch;
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,9 @@ use crate::feed::Updates;
 use crate::hints::RELAY_METADATA;
 use crate::observed::Observed;
 use crate::replica::Replica;
-use crate::service::answers::{invalid, not_leader, refused, unanswered, unexpected};
+use crate::service::answers::{
+    invalid, not_leader, refused, unanswered, unexpected, wait, warning,
+};
 use crate::watches::{WATCHES_MAX, Watches};
 
 /// Serves the Placement service.
@@ -51,30 +53,26 @@ impl Service {
         Arc::clone(&self.state.borrow())
     }
 
-    /// Checks that no live node has the address: a node that is alive has not lost its disk.
-    fn check_address_is_free(&self, registration: &Registration) -> Result<(), Status> {
-        if registration.identity.is_some() {
-            return Ok(());
-        }
-        let state = self.current();
-        let other = state.other_node_at(&registration.address, registration.incarnation);
-        match other.filter(|node| self.observed.alive().contains(node)) {
-            None => Ok(()),
-            Some(node) => Err(Status::unavailable(format!(
-                "node {node} at {} is alive; retry when it has been silent for 5 s",
-                registration.address
-            ))),
-        }
+    /// What the registration may displace, by what this leader has heard.
+    fn displaced(&self, registration: &Registration) -> Result<Vec<Incarnation>, Status> {
+        let Some(led) = self.replica.led_for() else {
+            return Err(not_leader(self.replica.leader(), &self.peers));
+        };
+        let displaced = self.observed.displaced(&self.current(), registration, led);
+        displaced.map_err(|waits| {
+            tracing::info!(reason = %waits, "a registration has to wait");
+            wait(&waits)
+        })
     }
 
-    async fn check_identity(&self, cluster: ClusterId, node: NodeId) -> Result<(), Status> {
-        if self.current().check_identity(cluster, node).is_ok() {
+    async fn check_sender(&self, sender: &Sender) -> Result<(), Status> {
+        if self.current().check_heartbeat(sender).is_ok() {
             return Ok(());
         }
         // A newly elected leader may not have applied the node's registration yet.
         let read = self.replica.read_point().await;
         read.map_err(|error| unanswered(&error, &self.peers))?;
-        self.current().check_identity(cluster, node).map_err(|refusal| refused(&refusal))
+        self.current().check_heartbeat(sender).map_err(|refusal| refused(&refusal))
     }
 }
 
@@ -85,19 +83,22 @@ impl Placement for Service {
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterReply>, Status> {
         let registration = requests::registration(request.into_inner()).map_err(invalid)?;
-        self.check_address_is_free(&registration)?;
-        let command = Command::Register(registration.clone());
+        let displaces = self.displaced(&registration)?;
+        let secret = NodeSecret::new(rand::random());
+        let command = Command::Register { registration: registration.clone(), secret, displaces };
         let result = self.replica.propose(&command).await;
         match result.map_err(|error| unanswered(&error, &self.peers))? {
-            CommandResult::Registered { cluster, node, slot_count } => {
-                let Registration { address, zone, incarnation, .. } = registration;
-                tracing::info!(%node, address, zone, incarnation, "registered");
-                self.observed.heard(node);
+            CommandResult::Registered { cluster, node, slot_count, secret, holder } => {
+                // Without the incarnation: with it, any caller could ask for the secret of a new node.
+                let Registration { address, zone, starts, .. } = registration;
+                let warning = holder.as_ref().map(warning).unwrap_or_default();
+                tracing::info!(%node, address, zone, starts, warning, "registered");
                 Ok(Response::new(RegisterReply {
                     cluster: cluster.0,
                     node: node.0,
                     slot_count,
-                    ..RegisterReply::default()
+                    secret: secret.map_or_else(Vec::new, |secret| secret.bytes().to_vec()).into(),
+                    warning,
                 }))
             }
             CommandResult::Refused(refusal @ Refusal::NotInitialized) => Err(refused(&refusal)),
@@ -117,14 +118,15 @@ impl Placement for Service {
         if !self.replica.leads() {
             return Err(not_leader(self.replica.leader(), &self.peers));
         }
-        self.check_identity(heartbeat.cluster, heartbeat.node).await?;
-        self.observed.reported(heartbeat.node, heartbeat.epoch, &heartbeat.reports);
+        self.check_sender(&heartbeat.sender).await?;
+        let node = heartbeat.sender.claim.node;
+        self.observed.reported(node, heartbeat.epoch, &heartbeat.reports);
         let state = self.current();
         let diverged = state
             .topology()
-            .map(|topology| self.observed.diverged_groups(topology, heartbeat.node))
+            .map(|topology| self.observed.diverged_groups(topology, node))
             .unwrap_or_default();
-        let removed = state.removed().filter(|(_, removed)| removed.node == heartbeat.node);
+        let removed = state.removed().filter(|(_, removed)| removed.node == node);
         Ok(Response::new(HeartbeatReply {
             epoch: state.epoch().0,
             diverged_groups: diverged.into_iter().map(|group| group.0).collect(),

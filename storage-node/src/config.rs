@@ -60,6 +60,16 @@ pub struct Args {
     #[arg(long, env = "RINGKV_CAPACITY", default_value_t = 100)]
     pub capacity: u32,
 
+    /// What the data directory must hold: `existing` refuses an empty directory (a wrong volume),
+    /// `new` one that has a node in it. Without it both are used.
+    #[arg(long, env = "RINGKV_EXPECT", value_name = "new|existing")]
+    pub expect: Option<Expect>,
+
+    /// Empty the data directory and join as a new node, if the node in it cannot go on: it has lost
+    /// its stores, is an older copy, or was removed from the cluster.
+    #[arg(long, env = "RINGKV_REFILL")]
+    pub refill: bool,
+
     /// Log entries of a group after which its state is flushed and its log is cut: 50 to 10000000.
     #[arg(long, env = "RINGKV_LOG_ENTRIES_MAX", default_value_t = 10_000)]
     pub log_entries_max: u64,
@@ -73,6 +83,15 @@ pub struct Args {
     pub log_level: String,
 }
 
+/// What is expected of a data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Expect {
+    /// No node has used it yet.
+    New,
+    /// There is a node in it.
+    Existing,
+}
+
 /// Checked settings.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -84,6 +103,9 @@ pub struct Config {
     pub data_dir: PathBuf,
     pub zone: String,
     pub capacity: u32,
+    /// `None`: any directory is used.
+    pub expect: Option<Expect>,
+    pub refill: bool,
     pub log_entries_max: u64,
     pub stop_now: StopNow,
     /// Off unless set: see [`trace::Settings::from_env`].
@@ -167,6 +189,8 @@ impl TryFrom<Args> for Config {
             data_dir: args.data_dir,
             zone: args.zone,
             capacity: in_range("--capacity", args.capacity, 1, 1000)?,
+            expect: args.expect,
+            refill: args.refill,
             log_entries_max: in_range("--log-entries-max", args.log_entries_max, 50, 10_000_000)?,
             stop_now: StopNow::default(),
             trace: trace::Settings::default(),

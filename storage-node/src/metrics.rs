@@ -43,6 +43,7 @@ pub(crate) struct Metrics {
     /// Shown by [`CounterSeries`], which counts most of it.
     damaged: IntCounterVec,
     records_damaged: IntCounter,
+    foreign_placement: IntGauge,
     pub(crate) engine: Arc<EngineSeries>,
 }
 
@@ -66,6 +67,10 @@ impl Metrics {
             "Writes answered, by result: applied, or the code of the error.",
         )?;
         let streams = series.gauge("ringkv_kv_streams", "Open Kv streams.")?;
+        let foreign_placement = series.gauge(
+            "ringkv_placement_foreign",
+            "1 while the placement that this node reaches is of another cluster, else 0.",
+        )?;
         let damaged = Opts::new(
             "ringkv_checksum_mismatch_total",
             "Stored records and peers' frames with a wrong checksum, refused; replicas whose state \
@@ -78,6 +83,7 @@ impl Metrics {
             writes_applied: writes_by_result.with_label_values(&["applied"]),
             writes_by_result,
             streams,
+            foreign_placement,
             records_damaged: damaged.with_label_values(&["record"]),
             damaged,
             engine: Arc::new(EngineSeries::register(series)?),
@@ -105,6 +111,11 @@ impl Metrics {
     /// All checksum mismatches, for who counts those of another kind.
     pub(crate) fn damaged(&self) -> IntCounterVec {
         self.damaged.clone()
+    }
+
+    /// Whether the placement that this node reaches is of another cluster.
+    pub(crate) fn foreign_placement(&self) -> IntGauge {
+        self.foreign_placement.clone()
     }
 
     /// A Kv stream was opened (1) or closed (-1).

@@ -1,7 +1,7 @@
 //! Start, serve and stop of a storage node, each step in its order.
 //!
-//! Start: lock the data directory, load or obtain the identity, open the stores, start the engine,
-//! then serve. Stop: become unready, transfer leadership and flush, end the streams, close the
+//! Start: lock the data directory, check it and count the start, load or obtain the identity, open
+//! the stores, start the engine, then serve. Stop: become unready, transfer leadership and flush, end the streams, close the
 //! sockets, release the directory. If a step of the start fails, the node ends with the reason and
 //! leaves nothing running.
 
@@ -29,13 +29,15 @@ use tokio_util::sync::CancellationToken;
 use crate::admin_service::AdminService;
 use crate::cluster_view::ClusterView;
 use crate::config::Config;
+use crate::directory;
 use crate::disk_watch::DiskWatch;
 use crate::identity::Identity;
 use crate::kv_service::{self, Spans};
 use crate::metrics::{
     CounterSeries, DiskSeries, GroupSeries, Metrics, RocksSeries, TransferSeries,
 };
-use crate::placement_link::{PlacementClient, Registration};
+use crate::placement_link::{ForeignPlacement, PlacementClient, Registration};
+use identify::{Identified, Identify};
 use open::Opened;
 use reconcile::Reconciler;
 use server::{GrpcServer, Services};
@@ -67,7 +69,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// a crash: leadership is not transferred, nothing is flushed, connections are cut.
 ///
 /// # Errors
-/// The node cannot start, or placement says that it is not one of the cluster's.
+/// The node cannot start, or the placement of its cluster says that this process is not the node.
 pub async fn serve(
     config: Config,
     listeners: Listeners,
@@ -111,23 +113,44 @@ struct Start {
 
 impl Start {
     async fn run(self, shutdown: CancellationToken) -> anyhow::Result<()> {
+        let stored = directory::begin_start(&self.dir, &self.config)?;
         let registration = Registration {
             address: advertised(&self.config, &self.grpc)?,
             zone: self.config.zone.clone(),
             capacity: self.config.capacity,
-            incarnation: rand::random(),
+            incarnation: rand::random_range(1..=u64::MAX),
+            directory: self.dir.number(),
         };
         let placement = PlacementClient::new(self.config.placement.clone());
-        let identity = tokio::select! {
-            identity = identify::identify(&self.dir, &placement, &registration) => identity?,
+        let refill = self.config.refill;
+        let identify =
+            Identify { dir: &self.dir, placement: &placement, registration: &registration, refill };
+        let Identified { mut identity, confirmed } = tokio::select! {
+            identified = identify.run(stored) => identified?,
             () = shutdown.cancelled() => return Ok(()),
         };
         self.pages.health.ready("identity");
         let metrics = Arc::new(Metrics::register(&self.pages)?);
         let view = Arc::new(open::stored_view(&self.dir, identity)?);
         let opened = open::open(&self.config, &self.dir, identity, &view, &metrics).await?;
+        if !identity.has_stores {
+            // Before the first vote: from now on a start without the stores is refused.
+            identity.has_stores = true;
+            identity.store(&self.dir)?;
+        }
         let tracer = self.tracer(&registration.address, identity)?;
-        let node = Node { start: self, registration, placement, identity, metrics, view, tracer };
+        let foreign = ForeignPlacement::new(metrics.foreign_placement());
+        let node = Node {
+            start: self,
+            registration,
+            placement,
+            foreign,
+            identity,
+            confirmed,
+            metrics,
+            view,
+            tracer,
+        };
         node.serve(opened, shutdown.child_token()).await
     }
 }
@@ -150,7 +173,10 @@ struct Node {
     start: Start,
     registration: Registration,
     placement: PlacementClient,
+    foreign: ForeignPlacement,
     identity: Identity,
+    /// Whether placement has confirmed the identity at this start.
+    confirmed: bool,
     metrics: Arc<Metrics>,
     view: Arc<ClusterView>,
     tracer: Tracer,

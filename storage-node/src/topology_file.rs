@@ -8,7 +8,8 @@ use prost::Message as _;
 use ringkv_data_dir::DataDir;
 use ringkv_topology::Topology;
 
-const FILE: &str = "topology";
+/// The name of the file.
+pub(crate) const FILE: &str = "topology";
 const VERSION: u8 = 1;
 const HEAD_BYTES: usize = 5;
 

@@ -1,13 +1,16 @@
 //! Maps refusals and failures to gRPC statuses, in one place.
 //!
 //! UNAVAILABLE: retry, at the leader if the metadata names one. FAILED_PRECONDITION and
-//! INVALID_ARGUMENT: a retry gets the same answer.
+//! INVALID_ARGUMENT: a retry gets the same answer. The metadata has the reason of a refusal that a
+//! node acts on.
 
-use ringkv_placement_core::command::{CommandResult, Refusal};
+use ringkv_placement_core::admission::Wait;
+use ringkv_placement_core::command::{AddressHolder, CommandResult, Refusal};
 use ringkv_placement_core::requests::InvalidRequest;
-use ringkv_services::LEADER_METADATA;
+use ringkv_services::{LEADER_METADATA, NodeRefusal, REFUSAL_METADATA};
 use ringkv_topology::NodeId;
 use tonic::Status;
+use tonic::metadata::MetadataValue;
 
 use crate::addresses::Addresses;
 use crate::replica::RequestError;
@@ -43,19 +46,50 @@ pub(crate) fn unanswered(error: &RequestError, peers: &Addresses) -> Status {
 
 /// The state machine refused.
 pub(super) fn refused(refusal: &Refusal) -> Status {
-    match refusal {
-        Refusal::NotInitialized | Refusal::Stale => Status::unavailable(refusal.to_string()),
-        Refusal::WrongCluster { .. }
-        | Refusal::UnknownNode { .. }
-        | Refusal::NodeReplaced { .. }
+    let reason = match refusal {
+        Refusal::NotInitialized | Refusal::Stale => {
+            return Status::unavailable(refusal.to_string());
+        }
+        Refusal::WrongCluster { .. } | Refusal::UnknownNode { .. } => Some(NodeRefusal::Foreign),
+        Refusal::OlderCopy { .. } | Refusal::NodeRemoved { .. } => {
+            Some(NodeRefusal::DirectoryOutdated)
+        }
+        Refusal::WrongSecret { .. }
+        | Refusal::NotRegistered { .. }
         | Refusal::TooManyNodes { .. }
         | Refusal::NoSuchNode { .. }
         | Refusal::NotRunning { .. }
         | Refusal::InvalidSetting(_)
         | Refusal::Conflict(_)
         | Refusal::Members(_)
-        | Refusal::Impossible(_) => Status::failed_precondition(refusal.to_string()),
+        | Refusal::Impossible(_) => None,
+    };
+    let status = Status::failed_precondition(refusal.to_string());
+    reason.map_or(status.clone(), |reason| because(reason, status))
+}
+
+/// A registration has to wait for what other nodes do.
+pub(super) fn wait(wait: &Wait) -> Status {
+    let status = Status::unavailable(wait.to_string());
+    match wait {
+        Wait::ServedElsewhere { .. } => because(NodeRefusal::ServedElsewhere, status),
+        Wait::TooEarly { .. } | Wait::AddressInUse { .. } => because(NodeRefusal::TooEarly, status),
     }
+}
+
+fn because(reason: NodeRefusal, mut status: Status) -> Status {
+    let reason = MetadataValue::from_static(reason.name());
+    status.metadata_mut().insert(REFUSAL_METADATA, reason);
+    status
+}
+
+/// For the operator: another node has the address of a new one, and replicas.
+pub(super) fn warning(holder: &AddressHolder) -> String {
+    let AddressHolder { node, replicas } = holder;
+    format!(
+        "node {node} had this address and holds {replicas} replicas; if its data directory still \
+         exists, stop this process and start with that one"
+    )
 }
 
 /// The result is not one of the command: a bug.
@@ -94,6 +128,24 @@ mod tests {
         let node = NodeId(1);
         assert_eq!(refused(&Refusal::NotInitialized).code(), Code::Unavailable);
         assert_eq!(refused(&Refusal::UnknownNode { node }).code(), Code::FailedPrecondition);
-        assert_eq!(refused(&Refusal::NodeReplaced { node }).code(), Code::FailedPrecondition);
+        assert_eq!(refused(&Refusal::NodeRemoved { node }).code(), Code::FailedPrecondition);
+    }
+
+    #[test]
+    fn a_node_learns_why_it_is_refused() {
+        let reason = |status: Status| {
+            let name = status.metadata().get(REFUSAL_METADATA)?.to_str().unwrap().to_owned();
+            NodeRefusal::from_name(&name)
+        };
+        let (node, address) = (NodeId(1), "n1:1".to_owned());
+        let removed = refused(&Refusal::NodeRemoved { node });
+        assert_eq!(reason(removed), Some(NodeRefusal::DirectoryOutdated));
+        assert_eq!(reason(refused(&Refusal::UnknownNode { node })), Some(NodeRefusal::Foreign));
+        assert_eq!(reason(refused(&Refusal::WrongSecret { node })), None);
+        let elsewhere = Wait::ServedElsewhere { node, address: address.clone(), heard_ms: 1 };
+        assert_eq!(reason(wait(&elsewhere)), Some(NodeRefusal::ServedElsewhere));
+        let early = Wait::TooEarly { node, address, remaining_ms: 1 };
+        assert_eq!(wait(&early).code(), Code::Unavailable);
+        assert_eq!(reason(wait(&early)), Some(NodeRefusal::TooEarly));
     }
 }

@@ -195,22 +195,12 @@ impl Cluster {
 
     /// A new node's registration, and a first heartbeat under the identity it gets.
     pub(crate) async fn join(&self, node: u64) -> RegisterReply {
-        let request = RegisterRequest {
-            address: format!("node-{node}:50051"),
-            incarnation: node,
-            ..Default::default()
-        };
-        let reply = self.register(request).await.unwrap();
-        self.heartbeat(&reply).await.unwrap();
+        let reply = self.register(new_node(node)).await.unwrap();
+        self.heartbeat(&heartbeat_of(node, &reply)).await.unwrap();
         reply
     }
 
-    pub(crate) async fn heartbeat(&self, identity: &RegisterReply) -> Result<u64, Status> {
-        let request = HeartbeatRequest {
-            cluster: identity.cluster,
-            node: identity.node,
-            ..Default::default()
-        };
+    pub(crate) async fn heartbeat(&self, request: &HeartbeatRequest) -> Result<u64, Status> {
         let reply = self.ask_leader(async |mut client| client.heartbeat(request.clone()).await);
         reply.await.map(|reply| reply.epoch)
     }
@@ -256,6 +246,35 @@ impl Cluster {
         };
         tokio::time::timeout(PATIENCE, watch).await.expect("the update comes in time")
     }
+}
+
+/// The first registration of a test's node; its number is its incarnation and its directory too.
+pub(crate) fn new_node(number: u64) -> RegisterRequest {
+    RegisterRequest {
+        address: format!("node-{number}:50051"),
+        incarnation: number,
+        starts: 1,
+        directory: number,
+        ..Default::default()
+    }
+}
+
+/// A registration of a later start of the node, from its directory.
+pub(crate) fn returning(
+    number: u64,
+    first: &RegisterReply,
+    incarnation: u64,
+    starts: u64,
+) -> RegisterRequest {
+    let RegisterReply { cluster, node, secret, .. } = first.clone();
+    RegisterRequest { cluster, node, secret, incarnation, starts, ..new_node(number) }
+}
+
+/// The heartbeat of the process that registered first.
+pub(crate) fn heartbeat_of(number: u64, first: &RegisterReply) -> HeartbeatRequest {
+    let RegisterReply { cluster, node, secret, .. } = first.clone();
+    let RegisterRequest { address, incarnation, .. } = new_node(number);
+    HeartbeatRequest { cluster, node, secret, address, incarnation, ..Default::default() }
 }
 
 pub(crate) fn is_bootstrapped(update: &TopologyUpdate) -> bool {

@@ -1,15 +1,13 @@
 //! A placement of three replicas: who answers, and what goes on without one of them.
 
-use ringkv_proto::v1::{GetTopologyRequest, RegisterRequest};
+use ringkv_proto::v1::GetTopologyRequest;
 use ringkv_services::LEADER_METADATA;
 use tonic::{Code, Status};
 
-use crate::cluster::{Cluster, is_bootstrapped};
+use crate::cluster::{Cluster, is_bootstrapped, new_node};
 
 async fn ask(cluster: &Cluster, at: usize) -> Result<(), Status> {
-    let request =
-        RegisterRequest { address: "node-1:50051".into(), incarnation: 1, ..Default::default() };
-    cluster.client(at).register(request).await.map(|_| ())
+    cluster.client(at).register(new_node(1)).await.map(|_| ())
 }
 
 /// The replica that answers what only a leader does.

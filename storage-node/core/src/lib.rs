@@ -3,8 +3,9 @@
 //!
 //! Owns the byte formats (`keys`, `record`, `command`, `condition`, `command_result`, `remembered`,
 //! `owned_slots`), the state machine (`machine`) over any `store`, the checks and replies of the
-//! Kv service (`service`), and the decisions about replicas, members and leaders (`replicas`,
-//! `members`, `leadership`, `peer_health`; `report` is what placement hears of them). The node and the simulation run this same code.
+//! Kv service (`service`), the decisions about replicas, members and leaders (`replicas`, `members`,
+//! `leadership`, `peer_health`; `report` is what placement hears of them) and about when a node may
+//! serve (`confirmation`). The node and the simulation run this same code.
 //!
 //! Has no clock, random source, thread, file or socket; its `clippy.toml` bans them. Time comes in
 //! as the group clock of an entry, as a step, or as a number of milliseconds. It has locks, and
@@ -26,6 +27,7 @@ pub mod store;
 
 pub mod service;
 
+pub mod confirmation;
 pub mod leadership;
 pub mod members;
 pub mod peer_health;

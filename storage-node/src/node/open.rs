@@ -1,6 +1,5 @@
 //! Opening what the data directory holds, and the engine over it.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
@@ -31,8 +30,7 @@ pub(super) struct Opened {
 /// The view from the last stored topology; empty for a node that never had one.
 ///
 /// # Errors
-/// The stored topology is damaged or of another cluster; or the node has been part of a cluster and
-/// its stores are missing: with its old id it could vote twice in the same term.
+/// The stored topology is damaged or of another cluster.
 pub(super) fn stored_view(dir: &DataDir, identity: Identity) -> anyhow::Result<ClusterView> {
     let Some(topology) = topology_file::load(dir)? else { return Ok(ClusterView::default()) };
     ensure!(
@@ -42,21 +40,7 @@ pub(super) fn stored_view(dir: &DataDir, identity: Identity) -> anyhow::Result<C
         topology.cluster,
         identity.cluster
     );
-    for store in [layout::raft(dir.path()), layout::data(dir.path())] {
-        ensure!(
-            is_store(&store),
-            "--data-dir: {} is missing, but this node has been part of the cluster; restore it, or \
-             empty {} to join as a new node",
-            store.display(),
-            dir.path().display()
-        );
-    }
     Ok(ClusterView::starting_with(Some(topology)))
-}
-
-/// Whether RocksDB has ever been opened there.
-fn is_store(dir: &Path) -> bool {
-    dir.join("CURRENT").exists()
 }
 
 /// Opens both stores and starts the engine, on a thread that may block.
@@ -87,7 +71,7 @@ pub(super) async fn open(
         settings.disk_room = |dir| DiskSpace::of(dir).map(DiskSpace::room);
         settings.poller.log_entries_max = log_entries_max;
         settings.poller.log_entries_kept = settings.poller.log_entries_kept.min(log_entries_max);
-        let Identity { cluster, node } = identity;
+        let Identity { cluster, node, .. } = identity;
         let (addresses, transfers) = (view as Arc<dyn AddressBook>, Transfers::default());
         let sent = transfers.clone();
         let engine = Engine::start(settings, log, machine, observer, |handle| {
@@ -102,23 +86,23 @@ pub(super) async fn open(
 #[cfg(test)]
 mod tests {
     use ringkv_storage_core::testing::topology::bootstrapped;
-    use ringkv_topology::{ClusterId, NodeId};
+    use ringkv_topology::{ClusterId, NodeId, NodeSecret};
 
     use super::*;
 
     #[test]
-    fn a_node_whose_stores_are_gone_does_not_come_back_under_its_name() {
+    fn a_topology_of_another_cluster_is_refused() {
         let temporary = tempfile::tempdir().unwrap();
         let dir = DataDir::open(temporary.path()).unwrap();
-        let identity = Identity { cluster: ClusterId(42), node: NodeId(1) };
+        let identity = Identity {
+            cluster: ClusterId(42),
+            node: NodeId(1),
+            secret: NodeSecret::new([1; 16]),
+            starts: 1,
+            has_stores: true,
+        };
         assert_eq!(stored_view(&dir, identity).unwrap().epoch(), 0);
         topology_file::store(&dir, &bootstrapped(1)).unwrap();
-        let error = stored_view(&dir, identity).unwrap_err().to_string();
-        assert!(error.contains("raft is missing"), "{error}");
-        for store in [layout::raft(dir.path()), layout::data(dir.path())] {
-            std::fs::create_dir(&store).unwrap();
-            std::fs::write(store.join("CURRENT"), "").unwrap();
-        }
         assert_eq!(stored_view(&dir, identity).unwrap().epoch(), 2);
         let other = Identity { cluster: ClusterId(43), ..identity };
         assert!(stored_view(&dir, other).is_err());

@@ -24,7 +24,7 @@ use super::changes::Changes;
 use super::server::GrpcHealth;
 use crate::layout;
 use crate::metrics::bytes_under;
-use crate::placement_link::{self, Report};
+use crate::placement_link::{self, Member, Report};
 use crate::store::RocksStore;
 use crate::topology_file;
 
@@ -75,7 +75,8 @@ impl<'a> Reconciler<'a> {
     }
 
     async fn beat(&self) -> anyhow::Result<()> {
-        let Node { placement, registration, identity, view, .. } = self.node;
+        let Node { placement, registration, identity, foreign, confirmed, view, .. } = self.node;
+        let member = Member { placement, registration, identity, foreign };
         let data_dir = layout::data(self.node.start.dir.path());
         let report = || Report {
             epoch: view.epoch(),
@@ -83,8 +84,7 @@ impl<'a> Reconciler<'a> {
             state_hashes: self.reader.state_hashes(),
             data_bytes: bytes_under(&data_dir).unwrap_or(0),
         };
-        placement_link::beat(placement, registration, *identity, report, |reply| self.obey(&reply))
-            .await
+        placement_link::beat(member, *confirmed, report, |reply| self.obey(&reply)).await
     }
 
     /// Does what placement has found out about the replicas here.
@@ -105,8 +105,9 @@ impl<'a> Reconciler<'a> {
     }
 
     async fn follow(&self) {
-        let Node { placement, identity, .. } = self.node;
-        placement_link::follow(placement, identity.cluster, |topology| self.take(topology)).await;
+        let Node { placement, identity, foreign, .. } = self.node;
+        let take = |topology| self.take(topology);
+        placement_link::follow(placement, identity.cluster, foreign, take).await;
     }
 
     /// Switches to a topology if it is newer, and stores it for a restart.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use ringkv_services::v1::placement_client;
-use ringkv_services::{LEADER_METADATA, MESSAGE_BYTES_MAX};
+use ringkv_services::{LEADER_METADATA, MESSAGE_BYTES_MAX, NodeRefusal, REFUSAL_METADATA};
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Response, Status};
 
@@ -23,9 +23,9 @@ const CHANNELS_MAX: usize = 16;
 /// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
-    /// Placement has decided: a retry returns the same answer.
-    #[error("placement refused: {}", .0.message())]
-    Refused(Status),
+    /// Placement has decided. Without a reason that the node acts on: a retry returns the same.
+    #[error("placement refused: {}", .status.message())]
+    Refused { reason: Option<NodeRefusal>, status: Status },
     /// No replica could answer; this is the error of the last one.
     #[error("placement at {address} is unavailable: {}", .status.message())]
     Unavailable { address: String, status: Status },
@@ -65,7 +65,7 @@ impl PlacementClient {
     {
         let mut untried = self.addresses.clone();
         let mut next = self.state.lock().leader.take();
-        let mut failure = None;
+        let (mut failure, mut foreign) = (None, None);
         // Twice as many tries as replicas: each may point to one that has just stepped down.
         for _ in 0..self.addresses.len() * 2 {
             let Some(address) = next.take().or_else(|| untried.pop()) else { break };
@@ -75,11 +75,24 @@ impl PlacementClient {
                     self.state.lock().leader = Some(address);
                     return Ok(answer);
                 }
-                Err(status) if is_final(&status) => return Err(CallError::Refused(status)),
                 Err(status) => status,
             };
+            match reason(&status) {
+                // Another address may still lead to the placement of this cluster.
+                Some(NodeRefusal::Foreign) => {
+                    foreign = Some(status);
+                    continue;
+                }
+                reason if reason.is_some() || is_final(&status) => {
+                    return Err(CallError::Refused { reason, status });
+                }
+                _ => {}
+            }
             next = leader_hint(&status).filter(|hint| *hint != address);
             failure = Some((address, status));
+        }
+        if let Some(status) = foreign {
+            return Err(CallError::Refused { reason: Some(NodeRefusal::Foreign), status });
         }
         let (address, status) = failure.expect("there is at least one replica");
         Err(CallError::Unavailable { address, status })
@@ -120,6 +133,11 @@ fn connect(address: &str) -> Result<Channel, Status> {
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .keep_alive_while_idle(true)
         .connect_lazy())
+}
+
+/// What the node has to know of a refusal.
+fn reason(status: &Status) -> Option<NodeRefusal> {
+    NodeRefusal::from_name(status.metadata().get(REFUSAL_METADATA)?.to_str().ok()?)
 }
 
 /// Whether another replica, or the same one later, would say the same.

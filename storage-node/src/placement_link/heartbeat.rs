@@ -1,25 +1,28 @@
-//! Heartbeats: once a second, the groups of this node and what it leads.
+//! Heartbeats: once a second, the groups of this node and what it leads. A heartbeat that placement
+//! refuses leads to a registration, which decides whether this process is still the node.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use ringkv_consensus::GroupStatus;
 use ringkv_proto::v1::{HeartbeatReply, HeartbeatRequest};
+use ringkv_services::NodeRefusal;
+use ringkv_storage_core::confirmation::{Answer, Confirmation, Next};
 use ringkv_storage_core::machine::StateHash;
 use ringkv_storage_core::report;
 use ringkv_topology::GroupId;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use super::client::{CallError, Client, PlacementClient};
+use super::foreign::ForeignPlacement;
+use super::pause;
 use super::register::{Registration, confirm};
 use crate::identity::Identity;
 
 /// Placement counts a node as dead after five missed heartbeats.
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Time to confirm the identity after a refused heartbeat.
-const CONFIRM_PATIENCE: Duration = Duration::from_secs(10);
-
 /// What one heartbeat reports.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -29,14 +32,21 @@ pub(crate) struct Report {
     pub(crate) data_bytes: u64,
 }
 
-/// Sends heartbeats until dropped, and passes on each reply.
+/// The node as placement knows it.
+pub(crate) struct Member<'a> {
+    pub(crate) placement: &'a PlacementClient,
+    pub(crate) registration: &'a Registration,
+    pub(crate) identity: &'a Identity,
+    pub(crate) foreign: &'a ForeignPlacement,
+}
+
+/// Sends heartbeats until dropped, and passes on each reply. A node that is not `confirmed` yet registers first, for as long as it takes.
 ///
 /// # Errors
-/// Ends only when placement no longer knows this node as one of the cluster's.
+/// Ends only when this process is not, or no longer, the node: it must stop at once.
 pub(crate) async fn beat(
-    placement: &PlacementClient,
-    registration: &Registration,
-    identity: Identity,
+    member: Member<'_>,
+    mut confirmed: bool,
     mut report: impl FnMut() -> Report,
     mut on_reply: impl FnMut(HeartbeatReply),
 ) -> anyhow::Result<()> {
@@ -44,23 +54,31 @@ pub(crate) async fn beat(
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut answered = true;
     loop {
+        if !confirmed {
+            member.register_again().await?;
+            confirmed = true;
+        }
         due.tick().await;
-        let request = request(identity, report());
+        let request = request(&member, report());
         let call = |mut client: Client| {
             let request = request.clone();
             async move { client.heartbeat(request).await }
         };
-        match placement.ask_leader(call).await {
+        match member.placement.ask_leader(call).await {
             Ok(reply) => {
                 if !answered {
                     tracing::info!("placement answers again");
                 }
                 answered = true;
+                member.foreign.clear();
                 on_reply(reply);
             }
-            Err(CallError::Refused(status)) => {
+            Err(CallError::Refused { reason: Some(NodeRefusal::Foreign), status }) => {
+                member.foreign.raise(status.message());
+            }
+            Err(CallError::Refused { status, .. }) => {
                 tracing::warn!(reason = status.message(), "heartbeat refused; registering again");
-                confirm(placement, registration, identity, CONFIRM_PATIENCE).await?;
+                confirmed = false;
             }
             Err(error) => {
                 if answered {
@@ -72,17 +90,48 @@ pub(crate) async fn beat(
     }
 }
 
-fn request(identity: Identity, report: Report) -> HeartbeatRequest {
+impl Member<'_> {
+    /// Registers until placement confirms this process as the node.
+    async fn register_again(&self) -> anyhow::Result<()> {
+        let began = Instant::now();
+        let since_ms = || u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut confirmation = Confirmation::new(since_ms());
+        for failures in 0.. {
+            let (answer, error) = confirm(self.placement, self.registration, self.identity).await;
+            let Some(error) = error else {
+                self.foreign.clear();
+                tracing::info!("placement has confirmed this node");
+                return Ok(());
+            };
+            if confirmation.answered(since_ms(), answer) == Next::End {
+                let node = self.identity.node;
+                return Err(error).with_context(|| format!("this process is not node {node}"));
+            }
+            if answer == Answer::Foreign {
+                self.foreign.raise(&error.to_string());
+            } else {
+                tracing::debug!(%error, "placement has not confirmed this node yet; retrying");
+            }
+            tokio::time::sleep(pause(failures)).await;
+        }
+        unreachable!("the tries have no end")
+    }
+}
+
+fn request(member: &Member<'_>, report: Report) -> HeartbeatRequest {
     let group = |status: &GroupStatus| {
         let state_hashes = report.state_hashes.get(&status.group).map_or(&[][..], Vec::as_slice);
         report::group(status, state_hashes, 0)
     };
+    let Identity { cluster, node, secret, .. } = member.identity;
     HeartbeatRequest {
-        cluster: identity.cluster.0,
-        node: identity.node.0,
+        cluster: cluster.0,
+        node: node.0,
         epoch: report.epoch,
         groups: report.groups.iter().map(group).collect(),
         data_bytes: report.data_bytes,
-        ..HeartbeatRequest::default()
+        secret: secret.bytes().to_vec().into(),
+        incarnation: member.registration.incarnation,
+        address: member.registration.address.clone(),
     }
 }

@@ -1,18 +1,20 @@
 //! The topology watch: from any placement replica, from another one when the stream ends.
 
-use anyhow::Context as _;
 use ringkv_proto::v1::{TopologyUpdate, WatchRequest};
 use ringkv_topology::{ClusterId, Topology};
 use tonic::Status;
 
 use super::client::PlacementClient;
+use super::foreign::ForeignPlacement;
 use super::pause;
 
 /// Calls `on_topology` with every topology of this cluster, until dropped. After a reconnect the
-/// same or an older epoch may arrive again: the receiver keeps the newest.
+/// same or an older epoch may arrive again: the receiver keeps the newest. A replica that sends
+/// the topology of another cluster raises the alarm, and the next one is asked.
 pub(crate) async fn follow<F: Future<Output = ()>>(
     placement: &PlacementClient,
     cluster: ClusterId,
+    foreign: &ForeignPlacement,
     on_topology: impl Fn(Topology) -> F,
 ) {
     let mut failures = 0;
@@ -26,10 +28,11 @@ pub(crate) async fn follow<F: Future<Output = ()>>(
                         got_one = true;
                         on_topology(topology).await;
                     }
-                    Err(error) => {
-                        let error = format!("{error:#}");
-                        tracing::error!(%address, error, "unusable topology from placement");
+                    Err(error @ Unusable::Foreign { .. }) => {
+                        foreign.raise(&format!("placement at {address}: {error}"));
+                        return Err(Status::failed_precondition(error.to_string()));
                     }
+                    Err(error) => tracing::error!(%address, %error, "unusable topology"),
                 }
             }
             Ok::<_, Status>(())
@@ -48,15 +51,25 @@ pub(crate) async fn follow<F: Future<Output = ()>>(
     }
 }
 
-fn checked(update: &TopologyUpdate, cluster: ClusterId) -> anyhow::Result<Topology> {
-    let wire = update.topology.as_ref().context("the update has no topology")?;
-    let topology = ringkv_proto::topology::from_proto(wire).context("decode the topology")?;
-    anyhow::ensure!(
-        topology.cluster == cluster,
-        "the topology is of cluster {}, this node of cluster {cluster}",
-        topology.cluster
-    );
-    Ok(topology)
+/// Why an update is not used.
+#[derive(Debug, thiserror::Error)]
+enum Unusable {
+    #[error("the topology is of cluster {theirs}, this node of cluster {ours}")]
+    Foreign { ours: ClusterId, theirs: ClusterId },
+    #[error("the update has no topology")]
+    Empty,
+    #[error("decode the topology: {0}")]
+    Malformed(String),
+}
+
+fn checked(update: &TopologyUpdate, ours: ClusterId) -> Result<Topology, Unusable> {
+    let wire = update.topology.as_ref().ok_or(Unusable::Empty)?;
+    let topology = ringkv_proto::topology::from_proto(wire)
+        .map_err(|error| Unusable::Malformed(error.to_string()))?;
+    if topology.cluster == ours {
+        return Ok(topology);
+    }
+    Err(Unusable::Foreign { ours, theirs: topology.cluster })
 }
 
 #[cfg(test)]
@@ -71,7 +84,8 @@ mod tests {
         let wire = ringkv_proto::topology::to_proto(&topology);
         let update = TopologyUpdate { topology: Some(wire), ..TopologyUpdate::default() };
         assert_eq!(checked(&update, topology.cluster).unwrap(), topology);
-        assert!(checked(&update, ClusterId(9)).is_err());
-        assert!(checked(&TopologyUpdate::default(), topology.cluster).is_err());
+        assert!(matches!(checked(&update, ClusterId(9)), Err(Unusable::Foreign { .. })));
+        let empty = checked(&TopologyUpdate::default(), topology.cluster);
+        assert!(matches!(empty, Err(Unusable::Empty)));
     }
 }

@@ -9,11 +9,13 @@ use ringkv_proto::v1::{
     TopologyUpdate, WatchRequest,
 };
 use ringkv_services::v1::placement_server::{Placement, PlacementServer};
+use ringkv_services::{NodeRefusal, REFUSAL_METADATA};
 use ringkv_topology::Topology;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::{TcpListenerStream, WatchStream};
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status};
 
 use crate::fixture;
@@ -29,6 +31,8 @@ pub(crate) struct FakePlacement {
 
 struct State {
     addresses: Mutex<Vec<String>>,
+    /// What nodes that have an identity get, if it is not the usual.
+    refusal: Mutex<Option<Status>>,
     topology: watch::Sender<Option<Topology>>,
 }
 
@@ -38,7 +42,8 @@ impl FakePlacement {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let topology = watch::Sender::new(None);
-        let state = Arc::new(State { addresses: Mutex::default(), topology });
+        let state =
+            Arc::new(State { addresses: Mutex::default(), refusal: Mutex::default(), topology });
         let service = Service { cluster, nodes, state: Arc::clone(&state) };
         let server = tokio::spawn(async move {
             let incoming = TcpListenerStream::new(listener);
@@ -47,6 +52,11 @@ impl FakePlacement {
             router.serve_with_incoming(incoming).await.unwrap();
         });
         Self { address, cluster, nodes_wanted: nodes, state, server }
+    }
+
+    /// From now on refuses nodes that have an identity: their registrations and heartbeats.
+    pub(crate) fn refuse(&self, reason: NodeRefusal, message: &str) {
+        *self.state.refusal.lock().unwrap() = Some(refusal(reason, message));
     }
 
     /// The topology, once the cluster is bootstrapped.
@@ -65,10 +75,30 @@ impl Drop for FakePlacement {
     }
 }
 
+fn refusal(reason: NodeRefusal, message: &str) -> Status {
+    let mut status = Status::failed_precondition(message);
+    status.metadata_mut().insert(REFUSAL_METADATA, MetadataValue::from_static(reason.name()));
+    status
+}
+
+/// The secret of every node.
+const SECRET: [u8; 16] = [7; 16];
+
 struct Service {
     cluster: u64,
     nodes: usize,
     state: Arc<State>,
+}
+
+impl Service {
+    fn check(&self, cluster: u64, secret: &[u8]) -> Result<(), Status> {
+        if cluster != self.cluster {
+            let message = format!("this is cluster {}", self.cluster);
+            return Err(refusal(NodeRefusal::Foreign, &message));
+        }
+        assert_eq!(secret, SECRET, "a node proves its identity");
+        self.state.refusal.lock().unwrap().clone().map_or(Ok(()), Err)
+    }
 }
 
 #[tonic::async_trait]
@@ -78,8 +108,8 @@ impl Placement for Service {
         request: Request<RegisterRequest>,
     ) -> Result<Response<RegisterReply>, Status> {
         let request = request.into_inner();
-        if request.cluster != 0 && request.cluster != self.cluster {
-            return Err(Status::failed_precondition(format!("this is cluster {}", self.cluster)));
+        if request.cluster != 0 {
+            self.check(request.cluster, &request.secret)?;
         }
         let mut addresses = self.state.addresses.lock().unwrap();
         if request.node == 0 {
@@ -90,14 +120,22 @@ impl Placement for Service {
             self.state.topology.send_replace(Some(topology));
         }
         let node = if request.node == 0 { addresses.len() as u64 } else { request.node };
-        let slot_count = fixture::SLOT_COUNT;
-        Ok(Response::new(RegisterReply { cluster: self.cluster, node, slot_count }))
+        let secret = if request.node == 0 { SECRET.to_vec() } else { Vec::new() };
+        Ok(Response::new(RegisterReply {
+            cluster: self.cluster,
+            node,
+            slot_count: fixture::SLOT_COUNT,
+            secret: secret.into(),
+            warning: String::new(),
+        }))
     }
 
     async fn heartbeat(
         &self,
-        _: Request<HeartbeatRequest>,
+        request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatReply>, Status> {
+        let HeartbeatRequest { cluster, secret, .. } = request.into_inner();
+        self.check(cluster, &secret)?;
         Ok(Response::new(HeartbeatReply::default()))
     }
 

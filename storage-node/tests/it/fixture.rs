@@ -78,6 +78,8 @@ pub(crate) fn config(dir: &Path, placement: SocketAddr) -> Config {
         data_dir: dir.to_owned(),
         zone: String::new(),
         capacity: 100,
+        expect: None,
+        refill: false,
         log_entries_max: 10_000,
         stop_now: StopNow::default(),
         trace: ringkv_telemetry::trace::Settings::default(),

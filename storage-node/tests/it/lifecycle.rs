@@ -1,5 +1,10 @@
 //! A node's starts and stops: what survives them, and which are refused.
 
+use std::fs::{remove_dir_all, remove_file};
+use std::os::unix::fs::PermissionsExt as _;
+
+use ringkv_services::NodeRefusal;
+
 use crate::clients::{connect, execute, get, put, value, written};
 use crate::fake_placement::FakePlacement;
 use crate::fixture::{TestNode, config, single};
@@ -37,15 +42,70 @@ async fn a_node_comes_back_at_once_after_a_crash_under_the_eyes_of_its_clients()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_directory_of_another_cluster_is_refused() {
+async fn a_node_with_data_serves_on_and_alarms_when_placement_is_of_another_cluster() {
     let dir = tempfile::tempdir().unwrap();
-    let (_placement, node, _) = single(dir.path()).await;
+    let (_placement, node, topology) = single(dir.path()).await;
+    let mut client = connect(node.grpc).await;
+    written(execute(&mut client, put(&topology, b"k", b"kept")).await);
+    assert!(node.page("/metrics").await.contains("\nringkv_placement_foreign 0\n"));
     node.stop().await;
     let other = FakePlacement::start(8, 1).await;
-    let refused = TestNode::start(config(dir.path(), other.address)).ended().await;
-    let error = format!("{:#}", refused.unwrap_err());
+    let node = TestNode::start(config(dir.path(), other.address));
+    node.ready().await;
+    node.page_saying("/metrics", "\nringkv_placement_foreign 1\n").await;
+    let mut client = connect(node.grpc).await;
+    assert_eq!(value(execute(&mut client, get(&topology, b"k")).await).unwrap(), "kept");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_running_node_whose_identity_was_taken_over_ends_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let (placement, node, _) = single(dir.path()).await;
+    placement.refuse(NodeRefusal::DirectoryOutdated, "this directory is an older copy");
+    let error = format!("{:#}", node.ended().await.unwrap_err());
+    assert!(error.contains("this process is not node 1"), "{error}");
+    assert!(error.contains("older copy"), "{error}");
+    // It starts neither, unless it may join as another node.
+    let mut config = config(dir.path(), placement.address);
+    let error = format!("{:#}", TestNode::start(config.clone()).ended().await.unwrap_err());
     assert!(error.contains("belongs to node 1 of cluster 7"), "{error}");
-    assert!(error.contains("this is cluster 8"), "{error}");
+    config.refill = true;
+    let node = TestNode::start(config);
+    node.page_saying("/readyz", "groups").await;
+    node.stop().await;
+    let identity = std::fs::read_to_string(dir.path().join("identity")).unwrap();
+    assert!(identity.contains("\nnode 2\n") && identity.contains("\nstarts 1\n"), "{identity}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_without_its_stores_is_refused_before_placement_is_asked() {
+    let dir = tempfile::tempdir().unwrap();
+    let (placement, node, _) = single(dir.path()).await;
+    node.stop().await;
+    let address = placement.address;
+    drop(placement);
+    for gone in ["topology", "data"] {
+        let path = dir.path().join(gone);
+        let removed = if path.is_dir() { remove_dir_all(&path) } else { remove_file(&path) };
+        removed.unwrap();
+    }
+    let error = TestNode::start(config(dir.path(), address)).ended().await.unwrap_err();
+    assert!(error.to_string().contains("`data` is missing"), "{error:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_identity_is_private_and_counts_the_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (placement, node, _) = single(dir.path()).await;
+    node.crash().await;
+    let node = TestNode::start(config(dir.path(), placement.address));
+    node.ready().await;
+    let path = dir.path().join("identity");
+    let identity = std::fs::read_to_string(&path).unwrap();
+    assert!(identity.contains("\nstarts 2\nstores yes\n"), "{identity}");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
