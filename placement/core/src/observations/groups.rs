@@ -51,7 +51,7 @@ impl LeaderReport {
         self.members.iter().any(|member| member.role == MemberRole::Outgoing)
     }
 
-    /// Whether the leader hears from the member, and it lacks only a few entries.
+    /// Whether the leader has heard from the member, and it lacks only a few entries.
     pub fn is_caught_up(&self, replica: ReplicaId) -> bool {
         let is_near = |member: &MemberReport| member.lag_entries <= CAUGHT_UP_ENTRIES;
         self.member(replica).is_some_and(|member| member.active && is_near(member))

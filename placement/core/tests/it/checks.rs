@@ -120,7 +120,7 @@ pub(crate) fn check_spread(topology: &Topology, active: &BTreeSet<NodeId>) {
             let own = usize::from(zone(*from) == zone(*to));
             group.replica_on(*from).is_some()
                 && group.replica_on(*to).is_none()
-                && in_zone(group, zone(*to)) - own <= in_zone(group, zone(*from)) - 1
+                && in_zone(group, zone(*to)) - own < in_zone(group, zone(*from))
         };
         if is_uneven(&load) {
             assert_eq!(groups().find(can_move), None, "from {from} to {to}");

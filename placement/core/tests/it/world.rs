@@ -126,7 +126,7 @@ impl World {
         }
     }
 
-    /// A new leader of placement knows only what it hears from now on.
+    /// A new leader of placement knows only what it receives from now on.
     pub(crate) fn change_placement_leader(&mut self) {
         self.observations.follows();
         self.observations.leads(self.now_ms);
@@ -226,7 +226,7 @@ impl World {
     /// Every node sends a heartbeat each second.
     fn beat(&mut self) {
         for node in self.nodes.values().filter(|node| node.up) {
-            let is_due = (self.now_ms / TICK_MS + node.id.0) % 2 == 0;
+            let is_due = (self.now_ms / TICK_MS + node.id.0).is_multiple_of(2);
             if !is_due || self.random.chance(self.trouble) {
                 continue;
             }

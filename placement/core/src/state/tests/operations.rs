@@ -1,3 +1,5 @@
+//! Operations: requests of operators, ends, and the bounds of the lists.
+
 use super::*;
 use crate::command::{Join, OperationCommand, ReplicaCommand};
 use crate::operation::{Operation, OperationId, OperationKind, OperationState};

@@ -1,3 +1,5 @@
+//! The steps of a change of replicas, their guards, and what any order of them keeps.
+
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
