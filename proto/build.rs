@@ -1,7 +1,16 @@
 //! Compiles the messages of the schema with protox, so that no protoc is needed on the machine.
 //! The services over them are built by `proto/services`.
 
-const FILES: [&str; 6] = ["kv", "raft", "placement", "placement_peers", "placement_admin", "admin"];
+const FILES: [&str; 8] = [
+    "kv",
+    "raft",
+    "operations",
+    "placement",
+    "cluster_status",
+    "placement_peers",
+    "placement_admin",
+    "admin",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=schema");

@@ -4,7 +4,16 @@ use std::path::PathBuf;
 
 const SCHEMA: &str = "../schema";
 
-const FILES: [&str; 6] = ["kv", "raft", "placement", "placement_peers", "placement_admin", "admin"];
+const FILES: [&str; 8] = [
+    "kv",
+    "raft",
+    "operations",
+    "placement",
+    "cluster_status",
+    "placement_peers",
+    "placement_admin",
+    "admin",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={SCHEMA}");

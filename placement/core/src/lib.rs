@@ -4,7 +4,8 @@
 //! [`state`] (the rules), [`image`] (state and log position as one value), [`observations`] and
 //! [`divergence`] (what nodes report), [`admission`] (which process may take the place of another),
 //! [`reconciler`] (what to do next), [`start`], [`member_steps`] and [`recovery`] (placement's own
-//! replicas), then [`requests`], [`hints`] and [`settings`] (what the shell checks and sends).
+//! replicas), then [`requests`], [`hints`], [`settings`], [`progress`], [`operations_view`] and
+//! [`status_view`] (what the shell checks and sends).
 //!
 //! Never reads a clock, a file, a socket or a random number: time and ids are arguments, results
 //! are values. Cargo.toml keeps runtimes and RocksDB out, clippy.toml the rest. The placement
@@ -19,9 +20,12 @@ pub mod member_steps;
 pub mod members_view;
 pub mod observations;
 pub mod operation;
+pub mod operations_view;
+pub mod progress;
 pub mod reconciler;
 pub mod recovery;
 pub mod requests;
 pub mod settings;
 pub mod start;
 pub mod state;
+pub mod status_view;

@@ -58,6 +58,8 @@ impl NodeRefusal {
         Self::ALL.into_iter().find(|refusal| refusal.name() == name)
     }
 }
+/// Metadata key of a failed admin call that certainly changed nothing; the value is `no`.
+pub const APPLIED_METADATA: &str = "ringkv-applied";
 
 /// The largest gRPC message any ringkv server or client accepts, in bytes.
 ///
