@@ -3,24 +3,31 @@
 //! Any replica takes them. A change is a command for the leader, which this replica passes on to:
 //! each call says what it wants as a [`Command`] and how its result is answered.
 
+mod nodes;
 mod replicas;
+mod service;
+mod settings;
 
-use ringkv_placement_core::command::{Command, CommandResult};
+use ringkv_placement_core::command::{Command, CommandResult, OperationCommand, Refusal};
+use ringkv_placement_core::operation::OperationId;
 use ringkv_services::v1::placement_admin_server::PlacementAdminServer;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
+use crate::overview::Overview;
 use crate::peer_calls;
 use crate::peers_service::Member;
+use crate::service::answers::not_applied;
 
 /// Serves the PlacementAdmin service.
 pub(crate) struct Admin {
     member: Member,
+    overview: Overview,
 }
 
 /// The services of the admin listener.
-pub(crate) fn routes(member: Member) -> Routes {
-    Routes::new(PlacementAdminServer::new(Admin { member }))
+pub(crate) fn routes(member: Member, overview: Overview) -> Routes {
+    Routes::new(PlacementAdminServer::new(Admin { member, overview }))
 }
 
 impl Admin {
@@ -44,6 +51,57 @@ impl Admin {
                 Err(Status::failed_precondition(refusal.to_string()))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The same, for what operators request of the cluster.
+    async fn operate(&self, command: OperationCommand) -> Result<CommandResult, Status> {
+        match self.change(Command::Operation(command)).await? {
+            CommandResult::Refused(refusal) => Err(refused(&refusal)),
+            done => Ok(done),
+        }
+    }
+
+    /// The same, for what begins an operation.
+    async fn begin(&self, command: OperationCommand) -> Result<OperationId, Status> {
+        match self.operate(command).await? {
+            CommandResult::Began { operation } => Ok(operation),
+            _ => Err(Status::internal("unexpected result type for request")),
+        }
+    }
+}
+
+/// The status of a refused request, which changed nothing.
+fn refused(refusal: &Refusal) -> Status {
+    let code = match refusal {
+        Refusal::NotInitialized | Refusal::Stale => Code::Unavailable,
+        Refusal::InvalidSetting(_) => Code::InvalidArgument,
+        Refusal::NoSuchNode { .. } | Refusal::NotRunning { .. } => Code::NotFound,
+        _ => Code::FailedPrecondition,
+    };
+    not_applied(Status::new(code, refusal.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use ringkv_services::APPLIED_METADATA;
+    use ringkv_topology::NodeId;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_that_nothing_applied_and_whether_a_retry_helps() {
+        let cases = [
+            (Refusal::NotInitialized, Code::Unavailable),
+            (Refusal::InvalidSetting("a".into()), Code::InvalidArgument),
+            (Refusal::NoSuchNode { node: NodeId(4) }, Code::NotFound),
+            (Refusal::NotRunning { operation: OperationId(4) }, Code::NotFound),
+            (Refusal::Conflict("busy".into()), Code::FailedPrecondition),
+        ];
+        for (refusal, code) in cases {
+            let status = refused(&refusal);
+            assert_eq!((status.code(), status.message()), (code, refusal.to_string().as_str()));
+            assert_eq!(status.metadata().get(APPLIED_METADATA).unwrap(), "no");
         }
     }
 }

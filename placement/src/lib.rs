@@ -20,6 +20,7 @@ mod members_loop;
 mod metrics;
 mod observed;
 mod operation_log;
+mod overview;
 mod parts;
 mod peer_calls;
 mod peers_service;

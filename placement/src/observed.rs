@@ -103,19 +103,25 @@ impl Observed {
         topology.nodes.keys().copied().filter(is_lost).collect()
     }
 
+    /// The observations now, and the time by their clock.
+    pub(crate) fn look(&self) -> (Observations, u64) {
+        let observations = self.observations.lock();
+        (observations.clone(), self.now_ms())
+    }
+
     /// Waits until a node has been heard from since the last call. Supports one waiter.
     pub(crate) async fn news(&self) {
         self.news.notified().await;
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis())
             .expect("a process runs for less than 500 million years")
     }
 }
 
 /// Milliseconds since 1970, for people only: nothing is decided by them.
-fn wall_ms() -> u64 {
+pub(crate) fn wall_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -22,6 +22,7 @@ use crate::hints;
 use crate::identity::{Beginning, Identity};
 use crate::machine::Machine;
 use crate::observed::Observed;
+use crate::overview::Overview;
 use crate::peers_service::Member;
 use crate::replica::Replica;
 use crate::service::Service;
@@ -35,6 +36,7 @@ pub(crate) struct Parts {
     pub(crate) engine: Engine,
     pub(crate) member: Member,
     pub(crate) observed: Arc<Observed>,
+    pub(crate) overview: Overview,
     pub(crate) watches: Watches,
 }
 
@@ -86,7 +88,8 @@ impl Parts {
         let replica = Arc::new(Replica::new(handle, tracer.clone()));
         let (observed, watches) = (Arc::new(Observed::new()), Watches::new());
         let member = Member { identity, replica, state, live: Arc::default(), addresses };
-        Ok(Self { engine, member, observed, watches })
+        let overview = Overview::new(member.clone(), Arc::clone(&observed));
+        Ok(Self { engine, member, observed, overview, watches })
     }
 
     /// Starts the feed and returns the gRPC service; both end with `closing`.
@@ -106,6 +109,7 @@ impl Parts {
             replica,
             state,
             observed: Arc::clone(&self.observed),
+            overview: self.overview.clone(),
             updates,
             peers: addresses,
             watches: self.watches.clone(),

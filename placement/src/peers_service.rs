@@ -7,7 +7,8 @@ use ringkv_placement_core::start::Peers;
 use ringkv_placement_core::state::{Place, State};
 use ringkv_placement_core::{member_steps, members_view};
 use ringkv_proto::v1::{
-    DescribeReply, DescribeRequest, PlacementGroup, ProposeReply, ProposeRequest,
+    ClusterStatusReply, ClusterStatusRequest, DescribeReply, DescribeRequest, PlacementGroup,
+    ProposeReply, ProposeRequest,
 };
 use ringkv_services::v1::placement_peers_server::PlacementPeers;
 use tokio::sync::watch;
@@ -16,6 +17,7 @@ use tonic::{Request, Response, Status};
 use crate::addresses::Addresses;
 use crate::identity::Identity;
 use crate::live::Live;
+use crate::overview::Overview;
 use crate::replica::Replica;
 use crate::service::answers::{not_leader, unanswered};
 
@@ -26,6 +28,8 @@ pub(crate) struct PeersService {
     pub(crate) peers: Arc<Peers>,
     /// `None` while the data directory is empty.
     pub(crate) member: Option<Member>,
+    /// As `member`.
+    pub(crate) overview: Option<Overview>,
 }
 
 /// A replica that runs, for those that ask about it or command it.
@@ -92,5 +96,15 @@ impl PlacementPeers for PeersService {
             .map_err(|error| Status::invalid_argument(format!("command: {error}")))?;
         let result = member.propose(&command).await?.encode();
         Ok(Response::new(ProposeReply { result }))
+    }
+
+    async fn cluster_status(
+        &self,
+        _request: Request<ClusterStatusRequest>,
+    ) -> Result<Response<ClusterStatusReply>, Status> {
+        let Some(overview) = &self.overview else {
+            return Err(Status::unavailable("this placement replica has no directory yet"));
+        };
+        overview.own_status().map(Response::new)
     }
 }

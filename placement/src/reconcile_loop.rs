@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::observed::Observed;
 use crate::operation_log::OperationLog;
+use crate::overview::Overview;
 use crate::replica::Replica;
 
 /// Pause between rounds while there is nothing to do.
@@ -35,6 +36,7 @@ pub(crate) struct ReconcileLoop {
     pub(crate) replica: Arc<Replica>,
     pub(crate) state: watch::Receiver<Arc<State>>,
     pub(crate) observed: Arc<Observed>,
+    pub(crate) overview: Overview,
     pub(crate) wanted: Wanted,
     pub(crate) health: Health,
 }
@@ -55,10 +57,12 @@ impl ReconcileLoop {
                 log.look(&state);
                 let plan = self.observed.plan(&state, &self.wanted);
                 log.explain(&plan.blocked);
+                self.overview.look(&state, plan.blocked.clone());
                 planned = !plan.steps.is_empty();
                 self.propose_all(plan.steps).await;
             } else {
                 self.observed.follows();
+                self.overview.forget();
                 log = OperationLog::default();
             }
             tokio::time::sleep(pause(&state, planned)).await;

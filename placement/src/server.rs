@@ -130,15 +130,16 @@ async fn replica(
     let mut grpc =
         tokio::spawn(grpc::serve(listener, routes(config, &parts, closing), closing.clone()));
     if let Some(admin) = admin {
-        let routes = crate::admin::routes(parts.member.clone());
+        let routes = crate::admin::routes(parts.member.clone(), parts.overview.clone());
         tokio::spawn(grpc::serve(admin, routes, closing.clone()));
     }
-    let Parts { engine, member, observed, .. } = parts;
+    let Parts { engine, member, observed, overview, .. } = parts;
     let Member { replica, state, .. } = member.clone();
     let reconcile = ReconcileLoop {
         replica,
         state,
         observed,
+        overview,
         wanted: Wanted {
             cluster: ClusterId(random_id()),
             settings: config.settings,
@@ -204,6 +205,7 @@ fn routes(config: &Config, parts: &Parts, closing: &CancellationToken) -> Routes
         me: config.place,
         peers: Arc::new(config.peers.clone()),
         member: Some(parts.member.clone()),
+        overview: Some(parts.overview.clone()),
     };
     Routes::new(raft).add_service(placement).add_service(PlacementPeersServer::new(peers))
 }

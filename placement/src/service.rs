@@ -15,8 +15,8 @@ use ringkv_placement_core::command::{Command, CommandResult, Incarnation, Refusa
 use ringkv_placement_core::requests::{self, Sender};
 use ringkv_placement_core::state::State;
 use ringkv_proto::v1::{
-    GetTopologyRequest, HeartbeatReply, HeartbeatRequest, RegisterReply, RegisterRequest,
-    TopologyUpdate, WatchRequest,
+    GetTopologyRequest, HeartbeatReply, HeartbeatRequest, ListOperationsReply,
+    ListOperationsRequest, RegisterReply, RegisterRequest, TopologyUpdate, WatchRequest,
 };
 use ringkv_services::v1::placement_server::Placement;
 use ringkv_topology::NodeSecret;
@@ -29,6 +29,7 @@ use crate::addresses::Addresses;
 use crate::feed::Updates;
 use crate::hints::RELAY_METADATA;
 use crate::observed::Observed;
+use crate::overview::Overview;
 use crate::replica::Replica;
 use crate::service::answers::{
     invalid, not_leader, refused, unanswered, unexpected, wait, warning,
@@ -40,6 +41,7 @@ pub(crate) struct Service {
     pub(crate) replica: Arc<Replica>,
     pub(crate) state: watch::Receiver<Arc<State>>,
     pub(crate) observed: Arc<Observed>,
+    pub(crate) overview: Overview,
     pub(crate) updates: Updates,
     /// `host:port` of every placement replica.
     pub(crate) peers: Arc<Addresses>,
@@ -166,5 +168,13 @@ impl Placement for Service {
             Some(update) => Ok(Response::new(TopologyUpdate::clone(update))),
             None => Err(refused(&Refusal::NotInitialized)),
         }
+    }
+
+    async fn list_operations(
+        &self,
+        request: Request<ListOperationsRequest>,
+    ) -> Result<Response<ListOperationsReply>, Status> {
+        let is_relayed = request.metadata().contains_key(RELAY_METADATA);
+        self.overview.operations(is_relayed).await.map(Response::new)
     }
 }

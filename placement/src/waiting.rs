@@ -51,8 +51,12 @@ pub(crate) async fn identity(
 ) -> anyhow::Result<Identity> {
     let closing = CancellationToken::new();
     let listener = listener.try_clone().context("--listen: copy the socket")?;
-    let peers =
-        PeersService { me: config.place, peers: Arc::new(config.peers.clone()), member: None };
+    let peers = PeersService {
+        me: config.place,
+        peers: Arc::new(config.peers.clone()),
+        member: None,
+        overview: None,
+    };
     let routes =
         Routes::new(PlacementServer::new(Refusing)).add_service(PlacementPeersServer::new(peers));
     let mut served = tokio::spawn(grpc::serve(listener, routes, closing.clone()));

@@ -7,7 +7,7 @@
 use ringkv_placement_core::admission::Wait;
 use ringkv_placement_core::command::{AddressHolder, CommandResult, Refusal};
 use ringkv_placement_core::requests::InvalidRequest;
-use ringkv_services::{LEADER_METADATA, NodeRefusal, REFUSAL_METADATA};
+use ringkv_services::{APPLIED_METADATA, LEADER_METADATA, NodeRefusal, REFUSAL_METADATA};
 use ringkv_topology::NodeId;
 use tonic::Status;
 use tonic::metadata::MetadataValue;
@@ -18,9 +18,10 @@ use crate::replica::RequestError;
 /// This replica is not the leader; the metadata names the leader, if known.
 pub(crate) fn not_leader(leader: Option<NodeId>, peers: &Addresses) -> Status {
     let Some(address) = leader.and_then(|leader| peers.get(leader)) else {
-        return Status::unavailable("placement has no leader");
+        return not_applied(Status::unavailable("placement has no leader"));
     };
-    let mut status = Status::unavailable(format!("the placement leader is at {address}"));
+    let mut status =
+        not_applied(Status::unavailable(format!("the placement leader is at {address}")));
     if let Ok(address) = address.parse() {
         status.metadata_mut().insert(LEADER_METADATA, address);
     }
@@ -38,10 +39,17 @@ pub(crate) fn unanswered(error: &RequestError, peers: &Addresses) -> Status {
         RequestError::NotLeader { leader } => not_leader(*leader, peers),
         // Registering again with the same incarnation returns the same id, so that an unknown
         // result may be retried like one that is known not to have applied.
-        RequestError::Busy | RequestError::Stopping | RequestError::Unknown(_) => {
-            Status::unavailable(error.to_string())
+        RequestError::Unknown(_) => Status::unavailable(error.to_string()),
+        RequestError::Busy | RequestError::Stopping => {
+            not_applied(Status::unavailable(error.to_string()))
         }
     }
+}
+
+/// Marks a status as that of a request that certainly changed nothing.
+pub(crate) fn not_applied(mut status: Status) -> Status {
+    status.metadata_mut().insert(APPLIED_METADATA, MetadataValue::from_static("no"));
+    status
 }
 
 /// The state machine refused.

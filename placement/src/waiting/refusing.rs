@@ -4,8 +4,8 @@ use std::pin::Pin;
 
 use futures::stream::Stream;
 use ringkv_proto::v1::{
-    GetTopologyRequest, HeartbeatReply, HeartbeatRequest, RegisterReply, RegisterRequest,
-    TopologyUpdate, WatchRequest,
+    GetTopologyRequest, HeartbeatReply, HeartbeatRequest, ListOperationsReply,
+    ListOperationsRequest, RegisterReply, RegisterRequest, TopologyUpdate, WatchRequest,
 };
 use ringkv_services::v1::placement_server::Placement;
 use tonic::{Request, Response, Status};
@@ -45,6 +45,13 @@ impl Placement for Refusing {
         &self,
         _: Request<GetTopologyRequest>,
     ) -> Result<Response<TopologyUpdate>, Status> {
+        refused()
+    }
+
+    async fn list_operations(
+        &self,
+        _: Request<ListOperationsRequest>,
+    ) -> Result<Response<ListOperationsReply>, Status> {
         refused()
     }
 }
