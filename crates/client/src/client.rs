@@ -17,6 +17,7 @@ use crate::cluster::{Cluster, View};
 use crate::config::ClientConfig;
 use crate::error::Error;
 use crate::link::Reply;
+use crate::operation::Operations;
 use crate::options::{CallOptions, DeleteOptions, GetOptions, PutOptions};
 use crate::trace::Timed;
 
@@ -160,6 +161,17 @@ impl Client {
     /// The topology in use with placement's hints; `None` before the first one arrived.
     pub fn view(&self) -> Option<Arc<View>> {
         self.inner.cluster.view()
+    }
+
+    /// The operations of the cluster, as some placement replica knows them.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotReady`] when no placement replica answers.
+    pub async fn operations(&self) -> Result<Operations, Error> {
+        crate::placement::operations(&self.inner.config.placement).await.ok_or_else(|| {
+            let message = "no placement replica answers";
+            Error::new(ErrorKind::NotReady, Outcome::NotApplied, message)
+        })
     }
 
     /// The epoch in use; 0 before the first topology.

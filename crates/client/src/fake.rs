@@ -73,6 +73,7 @@ struct State {
     leaders: BTreeMap<GroupId, NodeId>,
     scripts: HashMap<NodeId, VecDeque<Step>>,
     seen: Vec<Seen>,
+    operations: v1::ListOperationsReply,
     store: Store,
 }
 
@@ -100,6 +101,7 @@ impl FakeCluster {
                 leaders,
                 scripts: HashMap::new(),
                 seen: Vec::new(),
+                operations: v1::ListOperationsReply::default(),
                 store: Store::default(),
             }),
         });
@@ -140,6 +142,11 @@ impl FakeCluster {
     /// Changes the topology without an update to its watchers: only a request returns it.
     pub fn change_unannounced(&self, change: impl FnOnce(&mut Topology)) {
         change(&mut self.shared.state.lock().topology);
+    }
+
+    /// Sets what placement answers about operations; without it there are none.
+    pub fn set_operations(&self, operations: v1::ListOperationsReply) {
+        self.shared.state.lock().operations = operations;
     }
 
     /// Every request that reached a node so far, in order.

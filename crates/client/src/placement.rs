@@ -17,6 +17,7 @@ use tonic::transport::Channel;
 use crate::backoff::Backoff;
 use crate::cluster::{Cluster, OtherCluster, View};
 use crate::link::endpoint;
+use crate::operation::Operations;
 
 /// After this time without a topology from one replica, the next one is asked.
 const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
@@ -83,6 +84,24 @@ async fn follow_one(cluster: &Cluster, address: &str) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// The operations of the cluster, from the first replica that answers; `None` if none does.
+pub(crate) async fn operations(addresses: &[String]) -> Option<Operations> {
+    for address in addresses {
+        let asked = async {
+            let mut client = PlacementClient::new(endpoint(address)?.connect().await?)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX);
+            let reply = client.list_operations(v1::ListOperationsRequest {}).await?;
+            Ok::<_, Failure>(Operations::from_proto(reply.into_inner()))
+        };
+        match tokio::time::timeout(FIRST_ANSWER_TIMEOUT, asked).await {
+            Ok(Ok(operations)) => return Some(operations),
+            Ok(Err(error)) => tracing::debug!(%address, %error, "cannot list operations"),
+            Err(_) => tracing::debug!(%address, "a placement replica does not answer"),
+        }
+    }
+    None
 }
 
 async fn refresh(cluster: &Cluster, client: &mut PlacementClient<Channel>) -> Result<(), Failure> {

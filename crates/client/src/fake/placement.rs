@@ -60,4 +60,11 @@ impl Placement for FakePlacement {
     ) -> Result<Response<v1::TopologyUpdate>, Status> {
         Ok(Response::new(update(&self.shared.state.lock().topology)))
     }
+
+    async fn list_operations(
+        &self,
+        _: Request<v1::ListOperationsRequest>,
+    ) -> Result<Response<v1::ListOperationsReply>, Status> {
+        Ok(Response::new(self.shared.state.lock().operations.clone()))
+    }
 }
