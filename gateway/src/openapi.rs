@@ -3,6 +3,8 @@
 //! Written by hand from the same constants the code enforces; a test asks the running gateway for
 //! every path and method named here, and for those that are not.
 
+mod operations;
+
 use ringkv_client::ErrorKind;
 use serde_json::{Map, Value, json};
 
@@ -36,6 +38,7 @@ pub(crate) fn document() -> Value {
     for (path, summary, content_type) in PAGES {
         paths.insert(path.into(), page(path, summary, content_type));
     }
+    paths.extend(operations::paths());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -45,7 +48,11 @@ pub(crate) fn document() -> Value {
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": paths,
-        "components": {"schemas": {"Problem": problem_schema(), "Envelope": envelope_schema()}},
+        "components": {"schemas": {
+            "Problem": problem_schema(),
+            "Envelope": envelope_schema(),
+            "Operation": operations::schema(),
+        }},
     })
 }
 

@@ -1,7 +1,10 @@
-//! Everything that is not a key: topology, limits, health, metrics, the API's description.
+//! Everything that is not a key: topology, operations, limits, health, metrics, the API's
+//! description.
 //!
 //! They are small and rare, so axum routes them; tower layers bound their number and time.
 
+mod operations;
+mod rfc3339;
 mod topology;
 
 use std::sync::Arc;
@@ -52,6 +55,8 @@ pub(crate) fn router(pages: Pages) -> axum::Router {
         .timeout(PAGE_TIMEOUT);
     axum::Router::new()
         .route("/topology", get(topology))
+        .route("/operations", get(operations))
+        .route("/operations/{id}", get(operation))
         .route("/limits", get(limits))
         .route("/livez", get(live))
         .route("/healthz", get(live))
@@ -76,6 +81,29 @@ async fn topology(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Respo
             let detail = "placement has sent no topology yet";
             Problem::new(ErrorKind::NotReady, detail).into_reply(uri.path(), id).into_response()
         }
+    }
+}
+
+async fn operations(State(pages): Shown, Extension(id): Traced, uri: Uri) -> Response {
+    match pages.client.operations().await {
+        Ok(operations) => Json(operations::list(&operations)).into_response(),
+        Err(error) => Problem::from_client(error, false).into_reply(uri.path(), id).into_response(),
+    }
+}
+
+async fn operation(
+    State(pages): Shown,
+    Path(wanted): Path<String>,
+    Extension(id): Traced,
+    uri: Uri,
+) -> Response {
+    let shown = match pages.client.operations().await {
+        Ok(operations) => operations::one(&operations, &wanted),
+        Err(error) => Err(Problem::from_client(error, false)),
+    };
+    match shown {
+        Ok(operation) => Json(operation).into_response(),
+        Err(problem) => problem.into_reply(uri.path(), id).into_response(),
     }
 }
 

@@ -5,6 +5,7 @@ mod support;
 mod errors;
 mod hostile;
 mod keys;
+mod operations;
 mod pages;
 mod shutdown;
 mod traces;

@@ -5,8 +5,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use ringkv_proto::v1::{
-    GetTopologyRequest, HeartbeatReply, HeartbeatRequest, RegisterReply, RegisterRequest,
-    TopologyUpdate, WatchRequest,
+    GetTopologyRequest, HeartbeatReply, HeartbeatRequest, ListOperationsReply,
+    ListOperationsRequest, RegisterReply, RegisterRequest, TopologyUpdate, WatchRequest,
 };
 use ringkv_services::v1::placement_server::{Placement, PlacementServer};
 use ringkv_services::{NodeRefusal, REFUSAL_METADATA};
@@ -156,5 +156,12 @@ impl Placement for Service {
         _: Request<GetTopologyRequest>,
     ) -> Result<Response<TopologyUpdate>, Status> {
         Err(Status::unimplemented("nodes watch"))
+    }
+
+    async fn list_operations(
+        &self,
+        _: Request<ListOperationsRequest>,
+    ) -> Result<Response<ListOperationsReply>, Status> {
+        Err(Status::unimplemented("nodes list no operations"))
     }
 }
