@@ -17,13 +17,15 @@ Examples:
   ringkv put lock me --if-absent               only if the key is absent
   ringkv put counter 8 --if-match 7            only if the key is at revision 7
   ringkv del greeting --previous               delete, and print what was there
+  ringkv status                                whether all is well, and what to do if not
   ringkv node list                             nodes, their state and what they lead
   ringkv node stop 127.0.0.1:50051             clean stop: hands leadership over first
   ringkv placement list                        placement's own replicas and who leads
 
 Exit codes:
   0  done
-  1  the key is absent, or the precondition does not hold
+  1  a definite no: the key is absent, the precondition does not hold, a change is refused,
+     not all is well
   2  the command is wrong; the same command will never work
   3  certainly not applied (no gateway, no leader, busy): retry
   4  unknown: the write may or may not have applied";
@@ -50,9 +52,17 @@ pub(crate) enum Command {
     Del(command::del::DelArgs),
     /// Show the cluster: epoch, nodes, groups and who leads them.
     Topology(command::topology::TopologyArgs),
-    /// List, stop and start storage nodes.
+    /// Show whether all is well and, if not, what to do next. Exit code 0 if it is, else 1.
+    Status(command::status::StatusArgs),
+    /// List, drain, replace, stop and start storage nodes.
     #[command(subcommand)]
     Node(NodeCommand),
+    /// List, follow and abort changes of the cluster.
+    #[command(subcommand)]
+    Operation(OperationCommand),
+    /// List and change what can be changed while the cluster runs.
+    #[command(subcommand)]
+    Settings(SettingsCommand),
     /// List, add and remove placement's own replicas.
     #[command(subcommand)]
     Placement(PlacementCommand),
@@ -98,11 +108,39 @@ pub(crate) enum RecoverPlacementCommand {
 pub(crate) enum NodeCommand {
     /// List the storage nodes.
     List(command::node_list::NodeListArgs),
+    /// Move all replicas off a node, and wait until it is empty.
+    Drain(command::node_drain::NodeDrainArgs),
+    /// Let a node that drains, or was drained, have replicas again.
+    Undrain(command::node_drain::NodeUndrainArgs),
+    /// Move all replicas of one node to another, and wait until it is empty.
+    Replace(command::node_replace::NodeReplaceArgs),
     /// Stop a storage node.
     Stop(command::node_stop::NodeStopArgs),
     /// Run a storage node in the foreground. With an empty data directory it is a new node; else it
     /// is the node that the directory belongs to, with its data.
     Start(Box<command::node_start::NodeStartArgs>),
+}
+
+/// What can be done to changes of the cluster.
+#[derive(Debug, Subcommand)]
+pub(crate) enum OperationCommand {
+    /// List those that run and the last that ended.
+    List(command::operation::OperationListArgs),
+    /// Show one: progress, rate, time left, and what blocks it.
+    Show(command::operation::OperationShowArgs),
+    /// Follow one until it has ended.
+    Watch(command::operation::OperationWatchArgs),
+    /// Take one back.
+    Abort(command::operation::OperationAbortArgs),
+}
+
+/// What can be done to settings.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SettingsCommand {
+    /// List the settings with their ranges.
+    List(command::settings::SettingsListArgs),
+    /// Change one: replace-after or snapshot-rate.
+    Set(command::settings::SettingsSetArgs),
 }
 
 #[cfg(test)]

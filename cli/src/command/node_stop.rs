@@ -2,77 +2,66 @@
 
 use std::time::Duration;
 
-use ringkv_proto::v1::StopRequest;
-use ringkv_services::v1::admin_client::AdminClient;
-use tonic::transport::Endpoint;
-use tonic::{Code, Status};
+use ringkv_client::admin::{AdminErrorKind, Stop, StorageNode};
 
+use crate::admin::failure;
 use crate::failure::{Exit, Failure};
-use crate::gateway::chain;
 use crate::output;
 
-/// How long the node may take to answer; it answers before it stops.
-const ANSWER: Duration = Duration::from_secs(5);
+/// A node that stops cleanly hands over, drains and flushes for about 30 s at most.
+const END_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Flags of `ringkv node stop`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NodeStopArgs {
-    /// The node's gRPC address, host:port, as `ringkv node list` shows it.
+    /// The node's address, host:port, as `ringkv node list` shows it, or that of its admin listener.
     pub address: String,
 
     /// End the process at once, as a crash would: nothing is handed over or flushed. Acknowledged
     /// writes are safe nevertheless.
     #[arg(long)]
     pub now: bool,
+
+    /// Return when the process has ended, not when it begins to stop; fails after 60 s.
+    #[arg(long)]
+    pub wait: bool,
 }
 
-/// Asks the node to stop and returns when the node has answered.
+/// Asks the node to stop.
 ///
 /// # Errors
-/// Exit 3 when the node cannot be reached or refuses.
+/// Exit 3 when the node cannot be reached or refuses, 4 when it does not end in time.
 pub(crate) async fn run(args: NodeStopArgs) -> Result<(), Failure> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", args.address))
-        .map_err(|error| {
-            Failure::new(
-                Exit::Usage,
-                format!("{:?} is not an address: {}", args.address, chain(&error)),
-                "use host:port",
-            )
-        })?
-        .connect_timeout(ANSWER)
-        .timeout(ANSWER);
-    let channel = endpoint.connect().await.map_err(|error| {
-        Failure::new(
-            Exit::NotApplied,
-            format!("no node answers at {}: {}", args.address, chain(&error)),
-            "check the address with `ringkv node list`; it may have stopped already",
-        )
-    })?;
-    let stop = StopRequest { now: args.now };
-    match AdminClient::new(channel).stop(stop).await {
-        Ok(_) if args.now => {
-            output::remark(&format!("{} is ending without handing over", args.address))
+    let address = &args.address;
+    let what = format!("cannot stop {address}");
+    let refused = |error| match failure(&what, &error) {
+        refused if error.kind == AdminErrorKind::Unreachable => Failure {
+            next: "check the address with `ringkv node list`; it may have stopped already".into(),
+            ..refused
+        },
+        Failure { exit: Exit::Usage, happened, .. } => {
+            Failure::new(Exit::Usage, happened, "use host:port")
         }
-        Ok(_) => output::remark(&format!(
-            "{} is handing over its leaderships and stopping",
-            args.address
-        )),
-        // The process may be gone before its answer is on the wire.
-        Err(status) if args.now && is_gone(&status) => {
-            output::remark(&format!("{} has ended", args.address));
+        refused => Failure { exit: Exit::NotApplied, ..refused },
+    };
+    let node = StorageNode::connect(address).await.map_err(refused)?;
+    let how = if args.now { Stop::Immediate } else { Stop::Clean };
+    node.stop(how).await.map_err(refused)?;
+    match how {
+        Stop::Clean => {
+            output::remark(&format!("{address} is handing over its leaderships and stopping"));
         }
-        Err(status) => {
-            return Err(Failure::new(
-                Exit::NotApplied,
-                format!("{} did not stop: {}", args.address, status.message()),
-                "retry, or use --now",
-            ));
+        Stop::Immediate => {
+            output::remark(&format!("{address} is ending without handing over"));
         }
     }
+    if args.wait {
+        let ended = tokio::time::timeout(END_TIMEOUT, node.ended()).await;
+        ended.map_err(|_| {
+            let happened = format!("{address} has not ended within {} s", END_TIMEOUT.as_secs());
+            Failure::new(Exit::Unknown, happened, "look at its log, or use --now")
+        })?;
+        output::remark(&format!("{address} has ended"));
+    }
     Ok(())
-}
-
-/// Whether the connection broke before an answer came.
-fn is_gone(status: &Status) -> bool {
-    matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)
 }

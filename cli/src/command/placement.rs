@@ -23,7 +23,7 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct AdminArgs {
     /// Address of the admin listener of any placement replica, host:port.
-    #[arg(long, env = "RINGKV_PLACEMENT_ADMIN", value_name = "HOST:PORT")]
+    #[arg(long = "placement-admin", env = "RINGKV_PLACEMENT_ADMIN", value_name = "HOST:PORT")]
     #[arg(default_value = ringkv_placement::ADMIN_LISTEN)]
     pub admin: String,
 }
@@ -36,8 +36,11 @@ impl AdminArgs {
     pub(crate) async fn connect(&self) -> Result<PlacementAdminClient<Channel>, Failure> {
         let endpoint =
             Endpoint::from_shared(format!("http://{}", self.admin)).map_err(|error| {
-                let happened =
-                    format!("--admin: {:?} is not an address: {}", self.admin, chain(&error));
+                let happened = format!(
+                    "--placement-admin: {:?} is not an address: {}",
+                    self.admin,
+                    chain(&error)
+                );
                 Failure::new(Exit::Usage, happened, "use host:port")
             })?;
         let channel = endpoint.connect_timeout(CONNECT).timeout(ANSWER).connect().await;
@@ -45,7 +48,7 @@ impl AdminArgs {
             Failure::new(
                 Exit::NotApplied,
                 format!("no placement replica answers at {}: {}", self.admin, chain(&error)),
-                "run it where placement runs, or set --admin to its --admin-listen",
+                "run it where placement runs, or set --placement-admin to its --admin-listen",
             )
         })?;
         Ok(PlacementAdminClient::new(channel))
