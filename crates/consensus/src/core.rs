@@ -22,6 +22,7 @@ mod out;
 mod proposals;
 mod quorum;
 mod reads;
+mod reported_members;
 mod snapshots;
 mod unknown_peers;
 mod wire;

@@ -165,7 +165,7 @@ pub struct GroupStatus {
     pub first_index: LogIndex,
     /// The last entry in the log.
     pub last_index: LogIndex,
-    /// The members as of the last entry sent to the state machine.
+    /// The members in force, as of the last change that a crash cannot take back.
     pub members: Arc<Members>,
     /// Leader only: for each other replica its node, and how many entries it is behind.
     pub peers: Vec<PeerStatus>,

@@ -31,6 +31,7 @@ use crate::core::log_tail::LogTail;
 use crate::core::out::Out;
 use crate::core::proposals::Proposals;
 use crate::core::reads::Reads;
+use crate::core::reported_members::ReportedMembers;
 use crate::core::snapshots::Snapshots;
 use crate::core::start_error::StartError;
 use crate::core::unknown_peers::UnknownPeers;
@@ -50,6 +51,7 @@ pub(crate) struct Group {
     raw: RawNode<LogTail>,
     /// As of the last entry sent to the apply worker.
     members: Arc<Members>,
+    reported: ReportedMembers,
     unknown_peers: UnknownPeers,
     proposals: Proposals,
     reads: Reads,
@@ -82,12 +84,14 @@ impl Group {
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let raw = RawNode::new(&raft_config(config, replica, at), tail, &logger)
             .map_err(|source| StartError::Raft { group: id, source: Box::new(source) })?;
+        let members = Arc::new(applied.members.clone());
         let mut group = Self {
             id,
             replica,
             dirty: true,
             raw,
-            members: Arc::new(applied.members.clone()),
+            reported: ReportedMembers::new(Arc::clone(&members)),
+            members,
             unknown_peers: UnknownPeers::default(),
             proposals: Proposals::default(),
             reads: Reads::new(config.seed),

@@ -10,6 +10,7 @@ mod joint;
 mod lease;
 mod membership;
 mod pitfalls;
+mod random_changes;
 mod removal;
 mod replication;
 mod snapshots;

@@ -47,8 +47,9 @@ fn a_leader_steps_down_when_it_applies_its_removal_and_serves_nothing_more() {
     cluster.cut.clear();
     cluster.release_log(first);
     cluster.settle();
-    let removed = cluster.status(second, GROUP).expect("there");
-    assert!(removed.role == Role::Follower && !removed.members.is_voter(replica(1, second)));
+    let applied = &cluster.nodes[&second].machine[&GROUP].0;
+    assert!(!applied.members.is_voter(replica(1, second)));
+    assert_eq!(cluster.status(second, GROUP).expect("there").role, Role::Follower);
     assert_eq!(cluster.result(second, read), Some(Err(RequestError::NotLeader { leader: None })));
     assert_eq!(cluster.result(second, queued), Some(Err(RequestError::LeadershipLost)));
     let late = cluster.propose(second, GROUP, "later");
@@ -83,7 +84,8 @@ fn the_only_voter_stands_when_its_tail_is_durable_and_not_before() {
     cluster.deliver(removed, sole);
     cluster.deliver(sole, removed);
     cluster.deliver(removed, sole);
-    assert_eq!(cluster.members(sole).voters, [replica(1, sole)]);
+    let applied = &cluster.nodes[&sole].machine[&GROUP].0;
+    assert_eq!(applied.members.voters, [replica(1, sole)]);
     cluster.run(40);
     assert_eq!(cluster.status(sole, GROUP).expect("there").role, Role::Follower);
     cluster.release_log(sole);
@@ -114,4 +116,23 @@ fn the_only_voter_is_replaced_by_way_of_two() {
     cluster.run(3);
     assert!(cluster.result(2, ticket).is_some_and(|result| result.is_ok()));
     assert_eq!(cluster.commands(2, GROUP), ["kept", "on"]);
+}
+
+/// The removed replica is destroyed once its removal is reported, and cannot vote any more.
+#[test]
+fn a_crash_does_not_bring_back_the_members_of_before_a_reported_removal() {
+    let mut cluster = TestCluster::new(2, 1, |_| ());
+    let leader = cluster.elect(GROUP);
+    let removed = 3 - leader;
+    let before = cluster.nodes[&leader].machine.clone();
+    cluster.node(leader).hold_apply = true;
+    cluster.change(leader, members_change(1, &[], &[], &[removed]));
+    cluster.settle();
+    assert_eq!(cluster.members(leader).voters, [replica(1, leader)], "no tick has come since");
+    cluster.crash(removed);
+    let mut stopped = cluster.crash(leader);
+    stopped.machine = before;
+    cluster.restart(leader, stopped);
+    cluster.run(60);
+    assert_eq!(cluster.leaders(GROUP), [leader]);
 }

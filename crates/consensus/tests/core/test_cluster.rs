@@ -11,7 +11,7 @@ use bytes::Bytes;
 use ringkv_consensus::{
     AppliedState, ApplyTask, Completion, Done, Effects, Genesis, GroupStatus, Input, LogReader,
     LogWriter, Members, MembersChange, MemoryLog, Now, OutgoingSnapshot, Poller, PollerConfig,
-    ReceivedSnapshot, Request, RequestError, Role, SinkId, SnapshotBuilt, Ticket,
+    ReceivedSnapshot, Request, RequestError, Role, SinkId, SnapshotBuilt, StoredGroup, Ticket,
 };
 use ringkv_topology::{Epoch, GroupId, NodeId, ReplicaId};
 
@@ -30,6 +30,7 @@ pub(crate) struct TestCluster {
     /// Every frame ever sent, for comparing runs.
     pub(crate) trace: Vec<(u64, u64, Bytes)>,
     next_ticket: u64,
+    transfers: u64,
 }
 
 pub(crate) struct Node {
@@ -67,6 +68,7 @@ impl TestCluster {
             received: None,
             trace: Vec::new(),
             next_ticket: 0,
+            transfers: 0,
         };
         for node in 1..=nodes {
             cluster.add_node(node, &tune);
@@ -145,7 +147,8 @@ impl TestCluster {
             return false;
         }
         let (applied, commands) = self.nodes[&from].snapshots[&send.id].clone();
-        let id = format!("from-{from}-{}", send.id);
+        self.transfers += 1;
+        let id = format!("from-{from}-{}-{}", send.id, self.transfers);
         let to = self.nodes.get_mut(&send.to_node.0).expect("just seen");
         to.snapshots.insert(id.clone(), (applied.clone(), commands));
         let received = ReceivedSnapshot {
@@ -316,11 +319,20 @@ impl TestCluster {
         state
     }
 
-    /// Starts a stopped node from its log and machine.
+    /// Starts a stopped node from its log and machine, and finishes what was half done.
     pub(crate) fn restart(&mut self, node: u64, mut state: Node) {
         state.config.seed += 1_000;
-        let applied = state.machine.iter().map(|(g, (a, _))| (*g, a.clone())).collect();
         let stored = state.log.load().expect("a readable log");
+        for StoredGroup { genesis, install, .. } in &stored {
+            let is_missing = !state.machine.contains_key(&genesis.group);
+            if let Some(marker) = install {
+                let files = state.snapshots[&marker.snapshot_id].clone();
+                state.machine.insert(genesis.group, files);
+            } else if is_missing && !genesis.is_joining() {
+                state.machine.insert(genesis.group, (genesis.applied(), Vec::new()));
+            }
+        }
+        let applied = state.machine.iter().map(|(g, (a, _))| (*g, a.clone())).collect();
         let reader = Arc::new(state.log.clone());
         state.poller = Poller::new(state.config.clone(), stored, applied, reader)
             .expect("log and machine belong together");
@@ -375,7 +387,10 @@ impl Node {
             let built = SnapshotBuilt { id, applied, manifest: Bytes::new() };
             inputs.push_back(Input::SnapshotBuilt { group, built: Some(built) });
         }
-        self.discards.extend(effects.discard.into_iter().map(|(_, id)| id));
+        for (_, id) in effects.discard {
+            self.snapshots.remove(&id);
+            self.discards.push(id);
+        }
         if effects.flush {
             let durable = self.machine.iter().map(|(g, (a, _))| (*g, a.position.index)).collect();
             inputs.push_back(Input::Flushed(durable));

@@ -78,6 +78,10 @@ impl Group {
         let result = match conf {
             Some(conf) => {
                 self.members = Arc::new(wire::members_after(&self.members, &change, &conf));
+                self.reported.changed(Arc::clone(&self.members), out.batch.number);
+                // The commit index is what brings the change back after a crash.
+                let state = wire::hard_state_from_raft(&self.raw.raft.hard_state());
+                out.batch.hard_state(self.id, state, true);
                 if !cfg!(feature = "planted-lease-kept-across-removal") {
                     self.lease.members_changed(out.now.boot_us);
                 }

@@ -42,6 +42,7 @@ impl Group {
             self.proposals.persisted(LogIndex(self.raw.raft.raft_log.persisted), out.now);
         }
         self.elections.persisted(batch);
+        self.reported.persisted(batch);
         self.start_install(batch, out);
     }
 

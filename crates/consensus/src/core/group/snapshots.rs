@@ -162,6 +162,7 @@ impl Group {
         self.withdraw_snapshot();
         self.compaction.log_replaced();
         self.members = Arc::new(applied.members.clone());
+        self.reported.changed(Arc::clone(&self.members), out.batch.number);
         self.cursor.jump(start);
         let write = out.batch.group(self.id);
         write.reset = Some(start);

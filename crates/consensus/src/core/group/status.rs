@@ -1,7 +1,5 @@
 //! What a replica reports of itself: its role, its leader, and how far everyone is.
 
-use std::sync::Arc;
-
 use raft::StateRole;
 use ringkv_topology::{NodeId, ReplicaId};
 
@@ -58,7 +56,7 @@ impl Group {
             applied_index: self.cursor.applied(),
             first_index: self.raw.store().start().index.next(),
             last_index,
-            members: Arc::clone(&self.members),
+            members: self.reported.get(),
             peers,
         }
     }
