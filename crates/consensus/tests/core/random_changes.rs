@@ -16,6 +16,8 @@ struct Run {
     cluster: TestCluster,
     epoch: u64,
     replicas: u64,
+    /// The last replica that was to join, by its node.
+    planned: BTreeMap<u64, ReplicaId>,
     leaders: BTreeMap<Term, ReplicaId>,
     /// The members by the index at which they were applied, and all that was applied.
     members: BTreeMap<LogIndex, Members>,
@@ -38,6 +40,7 @@ impl Run {
             cluster,
             epoch: 0,
             replicas: 200,
+            planned: BTreeMap::new(),
             leaders: BTreeMap::new(),
             members: BTreeMap::new(),
             commands: Vec::new(),
@@ -62,7 +65,11 @@ impl Run {
         let node = self.below(NODES) + 1;
         match self.below(100) {
             0..40 => self.cluster.input(node, Input::Tick),
-            40..80 => (0..self.below(8)).for_each(|_| drop(self.cluster.deliver_next())),
+            40..80 => {
+                for _ in 0..self.below(8) {
+                    self.cluster.deliver_next();
+                }
+            }
             80..86 => {
                 self.cluster.propose(node, GROUP, format!("{}", self.random));
             }
@@ -98,18 +105,14 @@ impl Run {
             let node_of = |replica: ReplicaId| members.node_of(replica).expect("a member");
             match self.below(4) {
                 0 if members.learners.len() < 2 => {
-                    let taken = |node: &u64| members.nodes.values().any(|at| at.0 == *node);
+                    let last = self.members.last_key_value().map(|(_, last)| &last.nodes);
+                    let named = last.into_iter().flatten().chain(&members.nodes);
+                    let taken = |node: &u64| named.clone().any(|(_, at)| at.0 == *node);
                     let free: Vec<u64> = (1..=NODES).filter(|node| !taken(node)).collect();
                     let Some(node) = self.pick(&free) else { continue };
-                    self.replicas += 1;
-                    let next = ReplicaId(self.replicas);
-                    self.cluster.create(node, next, Members::default());
-                    // The one of a change that was not made may be here.
-                    let here = self.cluster.status(node, GROUP).map_or(next, |s| s.replica);
-                    if self.was_member(here) {
-                        continue;
-                    }
-                    change.add_learners = vec![(here, NodeId(node))];
+                    let replica = self.next_on(node);
+                    self.cluster.create(node, replica, Members::default());
+                    change.add_learners = vec![(replica, NodeId(node))];
                 }
                 1 if members.voters.len() > 1 => change.remove.extend(self.pick(&members.voters)),
                 2 => {
@@ -124,6 +127,16 @@ impl Run {
             }
             self.cluster.change(leader, change);
         }
+    }
+
+    /// The replica that a node has next: that of a change which was not made, else a new one.
+    fn next_on(&mut self, node: u64) -> ReplicaId {
+        let planned = self.planned.get(&node).copied();
+        planned.filter(|replica| !self.was_member(*replica)).unwrap_or_else(|| {
+            self.replicas += 1;
+            self.planned.insert(node, ReplicaId(self.replicas));
+            ReplicaId(self.replicas)
+        })
     }
 
     fn was_member(&self, replica: ReplicaId) -> bool {

@@ -274,12 +274,13 @@ impl TestCluster {
 
     /// Does what a held apply worker has left.
     pub(crate) fn release_apply(&mut self, node: u64) {
-        self.node(node).hold_apply = false;
+        // What follows from it comes last.
         while let Some(task) = self.node(node).held_apply.pop_front() {
             if let Some(input) = self.node(node).apply(task) {
                 self.input(node, input);
             }
         }
+        self.node(node).hold_apply = false;
     }
 
     /// Creates a replica on a node.
