@@ -3,23 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use ringkv_consensus::OutgoingSnapshot;
 use ringkv_engine::{Handle, Transport};
 use ringkv_topology::{ClusterId, NodeId};
 use tokio::task::AbortHandle;
 
 use crate::AddressBook;
+use crate::backoff::Backoff;
 use crate::link::{Link, Route};
 use crate::snapshot::{self, SendError};
 use crate::transfers::Transfers;
-
-/// The minimum time from a failed transfer to the next one: Raft asks again with its next heartbeat,
-/// and a receiver that has no room is not asked ten times a second.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Frames and snapshots to the other nodes over gRPC. Its tasks end when it is dropped.
 pub struct GrpcTransport {
@@ -30,6 +26,7 @@ pub struct GrpcTransport {
     runtime: tokio::runtime::Handle,
     peers: RwLock<BTreeMap<NodeId, Peer>>,
     transfers: Transfers,
+    backoff: Arc<Mutex<Backoff>>,
 }
 
 struct Peer {
@@ -57,6 +54,7 @@ impl GrpcTransport {
             runtime,
             peers: RwLock::default(),
             transfers,
+            backoff: Arc::default(),
         })
     }
 
@@ -87,15 +85,20 @@ impl Transport for GrpcTransport {
         let route = self.route(snapshot.to_node);
         let address = self.addresses.address(snapshot.to_node);
         let (handle, transfers) = (self.handle.clone(), self.transfers.clone());
+        let backoff = Arc::clone(&self.backoff);
         self.runtime.spawn(async move {
             let counted = handle.clone();
             let count = move |bytes| counted.snapshot_bytes_sent(bytes);
             let sent = snapshot::send(route, address, &snapshot, &dir, &transfers, count).await;
+            let (group, to) = (snapshot.group, snapshot.to_replica);
             if let Err(error) = &sent {
                 say(&snapshot, error);
-                tokio::time::sleep(RETRY_PAUSE).await;
+                let pause = backoff.lock().failed(group, to);
+                tokio::time::sleep(pause).await;
+            } else {
+                backoff.lock().succeeded(group, to);
             }
-            handle.snapshot_sent(snapshot.group, snapshot.to_replica, sent.is_ok());
+            handle.snapshot_sent(group, to, sent.is_ok());
         });
     }
 }

@@ -5,6 +5,7 @@
 //! frame. Storage nodes and placement replicas both use it, each with its own address book.
 //! Invariants: never blocks the engine, never repeats or reorders a frame, reports each loss.
 
+mod backoff;
 mod connect;
 mod grpc;
 mod link;

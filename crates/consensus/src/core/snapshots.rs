@@ -6,6 +6,9 @@
 use crate::core::destroyed::Unfinished;
 use crate::core::effects::{ReceivedSnapshot, SnapshotId};
 
+/// After so many failed transfers in a row the log is cut as if none were under way.
+const FAILURES_MAX: u32 = 3;
+
 /// The snapshots of one group.
 #[derive(Default)]
 pub(crate) struct Snapshots {
@@ -16,6 +19,8 @@ pub(crate) struct Snapshots {
     installing: Option<Installing>,
     building: bool,
     sends: u32,
+    /// Transfers that have failed since one succeeded.
+    failures: u32,
     /// No longer offered; a transfer may still read their files.
     retired: Vec<SnapshotId>,
     idle_ticks: u64,
@@ -46,10 +51,17 @@ impl Snapshots {
         self.sends += 1;
     }
 
-    /// A transfer ended, successfully or not.
-    pub(crate) fn end_send(&mut self) {
+    /// A transfer ended.
+    pub(crate) fn end_send(&mut self, ok: bool) {
         self.sends = self.sends.saturating_sub(1);
+        self.failures = if ok { 0 } else { self.failures.saturating_add(1) };
         self.idle_ticks = 0;
+    }
+
+    /// Whether the log behind the built snapshot is kept, since a follower is about to go on from
+    /// there. One that refuses time after time (a full disk) must not fill this one.
+    pub(crate) fn keeps_log(&self) -> bool {
+        self.is_sending() && self.failures < FAILURES_MAX
     }
 
     pub(crate) fn is_sending(&self) -> bool {
@@ -182,12 +194,28 @@ mod tests {
         snapshots.begin_send();
         snapshots.begin_send();
         snapshots.retire("a".into());
-        snapshots.end_send();
+        snapshots.end_send(true);
         assert!(snapshots.take_retired().is_empty() && !snapshots.has_retired());
-        snapshots.end_send();
+        snapshots.end_send(true);
         assert!(snapshots.has_retired());
         assert_eq!(snapshots.take_retired(), ["a"]);
         assert!(!snapshots.has_retired());
+    }
+
+    #[test]
+    fn the_log_is_kept_for_a_follower_until_it_has_refused_several_times() {
+        let mut snapshots = Snapshots::default();
+        assert!(!snapshots.keeps_log(), "nothing is being sent");
+        for _ in 0..FAILURES_MAX {
+            snapshots.begin_send();
+            assert!(snapshots.keeps_log());
+            snapshots.end_send(false);
+        }
+        snapshots.begin_send();
+        assert!(!snapshots.keeps_log());
+        snapshots.end_send(true);
+        snapshots.begin_send();
+        assert!(snapshots.keeps_log(), "it takes snapshots again");
     }
 
     #[test]
@@ -233,7 +261,7 @@ mod tests {
         assert!(!snapshots.tick(2));
         snapshots.begin_send();
         assert!(!snapshots.tick(2) && !snapshots.tick(2), "not while it is being sent");
-        snapshots.end_send();
+        snapshots.end_send(true);
         assert!(!snapshots.tick(2));
         assert!(snapshots.tick(2));
     }

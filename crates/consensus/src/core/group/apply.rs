@@ -76,7 +76,7 @@ impl Group {
         let tail = self.raw.store();
         let log = Extent { start: tail.start().index, last: tail.last() };
         // A follower that is being sent a snapshot goes on from it.
-        let sent = tail.offered().filter(|_| self.snapshots.is_sending());
+        let sent = tail.offered().filter(|_| self.snapshots.keeps_log());
         let needed = sent.map(|snapshot| snapshot.applied.position.index);
         if let Some(upto) = self.compaction.cut(log, needed, forced, &out.config) {
             let cut = self.raw.mut_store().compact(upto);

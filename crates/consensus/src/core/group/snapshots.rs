@@ -80,7 +80,7 @@ impl Group {
 
     /// A transfer ended.
     pub(crate) fn snapshot_sent(&mut self, to: ReplicaId, ok: bool) {
-        self.snapshots.end_send();
+        self.snapshots.end_send(ok);
         let status = if ok { SnapshotStatus::Finish } else { SnapshotStatus::Failure };
         self.raw.report_snapshot(to.0, status);
     }
