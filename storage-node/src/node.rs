@@ -190,7 +190,7 @@ impl Node {
         CounterSeries::register(registry, engine.handle(), self.metrics.damaged())?;
         GroupSeries::register(registry, handle, Arc::clone(&self.view), Arc::clone(&peers))?;
         RocksSeries::register(registry, raft_figures, data_figures)?;
-        TransferSeries::register(registry, transfers)?;
+        TransferSeries::register(registry, transfers.clone())?;
         let streams_end = CancellationToken::new();
         let disk = DiskWatch::default();
         DiskSeries::register(registry, &self.start.config.data_dir, disk.clone())?;
@@ -212,7 +212,8 @@ impl Node {
             address = self.registration.address,
             "serving"
         );
-        let reconciler = Reconciler::new(&self, engine.handle(), reader, peers, health.clone());
+        let reconciler =
+            Reconciler::new(&self, engine.handle(), reader, transfers, peers, health.clone());
         let ended = tokio::select! {
             ended = reconciler.run() => ended,
             () = disk.watch(self.start.config.data_dir.clone()) => Ok(()),

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use parking_lot::Mutex;
+use ringkv_consensus::GroupStatus;
 use ringkv_engine::Handle;
 use ringkv_proto::v1::HeartbeatReply;
 use ringkv_storage_core::leadership::LeadershipReturn;
@@ -17,6 +18,7 @@ use ringkv_storage_core::owned_slots::OwnedSlots;
 use ringkv_storage_core::peer_health::PeerHealth;
 use ringkv_storage_core::{members, replicas, report};
 use ringkv_topology::{GroupId, Topology};
+use ringkv_transport::Transfers;
 use tokio::time::MissedTickBehavior;
 
 use super::Node;
@@ -42,6 +44,7 @@ pub(super) struct Reconciler<'a> {
     node: &'a Node,
     engine: Handle,
     reader: Reader<RocksStore>,
+    transfers: Transfers,
     peers: Arc<Mutex<PeerHealth>>,
     grpc_health: GrpcHealth,
     changes: Changes,
@@ -52,11 +55,12 @@ impl<'a> Reconciler<'a> {
         node: &'a Node,
         engine: Handle,
         reader: Reader<RocksStore>,
+        transfers: Transfers,
         peers: Arc<Mutex<PeerHealth>>,
         grpc_health: GrpcHealth,
     ) -> Self {
         let changes = Changes::new(engine.clone());
-        Self { node, engine, reader, peers, grpc_health, changes }
+        Self { node, engine, reader, transfers, peers, grpc_health, changes }
     }
 
     /// Works until dropped.
@@ -78,11 +82,17 @@ impl<'a> Reconciler<'a> {
         let Node { placement, registration, identity, foreign, confirmed, view, .. } = self.node;
         let member = Member { placement, registration, identity, foreign };
         let data_dir = layout::data(self.node.start.dir.path());
-        let report = || Report {
-            epoch: view.epoch(),
-            groups: self.engine.status(),
-            state_hashes: self.reader.state_hashes(),
-            data_bytes: bytes_under(&data_dir).unwrap_or(0),
+        let report = || {
+            let groups = self.engine.status();
+            let state_bytes =
+                |status: &GroupStatus| (status.group, self.reader.state_bytes(status.group));
+            Report {
+                epoch: view.epoch(),
+                state_bytes: groups.iter().map(state_bytes).collect(),
+                groups,
+                state_hashes: self.reader.state_hashes(),
+                data_bytes: bytes_under(&data_dir).unwrap_or(0),
+            }
         };
         placement_link::beat(member, *confirmed, report, |reply| self.obey(&reply)).await
     }
@@ -135,6 +145,7 @@ impl<'a> Reconciler<'a> {
     fn adopt(&self) {
         if let Some(topology) = self.node.view.get() {
             self.engine.set_read_mode(topology.settings.read_mode);
+            self.transfers.set_rate(topology.runtime.snapshot_bytes_per_s);
         }
         self.create_missing();
         self.change_members();

@@ -29,6 +29,8 @@ pub(crate) struct Report {
     pub(crate) epoch: u64,
     pub(crate) groups: Arc<Vec<GroupStatus>>,
     pub(crate) state_hashes: BTreeMap<GroupId, Vec<StateHash>>,
+    /// By group, about.
+    pub(crate) state_bytes: BTreeMap<GroupId, u64>,
     pub(crate) data_bytes: u64,
 }
 
@@ -121,7 +123,8 @@ impl Member<'_> {
 fn request(member: &Member<'_>, report: Report) -> HeartbeatRequest {
     let group = |status: &GroupStatus| {
         let state_hashes = report.state_hashes.get(&status.group).map_or(&[][..], Vec::as_slice);
-        report::group(status, state_hashes, 0)
+        let state_bytes = report.state_bytes.get(&status.group).copied().unwrap_or(0);
+        report::group(status, state_hashes, state_bytes)
     };
     let Identity { cluster, node, secret, .. } = member.identity;
     HeartbeatRequest {
