@@ -28,7 +28,7 @@ impl World {
             6 | 7 => self.stop(node),
             8 | 9 => self.start(node),
             10 => self.wipe(node),
-            11 => self.stop_zone(node),
+            11 => drop(self.stop_zone(node)),
             12 => self.change_placement_leader(),
             _ => {}
         }
@@ -58,12 +58,14 @@ impl World {
         }
     }
 
-    fn stop_zone(&mut self, node: NodeId) {
-        let Some(topology) = self.state.topology() else { return };
-        let zone = topology.nodes[&node].zone.clone();
-        let nodes = topology.nodes.values().filter(|node| node.zone == zone);
+    /// Stops all nodes of the node's zone; returns them.
+    pub(crate) fn stop_zone(&mut self, node: NodeId) -> Vec<NodeId> {
+        let Some(topology) = self.state.topology() else { return Vec::new() };
+        let zone = &topology.nodes[&node].zone;
+        let nodes = topology.nodes.values().filter(|node| node.zone == *zone);
         let nodes: Vec<NodeId> = nodes.map(|node| node.id).collect();
-        nodes.into_iter().for_each(|node| self.stop(node));
+        nodes.iter().for_each(|node| self.stop(*node));
+        nodes
     }
 
     /// The node's disk is lost, and a process with an empty one starts at its address, unless a

@@ -3,7 +3,7 @@
 
 use ringkv_placement_core::command::OperationCommand;
 use ringkv_placement_core::operation::OperationKind;
-use ringkv_topology::NodeId;
+use ringkv_topology::{NodeId, Role};
 
 use crate::checks::{check_spread, unfinished};
 use crate::random::Random;
@@ -20,6 +20,7 @@ fn shape(seed: u64) -> Shape {
         nodes: usize::from(factor) + random.below(3),
         zones: random.pick(&[1, 1, 2, 3, 4]).expect("a number"),
         slots: random.pick(&[2, 4, 8]).expect("a count"),
+        large: 20,
     }
 }
 
@@ -83,7 +84,7 @@ fn the_cluster_heals_while_messages_and_steps_are_lost_and_late() {
 
 /// A cluster of this many nodes without zones, and what its operations were.
 fn calm_world(nodes: usize, slots: u32) -> World {
-    World::new(7, Shape { factor: 3, nodes, zones: 1, slots })
+    World::new(7, Shape { factor: 3, nodes, zones: 1, slots, large: 0 })
 }
 
 fn kinds(world: &World) -> Vec<String> {
@@ -168,4 +169,97 @@ fn a_node_is_replaced_by_the_one_that_was_named() {
     world.run_until(300, empty).expect("empty");
     assert!(held.iter().all(|group| world.nodes[&NodeId(5)].disk.contains_key(group)));
     settle(&mut world);
+}
+
+/// How many replicas are on each node, by the topology.
+fn loads(world: &World) -> Vec<usize> {
+    let topology = world.state.topology().expect("initialized");
+    let load = |node: &NodeId| {
+        let groups = topology.groups.values();
+        groups.filter(|group| group.replica_on(*node).is_some()).count()
+    };
+    topology.nodes.keys().map(load).collect()
+}
+
+#[test]
+fn a_zone_that_is_lost_is_replaced_and_gets_its_share_again_when_it_returns() {
+    let mut world = World::new(7, Shape { factor: 3, nodes: 6, zones: 3, slots: 8, large: 0 });
+    settle(&mut world);
+    let before = loads(&world);
+    let lost = world.stop_zone(NodeId(3));
+    assert_eq!(lost, [NodeId(3), NodeId(6)]);
+    let moved = |world: &World| loads(world) == [6, 6, 0, 6, 6, 0];
+    world.run_until(300, moved).expect("all replicas are in the two zones that are left");
+    lost.into_iter().for_each(|node| world.start(node));
+    settle(&mut world);
+    assert_eq!(loads(&world), before, "one replica of each group in each zone");
+}
+
+#[test]
+fn a_node_that_returns_during_its_repair_keeps_what_is_not_yet_moved() {
+    let mut world = calm_world(4, 16);
+    world.groups.values_mut().for_each(|group| group.bytes = 1 << 30);
+    settle(&mut world);
+    let node = NodeId(3);
+    world.stop(node);
+    let repairs = |world: &World| world.state.moves().count() > 0;
+    world.run_until(100, repairs).expect("lost");
+    world.start(node);
+    world.run_until(10, |world| world.state.moves().count() == 0).expect("taken back");
+    assert_eq!(loads(&world), [12, 12, 12, 12]);
+    settle(&mut world);
+    assert_eq!(kinds(&world), ["repair after the loss of node 3"]);
+}
+
+#[test]
+fn an_aborted_drain_takes_back_what_does_not_vote_yet() {
+    let mut world = calm_world(4, 16);
+    world.groups.values_mut().for_each(|group| group.bytes = 1 << 30);
+    settle(&mut world);
+    let node = NodeId(3);
+    world.operate(OperationCommand::DrainNode { node, now_ms: 1 });
+    world.run_until(10, |world| world.state.moves().count() > 0).expect("begun");
+    let operations = world.state.operations();
+    let operation = operations.last().expect("the drain").id;
+    world.operate(OperationCommand::Abort { operation, now_ms: 2 });
+    settle(&mut world);
+    assert_eq!(loads(&world), [12, 12, 12, 12]);
+}
+
+#[test]
+fn large_groups_move_two_at_a_time_to_a_node() {
+    let mut world = calm_world(3, 16);
+    world.groups.values_mut().for_each(|group| group.bytes = 1 << 30);
+    settle(&mut world);
+    world.add_node();
+    for _ in 0..20 {
+        world.tick();
+        let topology = world.state.topology().expect("initialized");
+        let groups = topology.groups.values();
+        let learners = groups.flat_map(|group| &group.replicas);
+        assert!(learners.filter(|one| one.role == Role::Learner).count() <= 2);
+    }
+    settle(&mut world);
+}
+
+#[test]
+fn a_node_of_twice_the_capacity_gets_twice_as_much() {
+    let mut world = calm_world(3, 16);
+    world.shape.large = 100;
+    world.add_node();
+    settle(&mut world);
+    // 36 replicas; a group has at most one of them on the large node.
+    assert_eq!(loads(&world), [8, 8, 8, 12]);
+}
+
+#[test]
+fn a_new_leader_of_placement_repairs_nothing_before_it_can_judge() {
+    let mut world = calm_world(4, 8);
+    settle(&mut world);
+    let epoch = world.state.epoch();
+    for _ in 0..5 {
+        world.change_placement_leader();
+        (0..15).for_each(|_| world.tick());
+    }
+    assert_eq!(world.state.epoch(), epoch);
 }

@@ -29,6 +29,8 @@ pub(crate) struct Shape {
     pub(crate) nodes: usize,
     pub(crate) zones: usize,
     pub(crate) slots: u32,
+    /// How many nodes of a hundred have twice the capacity.
+    pub(crate) large: u64,
 }
 
 enum Mail {
@@ -55,6 +57,7 @@ pub(crate) struct World {
     old_steps: Vec<Command>,
     wanted: Wanted,
     next_node: u64,
+    registered: usize,
 }
 
 impl World {
@@ -84,6 +87,7 @@ impl World {
             old_steps: Vec::new(),
             wanted: Wanted { cluster: ClusterId(9), settings, bootstrap_when },
             next_node: 0,
+            registered: 0,
         };
         world.observations.leads(world.now_ms);
         world.tick();
@@ -103,10 +107,11 @@ impl World {
         self.register(format!("n{}:1", self.next_node));
     }
 
-    /// A process with an empty directory registers.
+    /// A process with an empty directory registers. Zones take turns.
     pub(crate) fn register(&mut self, address: String) {
-        let zone = format!("z{}", self.random.below(self.shape.zones));
-        let capacity = if self.random.chance(20) { 200 } else { 100 };
+        let zone = format!("z{}", self.registered % self.shape.zones);
+        self.registered += 1;
+        let capacity = if self.random.chance(self.shape.large) { 200 } else { 100 };
         let registration = Registration {
             claim: None,
             address: address.clone(),
