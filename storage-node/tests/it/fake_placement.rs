@@ -31,8 +31,8 @@ pub(crate) struct FakePlacement {
 
 struct State {
     addresses: Mutex<Vec<String>>,
-    /// What nodes that have an identity get, if it is not the usual.
-    refusal: Mutex<Option<Status>>,
+    /// A node that is refused, and with what.
+    refusal: Mutex<Option<(u64, Status)>>,
     topology: watch::Sender<Option<Topology>>,
 }
 
@@ -54,9 +54,9 @@ impl FakePlacement {
         Self { address, cluster, nodes_wanted: nodes, state, server }
     }
 
-    /// From now on refuses nodes that have an identity: their registrations and heartbeats.
-    pub(crate) fn refuse(&self, reason: NodeRefusal, message: &str) {
-        *self.state.refusal.lock().unwrap() = Some(refusal(reason, message));
+    /// From now on refuses the registrations and heartbeats of this node.
+    pub(crate) fn refuse(&self, node: u64, reason: NodeRefusal, message: &str) {
+        *self.state.refusal.lock().unwrap() = Some((node, refusal(reason, message)));
     }
 
     /// The topology, once the cluster is bootstrapped.
@@ -91,13 +91,14 @@ struct Service {
 }
 
 impl Service {
-    fn check(&self, cluster: u64, secret: &[u8]) -> Result<(), Status> {
+    fn check(&self, cluster: u64, node: u64, secret: &[u8]) -> Result<(), Status> {
         if cluster != self.cluster {
             let message = format!("this is cluster {}", self.cluster);
             return Err(refusal(NodeRefusal::Foreign, &message));
         }
         assert_eq!(secret, SECRET, "a node proves its identity");
-        self.state.refusal.lock().unwrap().clone().map_or(Ok(()), Err)
+        let refusal = self.state.refusal.lock().unwrap().clone();
+        refusal.filter(|(refused, _)| *refused == node).map_or(Ok(()), |(_, status)| Err(status))
     }
 }
 
@@ -109,7 +110,7 @@ impl Placement for Service {
     ) -> Result<Response<RegisterReply>, Status> {
         let request = request.into_inner();
         if request.cluster != 0 {
-            self.check(request.cluster, &request.secret)?;
+            self.check(request.cluster, request.node, &request.secret)?;
         }
         let mut addresses = self.state.addresses.lock().unwrap();
         if request.node == 0 {
@@ -134,8 +135,8 @@ impl Placement for Service {
         &self,
         request: Request<HeartbeatRequest>,
     ) -> Result<Response<HeartbeatReply>, Status> {
-        let HeartbeatRequest { cluster, secret, .. } = request.into_inner();
-        self.check(cluster, &secret)?;
+        let HeartbeatRequest { cluster, node, secret, .. } = request.into_inner();
+        self.check(cluster, node, &secret)?;
         Ok(Response::new(HeartbeatReply::default()))
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{remove_dir_all, remove_file};
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 use ringkv_services::NodeRefusal;
 
@@ -62,7 +63,7 @@ async fn a_node_with_data_serves_on_and_alarms_when_placement_is_of_another_clus
 async fn a_running_node_whose_identity_was_taken_over_ends_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let (placement, node, _) = single(dir.path()).await;
-    placement.refuse(NodeRefusal::DirectoryOutdated, "this directory is an older copy");
+    placement.refuse(1, NodeRefusal::DirectoryOutdated, "this directory is an older copy");
     let error = format!("{:#}", node.ended().await.unwrap_err());
     assert!(error.contains("this process is not node 1"), "{error}");
     assert!(error.contains("older copy"), "{error}");
@@ -72,10 +73,18 @@ async fn a_running_node_whose_identity_was_taken_over_ends_with_the_reason() {
     assert!(error.contains("belongs to node 1 of cluster 7"), "{error}");
     config.refill = true;
     let node = TestNode::start(config);
-    node.page_saying("/readyz", "groups").await;
+    let identity = async {
+        loop {
+            let text = std::fs::read_to_string(dir.path().join("identity")).unwrap_or_default();
+            if text.contains("\nnode 2\n") && text.contains("\nstores yes\n") {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let identity = tokio::time::timeout(Duration::from_secs(20), identity).await;
+    assert!(identity.expect("it joins as node 2").contains("\nstarts 1\n"));
     node.stop().await;
-    let identity = std::fs::read_to_string(dir.path().join("identity")).unwrap();
-    assert!(identity.contains("\nnode 2\n") && identity.contains("\nstarts 1\n"), "{identity}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
