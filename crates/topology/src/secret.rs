@@ -47,7 +47,7 @@ impl NodeSecret {
     }
 }
 
-/// Looks at every byte, whatever the first ones are: the time does not show how many are right.
+/// Looks at every byte, also after one that differs: the time does not show how many are right.
 impl PartialEq for NodeSecret {
     fn eq(&self, other: &Self) -> bool {
         let differing = self
