@@ -13,6 +13,7 @@ use ringkv_placement_core::member_steps::{Step, next};
 use ringkv_placement_core::members_view;
 use ringkv_placement_core::start::Peers;
 use ringkv_placement_core::state::State;
+use ringkv_proto::v1::PlacementGroup;
 use ringkv_telemetry::health::Health;
 use ringkv_topology::Role;
 use tonic::Status;
@@ -44,7 +45,10 @@ struct Rounds {
     had_leader: Instant,
     asked: Option<Instant>,
     has_log: bool,
-    said: Option<String>,
+    /// The last reason that was said; `None` before the first look.
+    said: Option<Option<String>>,
+    /// Set while the others say that this replica was taken out for good.
+    removed: Option<String>,
 }
 
 impl MembersLoop {
@@ -53,8 +57,13 @@ impl MembersLoop {
     /// # Errors
     /// The data directory cannot be written.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let mut rounds =
-            Rounds { had_leader: Instant::now(), asked: None, has_log: false, said: None };
+        let mut rounds = Rounds {
+            had_leader: Instant::now(),
+            asked: None,
+            has_log: false,
+            said: None,
+            removed: None,
+        };
         loop {
             let state = Arc::clone(&self.member.state.borrow());
             let status = self.member.replica.status();
@@ -105,8 +114,8 @@ impl MembersLoop {
     }
 
     fn say(&self, rounds: &mut Rounds, state: &State, status: &GroupStatus) {
-        let reason = self.shortfall(state, status);
-        if rounds.said == reason {
+        let reason = rounds.removed.clone().or_else(|| self.shortfall(state, status));
+        if rounds.said.as_ref() == Some(&reason) {
             return;
         }
         match &reason {
@@ -119,7 +128,7 @@ impl MembersLoop {
                 self.health.unready(HEALTH_PART, reason);
             }
         }
-        rounds.said = reason;
+        rounds.said = Some(reason);
     }
 
     /// Why this is not a full replica of a founded placement, if it is not.
@@ -202,21 +211,19 @@ impl MembersLoop {
 
     async fn ask_whether_removed(&self, rounds: &mut Rounds) {
         let identity = self.member.identity;
+        let is_removed = |group: &PlacementGroup| {
+            members_view::is_removed(identity.replica, identity.raft_cluster, group)
+        };
+        rounds.removed = None;
         for address in self.others() {
-            let Some((_, reply)) = peer_calls::describe(address).await else { continue };
-            let is_removed =
-                |group| members_view::is_removed(identity.replica, identity.raft_cluster, group);
-            if reply.group.as_ref().is_some_and(is_removed) {
-                let reason = format!(
+            let answer = peer_calls::describe(address).await;
+            let group = answer.and_then(|(_, reply)| reply.group);
+            if group.as_ref().is_some_and(is_removed) {
+                rounds.removed = Some(format!(
                     "replica {} was taken out of placement for good: empty this data directory to \
                      join under a new id, or stop the process",
                     identity.replica
-                );
-                if rounds.said.as_ref() != Some(&reason) {
-                    tracing::warn!("{reason}");
-                    self.health.unready(HEALTH_PART, &reason);
-                    rounds.said = Some(reason);
-                }
+                ));
                 return;
             }
         }
