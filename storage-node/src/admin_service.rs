@@ -1,4 +1,7 @@
 //! The Admin service: what an operator asks of this one node.
+//!
+//! All calls are answered on a listener of their own; the address that other processes use answers
+//! `Status` only.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,10 +23,23 @@ use crate::identity::Identity;
 /// Time for the reply to `Stop{now}` to leave before the process ends.
 const LAST_REPLY: Duration = Duration::from_millis(100);
 
+/// Where the service is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    /// For operators.
+    Own,
+    /// The address that other processes use.
+    Shared,
+}
+
 /// The service.
+#[derive(Clone)]
 pub(crate) struct AdminService {
     pub(crate) identity: Identity,
     pub(crate) address: String,
+    /// The address of the listener for operators.
+    pub(crate) admin_address: String,
+    pub(crate) listener: Listener,
     pub(crate) engine: Handle,
     pub(crate) view: Arc<ClusterView>,
     pub(crate) started: Instant,
@@ -48,10 +64,17 @@ impl Admin for AdminService {
             epoch: self.view.epoch(),
             groups: self.engine.status().iter().map(group_to_proto).collect(),
             topology: topology.map(|topology| to_proto(&topology)),
+            admin_address: self.admin_address.clone(),
         }))
     }
 
     async fn stop(&self, request: Request<StopRequest>) -> Result<Response<StopReply>, Status> {
+        if self.listener == Listener::Shared {
+            return Err(Status::failed_precondition(format!(
+                "this address takes no admin calls; those of node {} are at {} (--admin-listen)",
+                self.identity.node, self.admin_address
+            )));
+        }
         if request.into_inner().now {
             tracing::warn!(
                 "stopping at once on request; leadership is not transferred and nothing is flushed"

@@ -19,7 +19,7 @@ use ringkv_telemetry::trace;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ringkv-storage-node", version)]
 pub struct Args {
-    /// Address and port to serve gRPC on (keys, Raft, admin, health, reflection).
+    /// Address and port to serve gRPC on (keys, Raft, health, reflection).
     #[arg(long, env = "RINGKV_LISTEN", default_value = "0.0.0.0:50051", value_name = "HOST:PORT")]
     pub listen: String,
 
@@ -42,6 +42,11 @@ pub struct Args {
     /// to start a second node. An empty directory makes a new node.
     #[arg(long, env = "RINGKV_DATA_DIR", value_name = "DIR")]
     pub data_dir: PathBuf,
+
+    /// Address and port of admin calls, such as `ringkv node stop`. Every process that reaches it can
+    /// stop this node. Default: 127.0.0.1:50052, or any free loopback port if that is taken.
+    #[arg(long, env = "RINGKV_ADMIN_LISTEN", value_name = "HOST:PORT")]
+    pub admin_listen: Option<String>,
 
     /// Address and port of /metrics, /livez, /readyz and /healthz.
     #[arg(
@@ -99,6 +104,8 @@ pub struct Config {
     /// `None`: the address that the gRPC socket is bound to.
     pub advertise: Option<String>,
     pub metrics_listen: String,
+    /// `None`: the default address, or any free loopback port if that is taken.
+    pub admin_listen: Option<String>,
     pub placement: Vec<String>,
     pub data_dir: PathBuf,
     pub zone: String,
@@ -167,6 +174,9 @@ impl TryFrom<Args> for Config {
         if let Some(advertise) = &args.advertise {
             host_port("--advertise", advertise)?;
         }
+        if let Some(admin_listen) = &args.admin_listen {
+            host_port("--admin-listen", admin_listen)?;
+        }
         let placement: Vec<String> =
             args.placement.iter().map(|address| address.trim().to_owned()).collect();
         if placement.is_empty() {
@@ -185,6 +195,7 @@ impl TryFrom<Args> for Config {
             listen: args.listen,
             advertise: args.advertise,
             metrics_listen: args.metrics_listen,
+            admin_listen: args.admin_listen,
             placement,
             data_dir: args.data_dir,
             zone: args.zone,

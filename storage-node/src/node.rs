@@ -26,7 +26,7 @@ use ringkv_telemetry::trace::{self, KeyValue, Tracer};
 use ringkv_telemetry::{bind, build_info, http};
 use tokio_util::sync::CancellationToken;
 
-use crate::admin_service::AdminService;
+use crate::admin_service::{AdminService, Listener};
 use crate::cluster_view::ClusterView;
 use crate::config::Config;
 use crate::directory;
@@ -45,6 +45,9 @@ use server::{GrpcServer, Services};
 /// Time to transfer leadership and to finish open requests.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Where admin calls are served unless set otherwise.
+const ADMIN_LISTEN: &str = "127.0.0.1:50052";
+
 /// How long a data directory may still be in use by a node that is stopping.
 const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(1);
 
@@ -53,6 +56,8 @@ const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(1);
 pub struct Listeners {
     pub grpc: TcpListener,
     pub metrics: TcpListener,
+    /// For operators.
+    pub admin: TcpListener,
 }
 
 /// Binds the addresses of the config and serves until `shutdown`.
@@ -62,7 +67,17 @@ pub struct Listeners {
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let grpc = bind::tcp("--listen", &config.listen)?;
     let metrics = bind::tcp("--metrics-listen", &config.metrics_listen)?;
-    serve(config, Listeners { grpc, metrics }, shutdown).await
+    let admin = admin_listener(&config)?;
+    serve(config, Listeners { grpc, metrics, admin }, shutdown).await
+}
+
+/// Several nodes on one machine share the default address: the first one has it.
+fn admin_listener(config: &Config) -> anyhow::Result<TcpListener> {
+    let flag = "--admin-listen";
+    match &config.admin_listen {
+        Some(address) => bind::tcp(flag, address),
+        None => bind::tcp(flag, ADMIN_LISTEN).or_else(|_| bind::tcp(flag, "127.0.0.1:0")),
+    }
 }
 
 /// Serves until `shutdown` or `Admin.Stop`, then stops cleanly. To drop it earlier is equivalent to
@@ -82,7 +97,7 @@ pub async fn serve(
     let metrics_guard = metrics_end.clone().drop_guard();
     let metrics_server = tokio::spawn(http::serve(listeners.metrics, pages.clone(), metrics_end));
 
-    let start = Start { config, pages, dir, grpc: listeners.grpc };
+    let start = Start { config, pages, dir, grpc: listeners.grpc, admin: listeners.admin };
     let ended = start.run(shutdown).await;
 
     drop(metrics_guard);
@@ -109,6 +124,7 @@ struct Start {
     pages: OperatorPages,
     dir: Arc<DataDir>,
     grpc: TcpListener,
+    admin: TcpListener,
 }
 
 impl Start {
@@ -205,7 +221,8 @@ impl Node {
             stopped: streams_end.clone(),
         });
         let services = Services { kv, admin: self.admin(engine.handle(), stop.clone()) };
-        let (mut server, health) = GrpcServer::start(&self.start.grpc, services)?;
+        let (mut server, health) =
+            GrpcServer::start((&self.start.grpc, &self.start.admin), services)?;
         tracing::info!(
             cluster = self.identity.cluster.0,
             node = self.identity.node.0,
@@ -237,6 +254,8 @@ impl Node {
         AdminService {
             identity: self.identity,
             address: self.registration.address.clone(),
+            admin_address: bound(&self.start.admin),
+            listener: Listener::Own,
             engine,
             view: Arc::clone(&self.view),
             started: Instant::now(),
@@ -244,6 +263,11 @@ impl Node {
             stop_now: self.start.config.stop_now.clone(),
         }
     }
+}
+
+/// The address of a socket, for people and for `ringkv node stop`.
+fn bound(listener: &TcpListener) -> String {
+    listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
 }
 
 /// The address at which others reach this node.

@@ -11,6 +11,9 @@ use crate::output;
 /// A node that stops cleanly hands over, drains and flushes for about 30 s at most.
 const END_TIMEOUT: Duration = Duration::from_secs(60);
 
+const ELSEWHERE: &str = "run it on the node's machine, or start the node with an --admin-listen that \
+                         is reached from here";
+
 /// Flags of `ringkv node stop`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct NodeStopArgs {
@@ -46,7 +49,10 @@ pub(crate) async fn run(args: NodeStopArgs) -> Result<(), Failure> {
     };
     let node = StorageNode::connect(address).await.map_err(refused)?;
     let how = if args.now { Stop::Immediate } else { Stop::Clean };
-    node.stop(how).await.map_err(refused)?;
+    node.stop(how).await.map_err(|error| match error.kind {
+        AdminErrorKind::Unreachable => Failure { next: ELSEWHERE.into(), ..refused(error) },
+        _ => refused(error),
+    })?;
     match how {
         Stop::Clean => {
             output::remark(&format!("{address} is handing over its leaderships and stopping"));

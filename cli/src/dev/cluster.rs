@@ -133,7 +133,7 @@ impl Tier {
         let listeners = ringkv_placement::Listeners {
             grpc: listeners.grpc.into_socket(),
             metrics: listeners.metrics.into_socket(),
-            admin: None,
+            admin: Some(listeners.admin.into_socket()),
         };
         let serve = ringkv_placement::serve(config, listeners, self.shutdown.clone());
         self.spawn("placement".to_owned(), serve);
@@ -165,6 +165,7 @@ impl Tier {
         let listeners = ringkv_storage_node::Listeners {
             grpc: listeners.grpc.into_socket(),
             metrics: listeners.metrics.into_socket(),
+            admin: listeners.admin.into_socket(),
         };
         config.trace = self.traces.clone();
         // `ringkv node stop --now` ends one node; all services share this process.

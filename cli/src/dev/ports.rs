@@ -16,10 +16,12 @@ pub(crate) struct Listener {
     purpose: String,
 }
 
-/// The two listeners of a placement replica or a storage node.
+/// The listeners of a placement replica or a storage node.
 pub(crate) struct ServiceListeners {
     pub grpc: Listener,
     pub metrics: Listener,
+    /// For operators.
+    pub admin: Listener,
 }
 
 /// All listeners of a dev cluster.
@@ -40,6 +42,7 @@ impl Bound {
             grpc: Listener::bind(loopback(layout.placement_port), "placement".to_owned())?,
             // No other service needs to know this port: any free one will do.
             metrics: Listener::bind(loopback(0), "placement metrics".to_owned())?,
+            admin: Listener::bind(placement_admin(), "placement's admin listener".to_owned())?,
         };
         let nodes = (1..)
             .zip(&layout.nodes)
@@ -50,6 +53,8 @@ impl Bound {
                         loopback(ports.metrics),
                         format!("node {number} metrics"),
                     )?,
+                    // `ringkv node stop` asks the node for this port.
+                    admin: Listener::bind(loopback(0), format!("node {number} admin"))?,
                 })
             })
             .collect::<std::io::Result<_>>()?;
@@ -69,7 +74,7 @@ impl Bound {
     pub(crate) fn moved(&self) -> Vec<String> {
         let services = std::iter::once(&self.placement).chain(&self.nodes);
         std::iter::once(&self.gateway)
-            .chain(services.flat_map(|service| [&service.grpc, &service.metrics]))
+            .chain(services.flat_map(|service| [&service.grpc, &service.metrics, &service.admin]))
             .filter_map(Listener::moved)
             .collect()
     }
@@ -118,6 +123,11 @@ impl Listener {
             )
         })
     }
+}
+
+/// Where the commands for operators look for placement.
+fn placement_admin() -> SocketAddr {
+    ringkv_placement::ADMIN_LISTEN.parse().expect("the default is an address")
 }
 
 fn loopback(port: u16) -> SocketAddr {

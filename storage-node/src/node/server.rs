@@ -18,7 +18,7 @@ use tonic_health::server::HealthReporter;
 use tonic_reflection::pb::v1::server_reflection_server;
 
 use super::socket;
-use crate::admin_service::AdminService;
+use crate::admin_service::{AdminService, Listener};
 use crate::kv_service::{self, KvService};
 
 const CONNECTION_WINDOW_BYTES: u32 = 16 << 20;
@@ -54,12 +54,12 @@ pub(super) struct GrpcServer {
 }
 
 impl GrpcServer {
-    /// Starts serving on the socket.
+    /// Starts serving on the sockets: that for other processes, and that for operators.
     ///
     /// # Errors
-    /// The socket cannot be handed to the runtime, or the schema for reflection is not readable.
+    /// A socket cannot be handed to the runtime, or the schema for reflection is not readable.
     pub(super) fn start(
-        listener: &TcpListener,
+        (listener, admin_listener): (&TcpListener, &TcpListener),
         services: Services,
     ) -> anyhow::Result<(Self, GrpcHealth)> {
         let Services { kv, admin } = services;
@@ -79,6 +79,8 @@ impl GrpcServer {
             .context("read the schema for reflection")?;
         let (drain, cut) = (CancellationToken::new(), CancellationToken::new());
         let incoming = socket::accept(listener, cut.clone())?;
+        serve_admin(admin_listener, admin.clone(), &drain, &cut)?;
+        let admin = AdminService { listener: Listener::Shared, ..admin };
         let router = Server::builder()
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -111,6 +113,28 @@ impl GrpcServer {
         let _ended = tokio::time::timeout(LAST_REPLIES, &mut self.task).await;
         self.task.abort();
     }
+}
+
+/// Serves all admin calls until `drain`.
+fn serve_admin(
+    listener: &TcpListener,
+    admin: AdminService,
+    drain: &CancellationToken,
+    cut: &CancellationToken,
+) -> anyhow::Result<()> {
+    let incoming = socket::accept(listener, cut.clone())?;
+    let router = Server::builder()
+        .max_concurrent_streams(STREAMS_MAX)
+        .http2_keepalive_interval(Some(KEEP_ALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE_TIMEOUT))
+        .add_service(AdminServer::new(admin));
+    let drained = drain.clone().cancelled_owned();
+    tokio::spawn(async move {
+        if let Err(error) = router.serve_with_incoming_shutdown(incoming, drained).await {
+            tracing::error!(%error, "the admin listener has ended; admin calls are refused");
+        }
+    });
+    Ok(())
 }
 
 impl Drop for GrpcServer {

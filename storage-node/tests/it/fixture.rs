@@ -65,6 +65,7 @@ pub(crate) fn topology(cluster: u64, addresses: &[String]) -> Topology {
 pub(crate) struct TestNode {
     pub(crate) grpc: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    pub(crate) admin: SocketAddr,
     pub(crate) stop: CancellationToken,
     pub(crate) task: JoinHandle<anyhow::Result<()>>,
 }
@@ -74,6 +75,7 @@ pub(crate) fn config(dir: &Path, placement: SocketAddr) -> Config {
         listen: String::new(),
         advertise: None,
         metrics_listen: String::new(),
+        admin_listen: None,
         placement: vec![placement.to_string()],
         data_dir: dir.to_owned(),
         zone: String::new(),
@@ -89,12 +91,13 @@ pub(crate) fn config(dir: &Path, placement: SocketAddr) -> Config {
 impl TestNode {
     pub(crate) fn start(config: Config) -> Self {
         let listener = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let listeners = Listeners { grpc: listener(), metrics: listener() };
+        let listeners = Listeners { grpc: listener(), metrics: listener(), admin: listener() };
         let grpc = listeners.grpc.local_addr().unwrap();
         let metrics = listeners.metrics.local_addr().unwrap();
+        let admin = listeners.admin.local_addr().unwrap();
         let stop = CancellationToken::new();
         let task = tokio::spawn(serve(config, listeners, stop.clone()));
-        Self { grpc, metrics, stop, task }
+        Self { grpc, metrics, admin, stop, task }
     }
 
     /// Waits until the node says that it is ready.

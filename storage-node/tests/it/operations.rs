@@ -26,9 +26,20 @@ async fn the_status_names_the_node_and_its_groups() {
     let status = admin.status(StatusRequest::default()).await.unwrap().into_inner();
     assert_eq!((status.cluster, status.node), (7, 1));
     assert_eq!(status.address, node.grpc.to_string());
+    assert_eq!(status.admin_address, node.admin.to_string());
     assert_eq!(status.epoch, topology.epoch.0);
     let [group] = status.groups.as_slice() else { panic!("one group: {status:?}") };
     assert_eq!((group.group, group.replica, group.role, group.leader_node), (1, 101, 2, 1));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_address_of_other_processes_stops_no_node() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_placement, node, _) = single(dir.path()).await;
+    let mut shared = AdminClient::connect(format!("http://{}", node.grpc)).await.unwrap();
+    let refused = shared.stop(StopRequest { now: true }).await.unwrap_err();
+    assert!(refused.message().contains(&node.admin.to_string()), "{refused}");
     node.stop().await;
 }
 
@@ -38,7 +49,7 @@ async fn a_clean_stop_by_call_ends_the_node_with_everything_kept() {
     let (placement, node, topology) = single(dir.path()).await;
     let mut client = connect(node.grpc).await;
     written(execute(&mut client, put(&topology, b"k", b"kept")).await);
-    let mut admin = AdminClient::connect(format!("http://{}", node.grpc)).await.unwrap();
+    let mut admin = AdminClient::connect(format!("http://{}", node.admin)).await.unwrap();
     admin.stop(StopRequest { now: false }).await.unwrap();
     node.ended().await.unwrap();
     let node = TestNode::start(config(dir.path(), placement.address));
@@ -58,7 +69,7 @@ async fn an_immediate_stop_is_left_to_the_one_who_runs_the_node() {
     config.stop_now = StopNow::Call(Arc::new(move || call.notify_one()));
     let node = TestNode::start(config);
     node.ready().await;
-    let mut admin = AdminClient::connect(format!("http://{}", node.grpc)).await.unwrap();
+    let mut admin = AdminClient::connect(format!("http://{}", node.admin)).await.unwrap();
     admin.stop(StopRequest { now: true }).await.unwrap();
     called.notified().await;
     node.crash().await;

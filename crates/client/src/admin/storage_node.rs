@@ -1,5 +1,6 @@
 //! The calls of an operator to one storage node.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ringkv_proto::v1;
@@ -32,6 +33,8 @@ pub struct StorageNodeStatus {
     pub version: String,
     /// For how long its process has run.
     pub uptime: Duration,
+    /// `host:port` of its admin listener, as it is bound there.
+    pub admin_address: String,
     /// The version of the topology that it uses.
     pub epoch: u64,
     /// The groups that have a replica on it.
@@ -40,13 +43,13 @@ pub struct StorageNodeStatus {
     pub leads: u32,
 }
 
-/// A connection to the admin service of one storage node; clones share it.
+/// A connection to one storage node for operators; clones share it.
 ///
 /// ```no_run
 /// use ringkv_client::admin::{Stop, StorageNode};
 ///
 /// # async fn example() -> Result<(), ringkv_client::admin::AdminError> {
-/// let node = StorageNode::connect("127.0.0.1:50052").await?;
+/// let node = StorageNode::connect("127.0.0.1:50051").await?;
 /// println!("node {} leads {} groups", node.status().await?.node, node.status().await?.leads);
 /// node.stop(Stop::Clean).await?;
 /// # Ok(())
@@ -54,16 +57,19 @@ pub struct StorageNodeStatus {
 /// ```
 #[derive(Clone, Debug)]
 pub struct StorageNode {
+    address: String,
     client: AdminClient<Channel>,
 }
 
 impl StorageNode {
-    /// Connects to the admin service of a node, host:port.
+    /// Connects to a node, host:port: to the address that it is registered with, or to that of its
+    /// admin listener.
     ///
     /// # Errors
     /// As [`super::Admin::connect`].
     pub async fn connect(address: &str) -> Result<Self, AdminError> {
-        Ok(Self { client: AdminClient::new(channel(address).await?) })
+        let client = AdminClient::new(channel(address).await?);
+        Ok(Self { address: address.to_owned(), client })
     }
 
     /// What the node says of itself.
@@ -82,20 +88,32 @@ impl StorageNode {
             address: wire.address,
             version: wire.version,
             uptime: Duration::from_secs(wire.uptime_seconds),
+            admin_address: wire.admin_address,
             epoch: wire.epoch,
             leads: count(wire.groups.iter().filter(|group| group.role == LEADER).count()),
             groups: count(wire.groups.len()),
         })
     }
 
-    /// Has the node end. Returns when it has answered, which is before it ends.
+    /// Has the node end, by its admin listener. Returns when it has answered, which is before it
+    /// ends.
     ///
     /// # Errors
-    /// See [`super::AdminErrorKind`]. A node that ends at once may be gone before its answer is
+    /// See [`super::AdminErrorKind`]; that listener is mostly reached on the node's machine only. A node that ends at once may be gone before its answer is
     /// sent, which is no error.
     pub async fn stop(&self, how: Stop) -> Result<(), AdminError> {
         let now = how == Stop::Immediate;
-        match self.client.clone().stop(v1::StopRequest { now }).await {
+        let listener = reached_at(&self.status().await?.admin_address, &self.address);
+        let client = match &listener {
+            Some(listener) => {
+                AdminClient::new(channel(listener).await.map_err(|error| AdminError {
+                    message: format!("the node's admin listener: {}", error.message),
+                    ..error
+                })?)
+            }
+            None => self.client.clone(),
+        };
+        match client.clone().stop(v1::StopRequest { now }).await {
             Ok(_) => Ok(()),
             Err(status) if now && is_gone(&status) => Ok(()),
             Err(status) => Err(AdminError::from_status(&status)),
@@ -116,7 +134,34 @@ impl StorageNode {
     }
 }
 
+/// How the admin listener of the node at `address` is reached, unless that is `address` itself: one
+/// that is bound to all addresses, at the host of that address.
+fn reached_at(bound: &str, address: &str) -> Option<String> {
+    let bound: SocketAddr = bound.parse().ok()?;
+    let (host, _) = address.rsplit_once(':')?;
+    let reached = if bound.ip().is_unspecified() {
+        format!("{host}:{}", bound.port())
+    } else {
+        bound.to_string()
+    };
+    (reached != address).then_some(reached)
+}
+
 /// Whether the connection broke before an answer came.
 fn is_gone(status: &Status) -> bool {
     matches!(status.code(), Code::Unavailable | Code::Unknown | Code::Cancelled)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_all_addresses_is_reached_at_the_nodes_host() {
+        let reached = |bound, address| reached_at(bound, address);
+        assert_eq!(reached("0.0.0.0:50052", "n1:50051"), Some("n1:50052".to_owned()));
+        assert_eq!(reached("127.0.0.1:50052", "n1:50051"), Some("127.0.0.1:50052".to_owned()));
+        assert_eq!(reached("127.0.0.1:50052", "127.0.0.1:50052"), None);
+        assert_eq!(reached("", "n1:50051"), None, "an older node");
+    }
 }
