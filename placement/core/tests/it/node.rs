@@ -20,6 +20,7 @@ pub(crate) struct Disk {
 pub(crate) struct SimNode {
     pub(crate) id: NodeId,
     pub(crate) address: String,
+    pub(crate) incarnation: u64,
     pub(crate) up: bool,
     /// Its disk is gone: it never comes back.
     pub(crate) wiped: bool,
@@ -30,10 +31,11 @@ pub(crate) struct SimNode {
 }
 
 impl SimNode {
-    pub(crate) fn new(id: NodeId, address: String) -> Self {
+    pub(crate) fn new(id: NodeId, address: String, incarnation: u64) -> Self {
         Self {
             id,
             address,
+            incarnation,
             up: true,
             wiped: false,
             view: None,

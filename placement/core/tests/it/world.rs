@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ringkv_placement_core::command::{Command, CommandResult, Registration};
+use ringkv_placement_core::command::{Command, CommandResult, Incarnation, Registration};
 use ringkv_placement_core::observations::{GroupReport, Observations};
 use ringkv_placement_core::reconciler::{Now, Plan, Wanted, plan};
 use ringkv_placement_core::state::State;
@@ -112,20 +112,25 @@ impl World {
         let zone = format!("z{}", self.registered % self.shape.zones);
         self.registered += 1;
         let capacity = if self.random.chance(self.shape.large) { 200 } else { 100 };
+        // The processes that were there are silent by now.
+        let before = self.nodes.values().filter(|node| node.address == address);
+        let displaces =
+            before.map(|node| Incarnation { node: node.id, number: node.incarnation }).collect();
+        let incarnation = 1 + self.random.next() / 2;
         let registration = Registration {
             claim: None,
             address: address.clone(),
             zone,
             capacity,
-            incarnation: 1 + self.random.next() / 2,
+            incarnation,
             starts: 1,
             directory: None,
         };
         let secret = NodeSecret::new([7; 16]);
-        let register = Command::Register { registration, secret, displaces: Vec::new() };
+        let register = Command::Register { registration, secret, displaces };
         match self.apply(register) {
             CommandResult::Registered { node, .. } => {
-                self.nodes.insert(node, SimNode::new(node, address));
+                self.nodes.insert(node, SimNode::new(node, address, incarnation));
             }
             other => panic!("not registered: {other:?}"),
         }
