@@ -1,6 +1,6 @@
 //! Random starts, copies, old copies, wrong secrets, moves and changes of leader: at every moment
 //! at most one process is accepted as a node, it is never an older copy, and it stays accepted
-//! while it runs.
+//! while it runs and sends heartbeats.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::*;
 use crate::command::{Claim, Refusal};
 use crate::requests::Sender;
 
-const DIRECTORIES: usize = 6;
+const DIRECTORIES: usize = 3;
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -50,14 +50,14 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let directory = || 0..DIRECTORIES;
     prop_oneof![
-        4 => (directory(), 0u8..4)
+        4 => (directory(), 0u8..2)
             .prop_map(|(directory, address)| Step::Start { directory, address }),
         2 => directory().prop_map(|directory| Step::Kill { directory }),
         2 => (directory(), directory()).prop_map(|(from, to)| Step::Copy { from, to }),
         1 => directory().prop_map(|directory| Step::Empty { directory }),
-        6 => (directory(), 0usize..4)
+        6 => (directory(), 0usize..6)
             .prop_map(|(directory, delay)| Step::Register { directory, delay }),
-        1 => (directory(), 0u8..4)
+        1 => (directory(), 0u8..2)
             .prop_map(|(directory, address)| Step::Forge { directory, address }),
         1 => Just(Step::Elect),
         6 => (0u64..4_000).prop_map(|ms| Step::Wait { ms }),
@@ -75,6 +75,19 @@ struct Disk {
 struct Process {
     incarnation: u64,
     address: String,
+    /// The step at which a heartbeat of it was first accepted.
+    heard_at: Option<u64>,
+}
+
+/// A command on its way through the log.
+#[derive(Clone)]
+struct Proposed {
+    /// How many more steps that takes.
+    delay: usize,
+    directory: usize,
+    /// The step at which the leader looked at what it had heard.
+    decided_at: u64,
+    command: Command,
 }
 
 #[derive(Default)]
@@ -86,10 +99,10 @@ struct Model {
     disks: [Disk; DIRECTORIES],
     running: [Option<Process>; DIRECTORIES],
     last_number: u64,
-    /// Commands on their way through the log: after how many steps, from which directory.
-    proposed: Vec<(usize, usize, Command)>,
-    /// The highest start that was ever accepted for a node.
-    highest: BTreeMap<NodeId, u64>,
+    step: u64,
+    proposed: Vec<Proposed>,
+    /// The highest start that was ever accepted for a node, and its process.
+    highest: BTreeMap<NodeId, (u64, u64)>,
 }
 
 impl Model {
@@ -120,7 +133,7 @@ impl Model {
             secret[..8].copy_from_slice(&self.last_number.to_le_bytes());
             let secret = NodeSecret::new(secret);
             let command = Command::Register { registration, secret, displaces };
-            self.proposed.push((delay, directory, command));
+            self.proposed.push(Proposed { delay, directory, decided_at: self.step, command });
         }
     }
 
@@ -128,22 +141,19 @@ impl Model {
     fn accepted(&self, directory: usize) -> Option<NodeId> {
         let process = self.running[directory].as_ref()?;
         let claim = self.disks[directory].identity?;
-        let Process { incarnation, address } = process.clone();
+        let Process { incarnation, address, .. } = process.clone();
         let sender = Sender { claim, incarnation, address };
         self.state.check_heartbeat(&sender).ok().map(|()| claim.node)
     }
 
-    fn apply_due(&mut self) {
-        let mut due = Vec::new();
-        self.proposed.retain_mut(|(delay, directory, command)| {
-            let is_due = *delay == 0;
-            if is_due {
-                due.push((*directory, command.clone()));
-            }
-            *delay = delay.saturating_sub(1);
-            !is_due
-        });
-        for (directory, command) in due {
+    /// Applies what is due. Returns the earliest step at which any of it was decided.
+    fn apply_due(&mut self) -> u64 {
+        let (due, later) = self.proposed.drain(..).partition(|proposed| proposed.delay == 0);
+        let due: Vec<Proposed> = due;
+        self.proposed = later;
+        self.proposed.iter_mut().for_each(|proposed| proposed.delay -= 1);
+        let earliest = due.iter().map(|proposed| proposed.decided_at).min();
+        for Proposed { directory, command, .. } in due {
             let Command::Register { registration, .. } = command.clone() else { continue };
             let result = self.state.apply(command);
             let caller = self.running[directory].as_ref().map(|process| process.incarnation);
@@ -154,6 +164,7 @@ impl Model {
                 self.disks[directory].identity.get_or_insert(Claim { cluster, node, secret });
             }
         }
+        earliest.unwrap_or(u64::MAX)
     }
 
     fn take(&mut self, step: Step) {
@@ -162,7 +173,8 @@ impl Model {
                 self.last_number += 1;
                 self.disks[directory].starts += 1;
                 let (incarnation, address) = (self.last_number, format!("n{address}:1"));
-                self.running[directory] = Some(Process { incarnation, address });
+                let heard_at = None;
+                self.running[directory] = Some(Process { incarnation, address, heard_at });
             }
             Step::Kill { directory } => self.running[directory] = None,
             Step::Copy { from, to } if from != to => {
@@ -192,16 +204,21 @@ impl Model {
                 self.observations = Observations::default();
                 self.led_since_ms = self.now_ms;
             }
-            Step::Wait { ms } => self.now_ms += ms,
+            Step::Wait { ms } => {
+                self.now_ms += ms;
+                self.beat();
+            }
             Step::Start { .. } | Step::Copy { .. } => {}
         }
     }
 
-    /// Every process sends its heartbeat; those of the accepted ones count.
+    /// Every process sends a heartbeat; those of the accepted ones count.
     fn beat(&mut self) {
         for directory in 0..DIRECTORIES {
             if let Some(node) = self.accepted(directory) {
                 self.observations.heard(self.now_ms, node);
+                let process = self.running[directory].as_mut().expect("it is accepted");
+                process.heard_at.get_or_insert(self.step);
             }
         }
     }
@@ -213,39 +230,45 @@ impl Model {
             let other = serving.insert(node, directory);
             assert_eq!(other, None, "node {node} is served from {directory} too");
             let starts = self.disks[directory].starts;
-            let highest = self.highest.entry(node).or_default();
-            assert!(starts >= *highest, "node {node}: start {starts} after {highest}");
-            *highest = starts;
+            let process = self.running[directory].as_ref().expect("it is accepted").incarnation;
+            let highest = self.highest.entry(node).or_insert((0, 0));
+            let is_newer = starts > highest.0 || *highest == (starts, process);
+            assert!(is_newer, "node {node}: start {starts} after {}", highest.0);
+            *highest = (starts, process);
         }
     }
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
     #[test]
-    fn one_process_is_the_node(steps in prop::collection::vec(step(), 0..120)) {
+    fn one_process_is_the_node(steps in prop::collection::vec(step(), 0..200)) {
         let mut model = Model { state: initialized(), ..Model::default() };
         for step in steps {
-            let before = [0, 1, 2, 3, 4, 5].map(|directory| serving(&model, directory));
+            let before: Vec<_> = (0..DIRECTORIES).map(|at| serving(&model, at)).collect();
+            model.step += 1;
             model.take(step);
-            model.apply_due();
+            let decided_at = model.apply_due();
             for (directory, serving) in before.into_iter().enumerate() {
-                let Some((incarnation, node)) = serving else { continue };
+                let Some((incarnation, heard_at, node)) = serving else { continue };
                 let process = model.running[directory].as_ref();
                 let still_runs = process.is_some_and(|now| now.incarnation == incarnation);
                 prop_assert!(
-                    !still_runs || model.accepted(directory) == Some(node),
+                    !still_runs || decided_at <= heard_at || model.accepted(directory) == Some(node),
                     "node {node} was taken from the live process of {directory}"
                 );
             }
             model.check();
-            model.beat();
         }
     }
 }
 
-fn serving(model: &Model, directory: usize) -> Option<(u64, NodeId)> {
+/// The process of a directory, if it is accepted and has been heard from: since when, as which node.
+fn serving(model: &Model, directory: usize) -> Option<(u64, u64, NodeId)> {
     let node = model.accepted(directory)?;
-    model.running[directory].as_ref().map(|process| (process.incarnation, node))
+    let process = model.running[directory].as_ref()?;
+    Some((process.incarnation, process.heard_at?, node))
 }
 
 #[test]
