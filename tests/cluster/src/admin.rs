@@ -29,7 +29,7 @@ pub struct Leader {
 /// # Errors
 /// It does not answer in time.
 pub async fn status(address: &str) -> anyhow::Result<StatusReply> {
-    let reply = AdminClient::new(channel(address).await?).status(StatusRequest {}).await;
+    let reply = AdminClient::new(channel(address).await?).status(StatusRequest::default()).await;
     Ok(reply.with_context(|| format!("ask {address} for its status"))?.into_inner())
 }
 

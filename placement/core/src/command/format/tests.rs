@@ -5,10 +5,12 @@ use ringkv_topology::{
 
 use super::*;
 use crate::command::{
-    AddressHolder, Claim, Command, CommandResult, Incarnation, Join, OperationCommand, Refusal,
+    AddressHolder, Claim, Command, CommandResult, Incarnation, Join, MembersCommand, MembersRefusal,
+    OperationCommand, Refusal,
     Registration, ReplicaCommand,
 };
 use crate::operation::{OperationId, OperationKind};
+use crate::state::Place;
 
 fn settings() -> impl Strategy<Value = Settings> {
     (0u32..16, prop::sample::select(vec![1u8, 3, 5]), any::<u32>(), any::<bool>()).prop_map(
@@ -76,7 +78,45 @@ fn command() -> impl Strategy<Value = Command> {
         bootstrap,
         replica_command().prop_map(Command::Replicas),
         operation_command().prop_map(Command::Operation),
+        members_command().prop_map(Command::Members),
     ]
+}
+
+fn members_command() -> impl Strategy<Value = MembersCommand> {
+    let values = (0..8, 1..=u64::MAX, any::<u64>(), ".{0,9}");
+    values.prop_map(|(kind, id, number, address)| {
+        let (replica, seen) = (ReplicaId(id), Epoch(number));
+        match kind {
+            0 => MembersCommand::Admit { place: Place(id), address, token: number },
+            1 => MembersCommand::Promote { replica, seen },
+            2 => MembersCommand::Found { seen },
+            3 => MembersCommand::Forget { replica, seen },
+            4 => MembersCommand::Relocate { replica, address },
+            5 => MembersCommand::Invite { address },
+            6 => MembersCommand::Uninvite { address },
+            _ => MembersCommand::Remove { replica },
+        }
+    })
+}
+
+fn members_refusal() -> impl Strategy<Value = MembersRefusal> {
+    let values = (0..11, 1..=u64::MAX, any::<u64>(), any::<u64>(), ".{0,9}");
+    values.prop_map(|(kind, id, first, second, address)| {
+        let replica = ReplicaId(id);
+        match kind {
+            0 => MembersRefusal::PlaceUnknown { place: Place(id), address },
+            1 => MembersRefusal::TooManyReplicas { max: first },
+            2 => MembersRefusal::ReplicaUnknown { replica },
+            3 => MembersRefusal::AddressUnknown { address },
+            4 => MembersRefusal::AddressTaken { replica },
+            5 => MembersRefusal::TooManyInvited { max: first },
+            6 => MembersRefusal::LastReplica { replica },
+            7 => MembersRefusal::Founding,
+            8 => MembersRefusal::ReplicaAlive { replica },
+            9 => MembersRefusal::QuorumAtRisk { replica, live: first, voters: second },
+            _ => MembersRefusal::LeaderIsNew,
+        }
+    })
 }
 
 fn operation_kind() -> impl Strategy<Value = OperationKind> {
@@ -188,6 +228,9 @@ fn result() -> impl Strategy<Value = CommandResult> {
         refusal(|id| Refusal::NotRunning { operation: OperationId(id) }),
         ".{0,20}".prop_map(|problem| CommandResult::Refused(Refusal::InvalidSetting(problem))),
         ".{0,20}".prop_map(|problem| CommandResult::Refused(Refusal::Conflict(problem))),
+        members_refusal().prop_map(|refusal| CommandResult::Refused(Refusal::Members(refusal))),
+        any::<u64>().prop_map(|id| CommandResult::ReplicaAdmitted { replica: ReplicaId(id) }),
+        Just(CommandResult::MembersChanged),
     ]
 }
 
