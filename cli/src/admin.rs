@@ -7,6 +7,8 @@ use ringkv_client::admin::{Admin, AdminError, AdminErrorKind};
 use crate::command::placement::AdminArgs;
 use crate::failure::{Applied, Exit, Failure};
 
+const AGAIN: &str = "send it again: a change that is done already is not done twice";
+
 /// Connects to the listener.
 ///
 /// # Errors
@@ -28,9 +30,6 @@ pub(crate) fn failure(what: &str, error: &AdminError) -> Failure {
             (Exit::Negative, "`ringkv node list` and `ringkv operation list` show what there is")
         }
         AdminErrorKind::Refused => (Exit::Negative, ""),
-        AdminErrorKind::Unavailable if error.outcome == Outcome::Unknown => {
-            (Exit::Unknown, "send it again: a change that is done already is not done twice")
-        }
         AdminErrorKind::Unavailable => (Exit::NotApplied, "retry"),
     };
     Failure::new(exit, format!("{what}: {}", error.message), next)
@@ -38,11 +37,13 @@ pub(crate) fn failure(what: &str, error: &AdminError) -> Failure {
 
 /// A change that failed.
 pub(crate) fn change_failure(what: &str, error: &AdminError) -> Failure {
-    let applied = match error.outcome {
-        Outcome::Unknown => Applied::Unknown,
-        Outcome::Applied | Outcome::NotApplied => Applied::No,
-    };
-    failure(what, error).applied(applied)
+    let failure = failure(what, error);
+    match error.outcome {
+        Outcome::Unknown => {
+            Failure { exit: Exit::Unknown, next: AGAIN.into(), ..failure }.applied(Applied::Unknown)
+        }
+        Outcome::Applied | Outcome::NotApplied => failure.applied(Applied::No),
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +59,7 @@ mod tests {
         assert_eq!(failure.happened, "cannot drain node 4: because");
         let lost = change_failure("x", &error(AdminErrorKind::Unavailable, Outcome::Unknown));
         assert_eq!((lost.exit, lost.applied), (Exit::Unknown, Applied::Unknown));
+        let read = super::failure("x", &error(AdminErrorKind::Unavailable, Outcome::Unknown));
+        assert_eq!((read.exit, read.applied), (Exit::NotApplied, Applied::NotAWrite));
     }
 }

@@ -94,8 +94,8 @@ async fn to_the_end(source: &Source, id: u64) -> Result<(), Failure> {
                 }
                 return Err(Failure::new(Exit::Negative, line, ""));
             }
-            Err(failure)
-                if failure.exit == Exit::NotApplied && answered.elapsed() < SILENCE_MAX => {}
+            // A replica that follows may not have applied an operation that has just begun.
+            Err(failure) if failure.exit != Exit::Usage && answered.elapsed() < SILENCE_MAX => {}
             Err(failure) => {
                 screen.clear();
                 return Err(failure);

@@ -25,6 +25,7 @@ mod parts;
 mod peer_calls;
 mod peers_service;
 mod reconcile_loop;
+mod refusals;
 mod replica;
 mod service;
 mod waiting;

@@ -1,5 +1,6 @@
 //! The metrics of a placement replica, read from their sources at each scrape.
 
+mod members;
 mod operations;
 mod ring;
 
@@ -15,9 +16,12 @@ use ringkv_raft_metrics::RaftSeries;
 use ringkv_topology::{NodeState, Topology};
 use tokio::sync::watch;
 
+use crate::live::Live;
+use crate::metrics::members::MemberSeries;
 use crate::metrics::operations::OperationSeries;
 use crate::metrics::ring::RingSeries;
 use crate::observed::Observed;
+use crate::refusals::Refusals;
 use crate::replica::Replica;
 use crate::watches::Watches;
 
@@ -27,6 +31,8 @@ pub(crate) struct Sources {
     pub(crate) state: watch::Receiver<Arc<State>>,
     pub(crate) observed: Arc<Observed>,
     pub(crate) watches: Watches,
+    pub(crate) live: Arc<Live>,
+    pub(crate) refusals: Refusals,
 }
 
 /// The collector.
@@ -41,6 +47,7 @@ pub(crate) struct Metrics {
     heartbeats: IntCounter,
     watchers: IntGauge,
     operations: OperationSeries,
+    members: MemberSeries,
     ring: RingSeries,
     raft: RaftSeries,
 }
@@ -80,13 +87,14 @@ impl Metrics {
                 "Open watches of the topology here, by gateways, nodes and other replicas.",
             )?,
             operations: OperationSeries::new()?,
+            members: MemberSeries::new()?,
             ring: RingSeries::new()?,
             raft: RaftSeries::new()?,
         }))
     }
 
     fn refresh(&self) {
-        let Sources { replica, state, observed, watches } = &self.sources;
+        let Sources { replica, state, observed, watches, live, .. } = &self.sources;
         let status = replica.status();
         let leads = status.as_ref().is_some_and(|status| status.role == Role::Leader);
         self.is_leader.set(leads.into());
@@ -98,6 +106,7 @@ impl Metrics {
         let state = Arc::clone(&state.borrow());
         self.ring.show(state.topology());
         self.operations.show(Some(&*state).filter(|_| leads), observed);
+        self.members.show(Some(&*state).filter(|_| leads), live);
         self.show_nodes(state.topology().filter(|_| leads));
     }
 
@@ -127,7 +136,7 @@ impl Metrics {
     }
 
     fn families(&self) -> impl Iterator<Item = &dyn Collector> {
-        let own: [&dyn Collector; 7] = [
+        let own: [&dyn Collector; 9] = [
             &self.is_leader,
             &self.has_leader,
             &self.nodes,
@@ -135,6 +144,8 @@ impl Metrics {
             &self.heartbeats,
             &self.watchers,
             &self.raft,
+            self.members.family(),
+            self.sources.refusals.family(),
         ];
         own.into_iter().chain(self.operations.families()).chain(self.ring.families())
     }

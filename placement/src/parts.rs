@@ -24,6 +24,7 @@ use crate::machine::Machine;
 use crate::observed::Observed;
 use crate::overview::Overview;
 use crate::peers_service::Member;
+use crate::refusals::Refusals;
 use crate::replica::Replica;
 use crate::service::Service;
 use crate::watches::Watches;
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) observed: Arc<Observed>,
     pub(crate) overview: Overview,
     pub(crate) watches: Watches,
+    pub(crate) refusals: Refusals,
 }
 
 impl Parts {
@@ -89,7 +91,8 @@ impl Parts {
         let (observed, watches) = (Arc::new(Observed::new()), Watches::new());
         let member = Member { identity, replica, state, live: Arc::default(), addresses };
         let overview = Overview::new(member.clone(), Arc::clone(&observed));
-        Ok(Self { engine, member, observed, overview, watches })
+        let refusals = Refusals::new().context("count refused registrations")?;
+        Ok(Self { engine, member, observed, overview, watches, refusals })
     }
 
     /// Starts the feed and returns the gRPC service; both end with `closing`.
@@ -113,6 +116,7 @@ impl Parts {
             updates,
             peers: addresses,
             watches: self.watches.clone(),
+            refusals: self.refusals.clone(),
             stopping: closing.clone(),
         }
     }

@@ -189,6 +189,8 @@ fn register(parts: &Parts, pages: &OperatorPages) -> prometheus::Result<()> {
         state: parts.member.state.clone(),
         observed: Arc::clone(&parts.observed),
         watches: parts.watches.clone(),
+        live: Arc::clone(&parts.member.live),
+        refusals: parts.refusals.clone(),
     };
     Metrics::register(&pages.registry, sources)
 }

@@ -30,6 +30,7 @@ use crate::feed::Updates;
 use crate::hints::RELAY_METADATA;
 use crate::observed::Observed;
 use crate::overview::Overview;
+use crate::refusals::Refusals;
 use crate::replica::Replica;
 use crate::service::answers::{
     invalid, not_leader, refused, unanswered, unexpected, wait, warning,
@@ -46,6 +47,7 @@ pub(crate) struct Service {
     /// `host:port` of every placement replica.
     pub(crate) peers: Arc<Addresses>,
     pub(crate) watches: Watches,
+    pub(crate) refusals: Refusals,
     /// Ends all watches.
     pub(crate) stopping: CancellationToken,
 }
@@ -76,15 +78,10 @@ impl Service {
         read.map_err(|error| unanswered(&error, &self.peers))?;
         self.current().check_heartbeat(sender).map_err(|refusal| refused(&refusal))
     }
-}
 
-#[tonic::async_trait]
-impl Placement for Service {
-    async fn register(
-        &self,
-        request: Request<RegisterRequest>,
-    ) -> Result<Response<RegisterReply>, Status> {
-        let registration = requests::registration(request.into_inner()).map_err(invalid)?;
+    /// Registers a node, or says why not.
+    async fn admit(&self, request: RegisterRequest) -> Result<RegisterReply, Status> {
+        let registration = requests::registration(request).map_err(invalid)?;
         let displaces = self.displaced(&registration)?;
         let secret = NodeSecret::new(rand::random());
         let command = Command::Register { registration: registration.clone(), secret, displaces };
@@ -95,13 +92,13 @@ impl Placement for Service {
                 let Registration { address, zone, starts, .. } = registration;
                 let warning = holder.as_ref().map(warning).unwrap_or_default();
                 tracing::info!(%node, address, zone, starts, warning, "registered");
-                Ok(Response::new(RegisterReply {
+                Ok(RegisterReply {
                     cluster: cluster.0,
                     node: node.0,
                     slot_count,
                     secret: secret.map_or_else(Vec::new, |secret| secret.bytes().to_vec()).into(),
                     warning,
-                }))
+                })
             }
             CommandResult::Refused(refusal @ Refusal::NotInitialized) => Err(refused(&refusal)),
             CommandResult::Refused(refusal) => {
@@ -110,6 +107,20 @@ impl Placement for Service {
             }
             other => Err(unexpected(&other)),
         }
+    }
+}
+
+#[tonic::async_trait]
+impl Placement for Service {
+    async fn register(
+        &self,
+        request: Request<RegisterRequest>,
+    ) -> Result<Response<RegisterReply>, Status> {
+        let registered = self.admit(request.into_inner()).await;
+        if let Err(status) = &registered {
+            self.refusals.count(status);
+        }
+        registered.map(Response::new)
     }
 
     async fn heartbeat(

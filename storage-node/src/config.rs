@@ -44,7 +44,7 @@ pub struct Args {
     pub data_dir: PathBuf,
 
     /// Address and port of admin calls, such as `ringkv node stop`. Every process that reaches it can
-    /// stop this node. Default: 127.0.0.1:50052, or any free loopback port if that is taken.
+    /// stop this node. Default: 127.0.0.1:50060, or any free loopback port if that is taken.
     #[arg(long, env = "RINGKV_ADMIN_LISTEN", value_name = "HOST:PORT")]
     pub admin_listen: Option<String>,
 

@@ -45,8 +45,9 @@ use server::{GrpcServer, Services};
 /// Time to transfer leadership and to finish open requests.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Where admin calls are served unless set otherwise.
-const ADMIN_LISTEN: &str = "127.0.0.1:50052";
+/// Where admin calls are served unless set otherwise: above the ports of the nodes of `ringkv dev`,
+/// which people use for nodes on one machine too.
+const ADMIN_LISTEN: &str = "127.0.0.1:50060";
 
 /// How long a data directory may still be in use by a node that is stopping.
 const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(1);

@@ -2,8 +2,8 @@
 //!
 //! Owns the way from a key to the node that leads its group and back. `ringkv-routing` decides
 //! (pure, also driven by the simulation); `call` runs one request through it; `link` carries
-//! requests to one node; `placement` follows the topology. [`admin`] has the calls of operators. Knows
-//! no storage and no HTTP.
+//! requests to one node; `placement` follows the topology. [`admin`] has the calls of operators.
+//! Knows no storage and no HTTP.
 #![warn(missing_docs)]
 
 mod error;

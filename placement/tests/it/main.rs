@@ -6,4 +6,5 @@ mod cluster;
 
 mod members;
 mod one_replica;
+mod operations;
 mod three_replicas;

@@ -40,7 +40,8 @@ pub enum NodeRefusal {
 }
 
 impl NodeRefusal {
-    const ALL: [Self; 4] =
+    /// All of them.
+    pub const ALL: [Self; 4] =
         [Self::Foreign, Self::ServedElsewhere, Self::TooEarly, Self::DirectoryOutdated];
 
     /// Its name on the wire.

@@ -99,21 +99,19 @@ impl StorageNode {
     /// ends.
     ///
     /// # Errors
-    /// See [`super::AdminErrorKind`]; that listener is mostly reached on the node's machine only. A node that ends at once may be gone before its answer is
-    /// sent, which is no error.
+    /// See [`super::AdminErrorKind`]; that listener is mostly reached on the node's machine only. A
+    /// node that ends at once may be gone before its answer is sent, which is no error.
     pub async fn stop(&self, how: Stop) -> Result<(), AdminError> {
         let now = how == Stop::Immediate;
-        let listener = reached_at(&self.status().await?.admin_address, &self.address);
-        let client = match &listener {
-            Some(listener) => {
-                AdminClient::new(channel(listener).await.map_err(|error| AdminError {
-                    message: format!("the node's admin listener: {}", error.message),
-                    ..error
-                })?)
-            }
+        let at_listener = |error: AdminError| AdminError {
+            message: format!("the node's admin listener: {}", error.message),
+            ..error
+        };
+        let mut client = match reached_at(&self.status().await?.admin_address, &self.address) {
+            Some(listener) => AdminClient::new(channel(&listener).await.map_err(at_listener)?),
             None => self.client.clone(),
         };
-        match client.clone().stop(v1::StopRequest { now }).await {
+        match client.stop(v1::StopRequest { now }).await {
             Ok(_) => Ok(()),
             Err(status) if now && is_gone(&status) => Ok(()),
             Err(status) => Err(AdminError::from_status(&status)),
@@ -159,9 +157,9 @@ mod tests {
     #[test]
     fn a_listener_on_all_addresses_is_reached_at_the_nodes_host() {
         let reached = |bound, address| reached_at(bound, address);
-        assert_eq!(reached("0.0.0.0:50052", "n1:50051"), Some("n1:50052".to_owned()));
-        assert_eq!(reached("127.0.0.1:50052", "n1:50051"), Some("127.0.0.1:50052".to_owned()));
-        assert_eq!(reached("127.0.0.1:50052", "127.0.0.1:50052"), None);
+        assert_eq!(reached("0.0.0.0:50060", "n1:50051"), Some("n1:50060".to_owned()));
+        assert_eq!(reached("127.0.0.1:50060", "n1:50051"), Some("127.0.0.1:50060".to_owned()));
+        assert_eq!(reached("127.0.0.1:50060", "127.0.0.1:50060"), None);
         assert_eq!(reached("", "n1:50051"), None, "an older node");
     }
 }

@@ -10,7 +10,7 @@ pub(super) fn board() -> Board {
         title: "ringkv placement and ring",
         about: "The placement service, the nodes it knows, and how slots spread over them.",
         variables: &[],
-        rows: vec![service(), nodes(), ring(), group(), process()],
+        rows: vec![service(), changes(), nodes(), ring(), group(), process()],
     }
 }
 
@@ -56,6 +56,70 @@ fn service() -> Row {
             )
             .query("max(ringkv_placement_groups_under_replicated)", "groups")
             .warn(1.0),
+        ],
+    }
+}
+
+fn changes() -> Row {
+    Row {
+        title: "Changes of the cluster",
+        panels: vec![
+            Panel::new(
+                Shape::Time,
+                "Operations running",
+                Unit::Count,
+                "Drains, repairs, a new node's share: `ringkv operation list` names them.",
+            )
+            .query("max(ringkv_placement_operations_running)", "operations")
+            .query("max(ringkv_placement_moves_running)", "replicas that join"),
+            Panel::new(
+                Shape::Time,
+                "What blocks them",
+                Unit::Count,
+                "Reasons why a planned change cannot go on.",
+            )
+            .query("max(ringkv_placement_blocked)", "reasons")
+            .warn(1.0),
+            Panel::new(
+                Shape::Time,
+                "Replicas to repair",
+                Unit::Count,
+                "Groups without all their live replicas, and replicas on nodes silent for longer \
+                 than replace-after.",
+            )
+            .query("max(ringkv_placement_groups_under_replicated)", "groups")
+            .query("max(ringkv_placement_replicas_lost)", "lost replicas")
+            .warn(1.0),
+            Panel::new(
+                Shape::Time,
+                "Snapshots sent",
+                Unit::BytesPerSecond,
+                "All nodes together; snapshot-rate bounds it for each node.",
+            )
+            .query(
+                "sum(rate(ringkv_snapshot_bytes_total{direction=\"sent\"}[$__rate_interval]))",
+                "sent",
+            )
+            .see(RAFT),
+            Panel::new(
+                Shape::Time,
+                "Registrations refused",
+                Unit::PerSecond,
+                "Storage nodes that placement turned away. `served-elsewhere`: two processes with \
+                 one identity.",
+            )
+            .query(
+                "sum by (reason) (rate(ringkv_placement_registrations_refused_total\
+                     [$__rate_interval]))",
+                "{{reason}}",
+            ),
+            Panel::new(
+                Shape::Time,
+                "Placement's own replicas",
+                Unit::Count,
+                "Those that vote, and of these the ones that its leader does not hear from.",
+            )
+            .query("max by (state) (ringkv_placement_members)", "{{state}}"),
         ],
     }
 }
