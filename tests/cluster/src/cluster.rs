@@ -79,6 +79,11 @@ impl Cluster {
         Ok(self.nodes.len() - 1)
     }
 
+    /// The flag by which `ringkv` reaches placement's admin calls.
+    pub fn placement_admin(&self) -> String {
+        format!("--placement-admin={}", self.placement[0].admin)
+    }
+
     /// Starts all services that are not running.
     ///
     /// # Errors

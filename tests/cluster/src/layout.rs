@@ -23,7 +23,9 @@ impl Layout<'_> {
             (1..).zip(all).map(|(id, address): (u16, _)| format!("{id}={address}")).collect();
         let mut service =
             self.service(format!("placement-{id}"), "ringkv-placement", address.to_owned())?;
+        service.admin = loopback()?;
         service.args.extend([
+            format!("--admin-listen={}", service.admin),
             format!("--id={id}"),
             format!("--peers={}", peers.join(",")),
             format!("--replication-factor={}", self.shape.replication_factor),
@@ -49,6 +51,7 @@ impl Layout<'_> {
         let name = format!("gateway-{number}");
         Ok(Service {
             metrics: address.clone(),
+            admin: String::new(),
             data: PathBuf::new(),
             binary: "ringkv-gateway",
             args: [format!("--listen={address}"), format!("--placement={placement}")]
@@ -80,6 +83,7 @@ impl Layout<'_> {
             .chain(self.shape.flags.iter().cloned())
             .collect(),
             environment: self.shape.environment.clone(),
+            admin: String::new(),
             data: PathBuf::new(),
             log: self.dir.join(format!("{name}.log")),
             process: None,

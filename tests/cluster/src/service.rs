@@ -20,6 +20,8 @@ pub struct Service {
     pub name: String,
     /// `host:port` on which it serves gRPC, or HTTP for a gateway.
     pub address: String,
+    /// `host:port` of its admin calls; empty unless it is a placement replica.
+    pub admin: String,
     /// `host:port` of /metrics and /readyz.
     pub metrics: String,
     pub data: PathBuf,

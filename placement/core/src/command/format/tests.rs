@@ -5,9 +5,8 @@ use ringkv_topology::{
 
 use super::*;
 use crate::command::{
-    AddressHolder, Claim, Command, CommandResult, Incarnation, Join, MembersCommand, MembersRefusal,
-    OperationCommand, Refusal,
-    Registration, ReplicaCommand,
+    AddressHolder, Claim, Command, CommandResult, Incarnation, Join, MembersCommand,
+    MembersRefusal, OperationCommand, Refusal, Registration, ReplicaCommand,
 };
 use crate::operation::{OperationId, OperationKind};
 use crate::state::Place;

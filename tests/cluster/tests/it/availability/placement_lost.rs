@@ -61,7 +61,12 @@ async fn a_lost_placement_is_recovered_by_the_commands_of_its_runbook() -> anyho
         cluster.nodes[added].ready().await?;
         let after = status(&cluster.nodes[added].address).await?;
         ensure!(after.cluster == before.cluster, "another cluster: {after:?}");
-        ensure!(after.epoch >= before.epoch + 1_000_000, "no gap: {} {}", before.epoch, after.epoch);
+        ensure!(
+            after.epoch >= before.epoch + 1_000_000,
+            "no gap: {} {}",
+            before.epoch,
+            after.epoch
+        );
         ensure!(after.node > 1_000_000, "an id that may be in use: {}", after.node);
         load.progress(500, Duration::from_secs(20)).await?;
         let report = load.stop().await?;
