@@ -4,8 +4,16 @@
 use ringkv_client::Outcome;
 use ringkv_client::admin::{Admin, AdminError, AdminErrorKind};
 
-use crate::command::placement::AdminArgs;
 use crate::failure::{Applied, Exit, Failure};
+
+/// How placement's admin listener is reached.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct AdminArgs {
+    /// Address of the admin listener of any placement replica, host:port.
+    #[arg(long = "placement-admin", env = "RINGKV_PLACEMENT_ADMIN", value_name = "HOST:PORT")]
+    #[arg(default_value = ringkv_placement::ADMIN_LISTEN)]
+    pub admin: String,
+}
 
 const AGAIN: &str = "send it again: a change that is done already is not done twice";
 

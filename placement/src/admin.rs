@@ -14,10 +14,10 @@ use ringkv_services::v1::placement_admin_server::PlacementAdminServer;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
+use crate::answers::not_applied;
+use crate::member::Member;
 use crate::overview::Overview;
 use crate::peer_calls;
-use crate::peers_service::Member;
-use crate::service::answers::not_applied;
 
 /// Serves the PlacementAdmin service.
 pub(crate) struct Admin {

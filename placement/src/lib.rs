@@ -10,12 +10,14 @@ mod server;
 
 mod addresses;
 mod admin;
+mod answers;
 mod feed;
 mod grpc;
 mod hints;
 mod identity;
 mod live;
 mod machine;
+mod member;
 mod members_loop;
 mod metrics;
 mod observed;

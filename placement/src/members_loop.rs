@@ -19,8 +19,8 @@ use ringkv_topology::Role;
 use tonic::Status;
 
 use crate::identity::Beginning;
+use crate::member::Member;
 use crate::peer_calls;
-use crate::peers_service::Member;
 
 /// Pause between rounds; also the interval at which activity is sampled.
 const PAUSE: Duration = Duration::from_millis(200);

@@ -21,10 +21,10 @@ use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 
+use crate::answers::not_leader;
 use crate::hints::RELAY_METADATA;
+use crate::member::Member;
 use crate::observed::Observed;
-use crate::peers_service::Member;
-use crate::service::answers::not_leader;
 
 /// A leader that does not answer within this is not asked any longer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);

@@ -2,24 +2,19 @@
 
 use std::sync::Arc;
 
-use ringkv_placement_core::command::{Command, CommandResult};
+use ringkv_placement_core::command::Command;
+use ringkv_placement_core::members_view;
 use ringkv_placement_core::start::Peers;
-use ringkv_placement_core::state::{Place, State};
-use ringkv_placement_core::{member_steps, members_view};
+use ringkv_placement_core::state::Place;
 use ringkv_proto::v1::{
-    ClusterStatusReply, ClusterStatusRequest, DescribeReply, DescribeRequest, PlacementGroup,
-    ProposeReply, ProposeRequest,
+    ClusterStatusReply, ClusterStatusRequest, DescribeReply, DescribeRequest, ProposeReply,
+    ProposeRequest,
 };
 use ringkv_services::v1::placement_peers_server::PlacementPeers;
-use tokio::sync::watch;
 use tonic::{Request, Response, Status};
 
-use crate::addresses::Addresses;
-use crate::identity::Identity;
-use crate::live::Live;
+use crate::member::Member;
 use crate::overview::Overview;
-use crate::replica::Replica;
-use crate::service::answers::{not_leader, unanswered};
 
 /// Serves the PlacementPeers service.
 #[derive(Clone)]
@@ -30,43 +25,6 @@ pub(crate) struct PeersService {
     pub(crate) member: Option<Member>,
     /// As `member`.
     pub(crate) overview: Option<Overview>,
-}
-
-/// A replica that runs, for those that ask about it or command it.
-#[derive(Clone)]
-pub(crate) struct Member {
-    pub(crate) identity: Identity,
-    pub(crate) replica: Arc<Replica>,
-    pub(crate) state: watch::Receiver<Arc<State>>,
-    pub(crate) live: Arc<Live>,
-    pub(crate) addresses: Arc<Addresses>,
-}
-
-impl Member {
-    /// Placement's replicas as this one knows them.
-    pub(crate) fn group(&self) -> PlacementGroup {
-        let state = Arc::clone(&self.state.borrow());
-        let Identity { raft_cluster, replica, .. } = self.identity;
-        let (status, live) = (self.replica.status(), self.live.replicas());
-        members_view::group(raft_cluster, replica, &state, status.as_ref(), &live)
-    }
-
-    /// Replicates a command, if this replica leads and what it observes does not speak against it.
-    pub(crate) async fn propose(&self, command: &Command) -> Result<CommandResult, Status> {
-        if !self.replica.leads() {
-            return Err(not_leader(self.replica.leader(), &self.addresses));
-        }
-        if let Command::Members(change) = command {
-            let state = Arc::clone(&self.state.borrow());
-            let (live, is_settled) = (self.live.replicas(), self.live.is_settled());
-            let admitted = member_steps::admit(change, state.members(), &live, is_settled);
-            if let Err(refusal) = admitted {
-                return Ok(CommandResult::Refused(refusal.into()));
-            }
-        }
-        let done = self.replica.propose(command).await;
-        done.map_err(|error| unanswered(&error, &self.addresses))
-    }
 }
 
 #[tonic::async_trait]

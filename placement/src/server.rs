@@ -27,10 +27,11 @@ use tonic::service::Routes;
 use crate::config::{ADMIN_LISTEN, Config};
 use crate::grpc::{self, CLOSE_TIMEOUT};
 use crate::identity::Identity;
+use crate::member::Member;
 use crate::members_loop::{self, MembersLoop};
 use crate::metrics::{Metrics, Sources};
 use crate::parts::{Parts, random_id};
-use crate::peers_service::{Member, PeersService};
+use crate::peers_service::PeersService;
 use crate::reconcile_loop::{HEALTH_PART, ReconcileLoop};
 use crate::waiting;
 

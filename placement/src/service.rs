@@ -5,8 +5,6 @@
 //! readers keep the newest. A reply that makes a node stop for good is sent only after a read
 //! point.
 
-pub(crate) mod answers;
-
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -26,15 +24,13 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::addresses::Addresses;
+use crate::answers::{invalid, not_leader, refused, unanswered, unexpected, wait, warning};
 use crate::feed::Updates;
 use crate::hints::RELAY_METADATA;
 use crate::observed::Observed;
 use crate::overview::Overview;
 use crate::refusals::Refusals;
 use crate::replica::Replica;
-use crate::service::answers::{
-    invalid, not_leader, refused, unanswered, unexpected, wait, warning,
-};
 use crate::watches::{WATCHES_MAX, Watches};
 
 /// Serves the Placement service.

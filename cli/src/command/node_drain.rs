@@ -2,8 +2,7 @@
 
 use ringkv_client::admin::NodeName;
 
-use crate::admin;
-use crate::command::placement::AdminArgs;
+use crate::admin::{self, AdminArgs};
 use crate::failure::Failure;
 use crate::output;
 use crate::watch::{self, Source};

@@ -2,8 +2,7 @@
 //!
 //! Read through a gateway; only `abort` needs placement's admin listener.
 
-use crate::admin;
-use crate::command::placement::AdminArgs;
+use crate::admin::{self, AdminArgs};
 use crate::failure::Failure;
 use crate::gateway::{Effect, Gateway, GatewayArgs};
 use crate::operation_view::OperationsView;

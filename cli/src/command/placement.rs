@@ -12,6 +12,7 @@ use ringkv_services::v1::placement_admin_client::PlacementAdminClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Status};
 
+use crate::admin::AdminArgs;
 use crate::failure::{Exit, Failure};
 use crate::gateway::chain;
 
@@ -19,40 +20,25 @@ use crate::gateway::chain;
 const ANSWER: Duration = Duration::from_secs(15);
 const CONNECT: Duration = Duration::from_secs(5);
 
-/// How placement's admin listener is reached.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct AdminArgs {
-    /// Address of the admin listener of any placement replica, host:port.
-    #[arg(long = "placement-admin", env = "RINGKV_PLACEMENT_ADMIN", value_name = "HOST:PORT")]
-    #[arg(default_value = ringkv_placement::ADMIN_LISTEN)]
-    pub admin: String,
-}
-
-impl AdminArgs {
-    /// Connects.
-    ///
-    /// # Errors
-    /// Exit 2 for an invalid address, 3 when no replica answers there.
-    pub(crate) async fn connect(&self) -> Result<PlacementAdminClient<Channel>, Failure> {
-        let endpoint =
-            Endpoint::from_shared(format!("http://{}", self.admin)).map_err(|error| {
-                let happened = format!(
-                    "--placement-admin: {:?} is not an address: {}",
-                    self.admin,
-                    chain(&error)
-                );
-                Failure::new(Exit::Usage, happened, "use host:port")
-            })?;
-        let channel = endpoint.connect_timeout(CONNECT).timeout(ANSWER).connect().await;
-        let channel = channel.map_err(|error| {
-            Failure::new(
-                Exit::NotApplied,
-                format!("no placement replica answers at {}: {}", self.admin, chain(&error)),
-                "run it where placement runs, or set --placement-admin to its --admin-listen",
-            )
-        })?;
-        Ok(PlacementAdminClient::new(channel))
-    }
+/// Connects.
+///
+/// # Errors
+/// Exit 2 for an invalid address, 3 when no replica answers there.
+async fn connect(args: &AdminArgs) -> Result<PlacementAdminClient<Channel>, Failure> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", args.admin)).map_err(|error| {
+        let happened =
+            format!("--placement-admin: {:?} is not an address: {}", args.admin, chain(&error));
+        Failure::new(Exit::Usage, happened, "use host:port")
+    })?;
+    let channel = endpoint.connect_timeout(CONNECT).timeout(ANSWER).connect().await;
+    let channel = channel.map_err(|error| {
+        Failure::new(
+            Exit::NotApplied,
+            format!("no placement replica answers at {}: {}", args.admin, chain(&error)),
+            "run it where placement runs, or set --placement-admin to its --admin-listen",
+        )
+    })?;
+    Ok(PlacementAdminClient::new(channel))
 }
 
 /// A change that placement did not make.

@@ -2,8 +2,7 @@
 
 use ringkv_topology::RuntimeSettings;
 
-use crate::admin;
-use crate::command::placement::AdminArgs;
+use crate::admin::{self, AdminArgs};
 use crate::failure::Failure;
 use crate::operation_view::size;
 use crate::output;

@@ -1,7 +1,6 @@
 //! `ringkv status`: one screen that says whether all is well and, if not, what to do next.
 
-use crate::admin;
-use crate::command::placement::AdminArgs;
+use crate::admin::{self, AdminArgs};
 use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::status_view::Report;

@@ -13,8 +13,8 @@ use ringkv_topology::NodeId;
 use tonic::Status;
 
 use crate::admin::Admin;
+use crate::answers::not_applied;
 use crate::observed::wall_ms;
-use crate::service::answers::not_applied;
 
 impl Admin {
     pub(super) async fn drain(&self, request: DrainNodeRequest) -> Result<DrainNodeReply, Status> {

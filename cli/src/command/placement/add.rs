@@ -2,7 +2,8 @@
 
 use ringkv_proto::v1::AddReplicaRequest;
 
-use crate::command::placement::{AdminArgs, refused};
+use crate::admin::AdminArgs;
+use crate::command::placement::{connect, refused};
 use crate::failure::Failure;
 use crate::output;
 
@@ -21,7 +22,7 @@ pub(crate) struct PlacementAddArgs {
 /// # Errors
 /// Exit 1 when placement refuses, 3 when it does not answer.
 pub(crate) async fn run(args: PlacementAddArgs) -> Result<(), Failure> {
-    let mut client = args.admin.connect().await?;
+    let mut client = connect(&args.admin).await?;
     let request = AddReplicaRequest { address: args.address.clone() };
     let what = format!("cannot add {}", args.address);
     client.add_replica(request).await.map_err(|status| refused(&what, &status))?;

@@ -2,7 +2,8 @@
 
 use ringkv_proto::v1::{ListReplicasRequest, PlacementGroup, PlacementReplica, ReplicaRole};
 
-use crate::command::placement::{AdminArgs, refused};
+use crate::admin::AdminArgs;
+use crate::command::placement::{connect, refused};
 use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::topology_view::table;
@@ -28,7 +29,7 @@ pub(crate) async fn run(args: PlacementListArgs) -> Result<(), Failure> {
 }
 
 async fn list(args: PlacementListArgs) -> Result<(), Failure> {
-    let mut client = args.admin.connect().await?;
+    let mut client = connect(&args.admin).await?;
     let reply = client.list_replicas(ListReplicasRequest {}).await;
     let reply = reply.map_err(|status| refused("cannot list placement's replicas", &status))?;
     let Some(group) = reply.into_inner().group else {

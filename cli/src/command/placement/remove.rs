@@ -2,7 +2,8 @@
 
 use ringkv_proto::v1::RemoveReplicaRequest;
 
-use crate::command::placement::{AdminArgs, refused};
+use crate::admin::AdminArgs;
+use crate::command::placement::{connect, refused};
 use crate::failure::Failure;
 use crate::output;
 
@@ -22,7 +23,7 @@ pub(crate) struct PlacementRemoveArgs {
 /// # Errors
 /// Exit 1 when placement refuses, 3 when it does not answer.
 pub(crate) async fn run(args: PlacementRemoveArgs) -> Result<(), Failure> {
-    let mut client = args.admin.connect().await?;
+    let mut client = connect(&args.admin).await?;
     let request = match args.replica.parse() {
         Ok(replica) => RemoveReplicaRequest { replica, ..Default::default() },
         Err(_) => RemoveReplicaRequest { address: args.replica.clone(), ..Default::default() },

@@ -29,7 +29,7 @@ pub(crate) fn not_leader(leader: Option<NodeId>, peers: &Addresses) -> Status {
 }
 
 /// The request has an invalid field.
-pub(super) fn invalid(error: InvalidRequest) -> Status {
+pub(crate) fn invalid(error: InvalidRequest) -> Status {
     Status::invalid_argument(error.to_string())
 }
 
@@ -53,7 +53,7 @@ pub(crate) fn not_applied(mut status: Status) -> Status {
 }
 
 /// The state machine refused.
-pub(super) fn refused(refusal: &Refusal) -> Status {
+pub(crate) fn refused(refusal: &Refusal) -> Status {
     let reason = match refusal {
         Refusal::NotInitialized | Refusal::Stale => {
             return Status::unavailable(refusal.to_string());
@@ -77,7 +77,7 @@ pub(super) fn refused(refusal: &Refusal) -> Status {
 }
 
 /// A registration has to wait for what other nodes do.
-pub(super) fn wait(wait: &Wait) -> Status {
+pub(crate) fn wait(wait: &Wait) -> Status {
     let status = Status::unavailable(wait.to_string());
     match wait {
         Wait::ServedElsewhere { .. } => because(NodeRefusal::ServedElsewhere, status),
@@ -92,7 +92,7 @@ fn because(reason: NodeRefusal, mut status: Status) -> Status {
 }
 
 /// For the operator: another node has the address of a new one, and replicas.
-pub(super) fn warning(holder: &AddressHolder) -> String {
+pub(crate) fn warning(holder: &AddressHolder) -> String {
     let AddressHolder { node, replicas } = holder;
     format!(
         "node {node} had this address and holds {replicas} replicas; if its data directory still \
@@ -101,7 +101,7 @@ pub(super) fn warning(holder: &AddressHolder) -> String {
 }
 
 /// The result is not one of the command: a bug.
-pub(super) fn unexpected(result: &CommandResult) -> Status {
+pub(crate) fn unexpected(result: &CommandResult) -> Status {
     tracing::error!(?result, "unexpected result type for command");
     Status::internal("unexpected result type for request")
 }
