@@ -122,26 +122,34 @@ fn nodes(status: &ClusterStatus) -> Vec<Problem> {
         // A node that was drained may be gone.
         (node.replicas > 0 || node.state == NodeState::Active).then_some((node, silent))
     });
-    let problem =
-        |(node, silent): (&NodeStatus, Duration)| {
-            let next = match replace_after.checked_sub(silent) {
-            Some(left) if !left.is_zero() => format!(
-                "start it again with its data directory; else its replicas are replaced in {}, or \
-                 now with `ringkv node drain {}`",
-                duration(left.as_secs()),
-                node.id
-            ),
-            _ => "its replicas are being replaced: `ringkv operation list`; if it is back with its \
-                  data directory, that is used"
-                .to_owned(),
-        };
-            let silent = duration(silent.as_secs());
-            Problem {
-                what: format!("node {} ({}) is silent for {silent}", node.id, node.address),
-                next,
-            }
-        };
+    let problem = |(node, silent): (&NodeStatus, Duration)| Problem {
+        what: format!(
+            "node {} ({}) is silent for {}",
+            node.id,
+            node.address,
+            duration(silent.as_secs())
+        ),
+        next: next_of_silent(node, replace_after.saturating_sub(silent)),
+    };
     bounded(silent.map(problem).collect(), "nodes are silent", "`ringkv node list` shows them")
+}
+
+/// What to do about a silent node that is replaced after some time.
+fn next_of_silent(node: &NodeStatus, left: Duration) -> String {
+    if node.state == NodeState::Draining {
+        return "its replicas move away without it: `ringkv operation list`".to_owned();
+    }
+    if left.is_zero() {
+        return "its replicas are being replaced: `ringkv operation list`; if it is back with its \
+                data directory, that is used"
+            .to_owned();
+    }
+    format!(
+        "start it again with its data directory; else its replicas are replaced in {}, or now with \
+         `ringkv node drain {}`",
+        duration(left.as_secs()),
+        node.id
+    )
 }
 
 fn groups(status: &ClusterStatus) -> Vec<Problem> {

@@ -49,8 +49,8 @@ pub(crate) async fn list(args: SettingsListArgs) -> Result<(), Failure> {
 pub(crate) async fn set(args: SettingsSetArgs) -> Result<(), Failure> {
     let placement = admin::connect(&args.admin).await?;
     let settings = placement.set_setting(&args.name, &args.value).await;
-    let what = format!("cannot set {}", args.name);
-    let settings = settings.map_err(|error| admin::change_failure(&what, &error))?;
+    let what = "cannot change the setting";
+    let settings = settings.map_err(|error| admin::change_failure(what, &error))?;
     output::result(text(&settings).as_bytes())
 }
 

@@ -88,6 +88,8 @@ fn a_silent_node_is_named_with_when_it_is_replaced() {
     assert_eq!(report.problems.len(), 2);
     status.nodes[2] = node(3, 301);
     assert!(Report::of(&status).text().contains("are being replaced: `ringkv operation list`"));
+    status.nodes[2].state = NodeState::Draining;
+    assert!(Report::of(&status).text().contains("move away without it: `ringkv operation list`"));
 }
 
 #[test]

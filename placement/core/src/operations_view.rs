@@ -42,8 +42,15 @@ pub(crate) fn operation(operation: &Operation, progress: &Progress) -> v1::Opera
         total_bytes: operation.total_bytes,
         bytes_per_s: pace.bytes_per_s,
         seconds_left: pace.seconds_left,
-        blocked_by: progress.blockers(Some(operation.id)).map(str::to_owned).collect(),
+        blocked_by: if is_running { blockers(operation, progress) } else { Vec::new() },
     }
+}
+
+/// What blocks an operation, without its own title.
+fn blockers(operation: &Operation, progress: &Progress) -> Vec<String> {
+    let title = format!("{}: ", operation.kind);
+    let reasons = progress.blockers(Some(operation.id));
+    reasons.map(|reason| reason.strip_prefix(&title).unwrap_or(reason).to_owned()).collect()
 }
 
 /// The name of a kind on the wire, and the nodes that it is about.
@@ -96,8 +103,13 @@ mod tests {
         assert_eq!(shown.title, "replacement of node 3 by node 4");
         assert_eq!((shown.bytes_per_s, shown.seconds_left), (Some(0), Some(9)));
         assert!(shown.blocked_by.is_empty());
+        let reason = "replacement of node 3 by node 4: no room".into();
+        let blocker = Blocker { operation: Some(OperationId(7)), reason };
+        progress.look(9_500, &[&drain], vec![blocker]);
+        assert_eq!(operation(&drain, &progress).blocked_by, ["no room"]);
         let ended = Operation { state: OperationState::Done, ended_ms: 9, ..drain };
         let shown = operation(&ended, &progress);
         assert_eq!((shown.seconds_left, shown.ended_ms), (None, 9));
+        assert!(shown.blocked_by.is_empty(), "of the last plan only");
     }
 }
