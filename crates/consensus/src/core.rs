@@ -10,6 +10,7 @@ pub(crate) mod frame;
 pub(crate) mod poller;
 pub(crate) mod start_error;
 
+mod activity;
 mod apply_cursor;
 mod compaction;
 mod destroyed;

@@ -4,7 +4,8 @@
 //! One instance checks all groups of one cluster. It has more information than any node: every
 //! durable log at every moment. Quorums are computed again here, both halves of a joint
 //! configuration, from the members that the committing node has in force; that all nodes have the
-//! same members at the same index is checked where they are applied.
+//! same members at the same index is checked where they are applied. What a node held when it lost
+//! its disks still counts: its acknowledgements may be under way.
 
 mod replica_log;
 
@@ -12,8 +13,8 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ringkv_consensus::{
-    Genesis, GroupBatch, GroupStatus, HardState, LogBatch, LogIndex, LogPosition, Role,
-    StoredGroup, Term,
+    AppliedState, ApplyTask, Genesis, GroupBatch, GroupStatus, HardState, LogBatch, LogIndex,
+    LogPosition, Members, Role, StoredGroup, Term,
 };
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
 use xxhash_rust::xxh3::xxh3_64;
@@ -60,6 +61,9 @@ struct EntrySeen {
 struct ReplicaSeen {
     /// The replica that reported last.
     id: Option<ReplicaId>,
+    /// The members in force, and those that take their place in this turn.
+    members: Members,
+    next_members: Vec<Members>,
     log: ReplicaLog,
     durable: HardState,
     term: Term,
@@ -80,6 +84,7 @@ impl Invariants {
             }
             if let Some(genesis) = &write.create {
                 replica.handed_over = genesis.applied().position.index;
+                replica.members = genesis.members.clone();
             }
             let removed = write.truncate_from.map(|from| from.through(group.committed_to));
             let mut removed = removed.into_iter().flatten();
@@ -205,7 +210,23 @@ impl Invariants {
         if index <= Genesis::POSITION.index {
             return Ok(());
         }
-        let members = &status.members;
+        let seen = &self.replicas[&(id, node)];
+        let mut members = seen.next_members.iter().chain([&seen.members]);
+        match members.find_map(|members| self.held_by(id, index, members)) {
+            Some(term) => {
+                self.groups.entry(id).or_default().committed.insert(index, term);
+                Ok(())
+            }
+            None => Err(format!(
+                "group {id}: node {node} takes index {index} for committed, but no majority of \
+                 {:?} holds it durably",
+                seen.members
+            )),
+        }
+    }
+
+    /// The term of the entry at `index` that a majority of each half holds durably.
+    fn held_by(&self, id: GroupId, index: LogIndex, members: &Members) -> Option<Term> {
         let term_on = |voter: &ReplicaId| {
             let node = members.node_of(*voter)?;
             self.replicas.get(&(id, node)).and_then(|seen| seen.log.term(index))
@@ -215,21 +236,18 @@ impl Invariants {
             voters.is_empty() || count > voters.len() / 2
         };
         let mut terms = members.voters.iter().filter_map(term_on);
-        match terms.find(|term| holds(*term, &members.voters) && holds(*term, &members.outgoing)) {
-            Some(term) => {
-                group.committed.insert(index, term);
-                Ok(())
-            }
-            None => Err(format!(
-                "group {id}: node {node} takes index {index} for committed, but no majority of \
-                 {members:?} holds it durably",
-            )),
-        }
+        terms.find(|term| holds(*term, &members.voters) && holds(*term, &members.outgoing))
     }
 
-    /// A node has lost its disks.
-    pub(crate) fn on_disk_lost(&mut self, node: NodeId) {
-        self.replicas.retain(|(_, at), _| *at != node);
+    /// A node is going to apply these in this turn, and may have committed more with the members
+    /// that they make.
+    pub(crate) fn on_turn(&mut self, node: NodeId, tasks: &[ApplyTask]) {
+        for task in tasks {
+            if let ApplyTask::Batch(batch) = task {
+                let seen = self.replicas.entry((batch.group, node)).or_default();
+                seen.next_members.push(batch.after.members.clone());
+            }
+        }
     }
 
     /// A node is about to apply these entries.
@@ -259,6 +277,8 @@ impl Invariants {
                 format!("group {id}: node {node} applies another entry at {index}")
             })?;
         }
+        replica.next_members.clear();
+        replica.members = batch.after.members.clone();
         let mut members = Vec::new();
         batch.after.members.encode(&mut members);
         let at = batch.after.position.index;
@@ -283,9 +303,10 @@ impl Invariants {
     }
 
     /// A node is about to install a snapshot of `index`.
-    pub(crate) fn on_install(&mut self, node: NodeId, group: GroupId, index: LogIndex) {
+    pub(crate) fn on_install(&mut self, node: NodeId, group: GroupId, applied: &AppliedState) {
         let replica = self.replicas.entry((group, node)).or_default();
-        replica.handed_over = index;
+        replica.handed_over = applied.position.index;
+        replica.members = applied.members.clone();
     }
 
     /// A node has lost what was not durable and restarts with this.
@@ -293,7 +314,7 @@ impl Invariants {
         &mut self,
         node: NodeId,
         stored: &[StoredGroup],
-        applied: &BTreeMap<GroupId, LogIndex>,
+        applied: &BTreeMap<GroupId, AppliedState>,
     ) -> Result<(), Broken> {
         // A group whose creation was not durable does not exist after the restart.
         let is_stored = |id: GroupId| stored.iter().any(|found| found.genesis.group == id);
@@ -306,9 +327,12 @@ impl Invariants {
             let (before, now) = (seen.durable, found.hard_state);
             hard_state_rises(before, now)
                 .map_err(|what| format!("node {node} group {id} after a restart: {what}"))?;
-            let applied = applied.get(&id).copied().unwrap_or_default();
+            let state = applied.get(&id).cloned().unwrap_or_default();
+            let applied = state.position.index;
             *seen = ReplicaSeen {
                 id: Some(found.genesis.replica),
+                members: state.members,
+                next_members: Vec::new(),
                 log: ReplicaLog::found(found),
                 durable: now,
                 term: now.term,

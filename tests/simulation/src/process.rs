@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use ringkv_consensus::{
-    AppliedState, ApplyTask, Effects, Genesis, GroupStatus, Input, LogBatch, LogIndex,
+    AppliedState, ApplyTask, Effects, Genesis, GroupStatus, Input, LogBatch, LogIndex, LogPosition,
     LogReader as _, LogWriter as _, MemoryLog, Now, Poller, PollerConfig, SnapshotBuilt,
     SnapshotId, StoredGroup,
 };
@@ -79,7 +79,7 @@ impl Flushed {
 /// The content of its disks that a process found at start.
 pub(crate) struct Found {
     pub(crate) stored: Vec<StoredGroup>,
-    pub(crate) applied: BTreeMap<GroupId, LogIndex>,
+    pub(crate) applied: BTreeMap<GroupId, AppliedState>,
 }
 
 impl Process {
@@ -131,14 +131,16 @@ impl Process {
         assert!(self.poller.is_none(), "a process starts when it is down");
         self.life += 1;
         let stored = self.log.load().map_err(|error| format!("the log does not load: {error}"))?;
+        for (group, _) in self.log.tombstones().map_err(|error| error.to_string())? {
+            self.machine.destroy(group);
+        }
         for group in &stored {
             self.repair(group)?;
         }
         // If the log lost the creation of a group in a crash, its creator creates it again.
         let mut positions = self.machine.positions();
         positions.retain(|(id, _)| stored.iter().any(|group| group.genesis.group == *id));
-        let applied =
-            positions.iter().map(|(group, state)| (*group, state.position.index)).collect();
+        let applied = positions.iter().map(|(group, state)| (*group, state.clone())).collect();
         let config = PollerConfig {
             log_entries_max: LOG_ENTRIES_MAX,
             log_entries_kept: LOG_ENTRIES_KEPT,
@@ -154,6 +156,11 @@ impl Process {
 
     fn repair(&mut self, group: &StoredGroup) -> Result<(), String> {
         let id = group.genesis.group;
+        if group.start == LogPosition::ZERO && group.install.is_none() {
+            // It waits for its first snapshot: rows here are of an earlier replica.
+            self.machine.destroy(id);
+            return Ok(());
+        }
         if let Some(marker) = &group.install {
             let files = self.received.get(&(id, marker.snapshot_id.clone())).cloned();
             let files = files.ok_or_else(|| {
@@ -285,6 +292,13 @@ impl Process {
     /// Replaces a group's state; durable at once, like files that are ingested into the store.
     pub(crate) fn install(&mut self, group: GroupId, files: &SnapshotFiles) {
         self.machine.import(group, &files.rows, &files.applied);
+        self.flushed = Flushed::of(&self.machine);
+        self.flushing = None;
+    }
+
+    /// Removes a group's state; durable at once.
+    pub(crate) fn destroy(&mut self, group: GroupId) {
+        self.machine.destroy(group);
         self.flushed = Flushed::of(&self.machine);
         self.flushing = None;
     }

@@ -20,6 +20,7 @@ use raft::eraftpb::{Message, MessageType};
 use raft::{Config, RawNode, ReadOnlyOption};
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
+use crate::core::activity::Activity;
 use crate::core::apply_cursor::ApplyCursor;
 use crate::core::compaction::Compaction;
 use crate::core::config::PollerConfig;
@@ -57,6 +58,7 @@ pub(crate) struct Group {
     reads: Reads,
     lease: Lease,
     elections: Elections,
+    activity: Activity,
     cursor: ApplyCursor,
     compaction: Compaction,
     snapshots: Snapshots,
@@ -97,6 +99,7 @@ impl Group {
             reads: Reads::new(config.seed),
             lease: Lease::default(),
             elections: Elections::new(config.seed, replica, stored.hard_state.term),
+            activity: Activity::new(config.election_ticks),
             cursor: ApplyCursor::new(id, applied.position),
             compaction: Compaction::new(at),
             snapshots: Snapshots::default(),
@@ -109,6 +112,7 @@ impl Group {
     /// One tick. Returns whether the group now has something to do.
     pub(crate) fn tick(&mut self, out: &mut Out) -> bool {
         self.elections.tick();
+        self.activity.tick();
         if !self.may_stand() {
             // Not by withholding ticks: raft-rs would keep a leader that is gone, and vote for no
             // other replica.
@@ -150,6 +154,12 @@ impl Group {
         }
         // An error says that the sender is not known or the message is not for us: both are
         // ordinary after a membership change.
+        let answers =
+            matches!(kind, MessageType::MsgAppendResponse | MessageType::MsgHeartbeatResponse)
+                && message.term == self.raw.raft.term;
+        if answers && self.members.node_of(sender).is_some() {
+            self.activity.heard(sender);
+        }
         let _ = self.raw.step(message);
         if kind == MessageType::MsgHeartbeat && self.raw.raft.leader_id == sender.0 {
             self.elections.promise(&out.config);
@@ -219,6 +229,7 @@ impl Group {
         out.counters.elections += u64::from(seen.began_election);
         if seen.term_ended {
             self.lease.end_term();
+            self.activity.clear();
         }
         if seen.lost_leadership {
             self.lose_leadership(out);

@@ -244,7 +244,7 @@ impl World {
         let now = Now { observed_ms: now_ms, wall_ms: now_ms };
         let mut steps = plan(state, observations, wanted, now).steps;
         let topology = state.topology().cloned();
-        steps.extend(topology.and_then(|topology| self.wanted_setting(&topology)));
+        steps.extend(topology.iter().flat_map(|topology| self.wanted_changes(topology)));
         for step in steps {
             self.propose(process, &step, None);
         }

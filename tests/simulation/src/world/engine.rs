@@ -117,7 +117,10 @@ impl World {
                 self.say(|| format!("process {process} group {group}: {role:?} in term {term}"));
             }
         }
-        self.check(process, |seen, node| seen.on_status(node, &status))?;
+        self.check(process, |seen, node| {
+            seen.on_turn(node, &effects.apply);
+            seen.on_status(node, &status)
+        })?;
         self.obey(process, effects)?;
         self.check_leases(process, &status)
     }
@@ -162,7 +165,7 @@ impl World {
             self.check(process, |seen, node| match &task {
                 ApplyTask::Batch(batch) => seen.on_apply(node, batch),
                 ApplyTask::Install(snapshot) => {
-                    seen.on_install(node, snapshot.group, snapshot.applied.position.index);
+                    seen.on_install(node, snapshot.group, &snapshot.applied);
                     Ok(())
                 }
                 ApplyTask::Create(_) | ApplyTask::Destroy(_) => Ok(()),
@@ -173,7 +176,9 @@ impl World {
             self.plan_work(process);
         }
         for (sink, completions) in effects.completions {
-            if sink != MEMBERS_SINK {
+            if sink == MEMBERS_SINK {
+                self.say(|| format!("process {process} changed members: {completions:?}"));
+            } else {
                 self.on_completions(process, completions)?;
             }
         }
@@ -234,7 +239,7 @@ impl World {
             }
             ApplyTask::Install(snapshot) => self.install(process, &snapshot)?,
             ApplyTask::Destroy(group) => {
-                self.processes[process].machine.destroy(group);
+                self.processes[process].destroy(group);
                 self.input(process, Input::Destroyed { group });
             }
         }

@@ -98,7 +98,9 @@ impl World {
                 let is_new = data.identity.is_none();
                 data.confirmed = true;
                 let new = secret.map(|secret| Claim { cluster, node, secret });
-                let known = *data.identity.get_or_insert_with(|| new.expect("it was new"));
+                // Without either it is a late answer to a node that has lost its disks.
+                let Some(known) = data.identity.or(new) else { return Ok(()) };
+                data.identity = Some(known);
                 if (known.cluster, known.node) != (cluster, node) {
                     return Err(Violation::broken(format!(
                         "process {process} is node {} and was registered as {node}",
@@ -112,6 +114,13 @@ impl World {
                 Ok(())
             }
             CommandResult::Refused(Refusal::NotInitialized | Refusal::Stale) => Ok(()),
+            CommandResult::Refused(Refusal::NodeRemoved { node })
+                if self.processes[process].node == node =>
+            {
+                self.refill(process, node)
+            }
+            // A late answer to a node that has lost its disks.
+            CommandResult::Refused(Refusal::NodeRemoved { .. }) => Ok(()),
             // A registration of an earlier start that was under way for long.
             CommandResult::Refused(Refusal::OlderCopy { starts, .. })
                 if starts <= self.control.nodes[process].incarnation =>

@@ -5,10 +5,11 @@
 
 use ringkv_consensus::Role;
 use ringkv_placement_core::command::{Claim, Command, OperationCommand};
-use ringkv_topology::Topology;
+use ringkv_topology::{NodeId, NodeState, Topology};
 
 use super::{Cluster, Event, World};
 use crate::network::Endpoint;
+use crate::violation::Violation;
 
 /// `replace-after` of runs that change shape: the shortest that the setting allows.
 const REPLACE_AFTER: &str = "10s";
@@ -49,13 +50,7 @@ impl World {
         self.kill(process);
         self.coverage.wipes += 1;
         self.say(|| format!("process {process}, node {node}, has lost its disks"));
-        self.processes[process].wipe();
-        self.invariants[Cluster::Storage as usize].on_disk_lost(node);
-        let life = self.processes[process].life;
-        let data = &mut self.control.nodes[process];
-        (data.identity, data.topology, data.confirmed) = (None, None, false);
-        data.incarnation = life;
-        data.losses += 1;
+        self.empty(process);
     }
 
     fn may_lose_a_disk(&self) -> bool {
@@ -84,16 +79,47 @@ impl World {
         waits
     }
 
-    /// The settings of a run that changes shape, until placement has them.
-    pub(super) fn wanted_setting(&self, topology: &Topology) -> Option<Command> {
-        let wants = self.swarm.membership.is_some() && topology.runtime.replace_after_s != 10;
-        wants.then(|| {
-            Command::Operation(OperationCommand::SetSetting {
-                name: "replace-after".to_owned(),
-                value: REPLACE_AFTER.to_owned(),
-                now_ms: 0,
-            })
-        })
+    /// What the operator of this run asks for: a short time until replicas are replaced and, once
+    /// there are no more faults, room for all of them.
+    pub(super) fn wanted_changes(&self, topology: &Topology) -> Vec<Command> {
+        let mut wanted = Vec::new();
+        if self.swarm.membership.is_some() && topology.runtime.replace_after_s != 10 {
+            let (name, value) = ("replace-after".to_owned(), REPLACE_AFTER.to_owned());
+            wanted.push(OperationCommand::SetSetting { name, value, now_ms: 0 });
+        }
+        if self.calm {
+            let draining = topology.nodes.values().filter(|node| node.state == NodeState::Draining);
+            wanted.extend(
+                draining.map(|node| OperationCommand::UndrainNode { node: node.id, now_ms: 0 }),
+            );
+        }
+        wanted.into_iter().map(Command::Operation).collect()
+    }
+
+    /// Placement has removed the node: its operator empties the directory.
+    ///
+    /// # Errors
+    /// A group still names it.
+    pub(super) fn refill(&mut self, process: Endpoint, node: NodeId) -> Result<(), Violation> {
+        let named = self.newest_topology().is_some_and(|topology| {
+            topology.groups.values().any(|group| group.replica_on(node).is_some())
+        });
+        if named {
+            return Err(Violation::broken(format!("node {node} is removed and has replicas")));
+        }
+        self.kill(process);
+        self.empty(process);
+        self.agenda.after(0, Event::Errand { process });
+        Ok(())
+    }
+
+    fn empty(&mut self, process: Endpoint) {
+        self.processes[process].wipe();
+        let life = self.processes[process].life;
+        let data = &mut self.control.nodes[process];
+        (data.identity, data.topology, data.confirmed) = (None, None, false);
+        data.incarnation = life;
+        data.losses += 1;
     }
 
     /// Whether every change of shape has come to its end: the replicas of every group are those that
@@ -107,7 +133,9 @@ impl World {
         let newest = states.max_by_key(|state| state.epoch());
         let state = newest.ok_or("placement has no state")?;
         let topology = state.topology().ok_or("there is no topology")?;
-        if let Some((replica, removed)) = state.removed().next() {
+        let exists = |node| self.endpoint_of(Cluster::Storage, node).is_some();
+        let mut removed = state.removed().filter(|(_, removed)| exists(removed.node));
+        if let Some((replica, removed)) = removed.next() {
             return Err(format!("replica {replica} of {removed:?} is not destroyed"));
         }
         for group in topology.groups.values() {

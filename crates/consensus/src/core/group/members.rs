@@ -61,8 +61,7 @@ impl Group {
         let progress = self.raw.raft.prs().get(replica.0)?;
         let matched = LogIndex(progress.matched);
         Some(Standing {
-            // A new replica counts as active until it has had the time to answer.
-            is_active: progress.recent_active && matched > LogIndex::ZERO,
+            is_active: self.activity.is_active(replica) && matched > LogIndex::ZERO,
             lag_entries: self.raw.store().last().entries_after(matched),
             needs_snapshot: progress.state == ProgressState::Snapshot
                 || progress.pending_request_snapshot != INVALID_INDEX,

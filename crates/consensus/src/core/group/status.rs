@@ -40,7 +40,7 @@ impl Group {
                         replica: *replica,
                         matched,
                         lag_entries: last_index.entries_after(matched),
-                        recently_active: progress.is_some_and(|p| p.recent_active),
+                        recently_active: self.activity.is_active(*replica),
                         voter: self.members.is_voter(*replica),
                     }
                 },
