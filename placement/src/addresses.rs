@@ -68,7 +68,7 @@ impl AddressBook for Addresses {
 
 #[cfg(test)]
 mod tests {
-    use ringkv_placement_core::state::Place;
+    use ringkv_placement_core::place::Place;
 
     use super::*;
 

@@ -110,8 +110,9 @@ pub(crate) fn unexpected(result: &CommandResult) -> Status {
 mod tests {
     use std::sync::Arc;
 
+    use ringkv_placement_core::place::Place;
     use ringkv_placement_core::start::Peers;
-    use ringkv_placement_core::state::{Place, PlacementMembers, State};
+    use ringkv_placement_core::state::{PlacementMembers, State};
     use tokio::sync::watch;
     use tonic::Code;
 

@@ -8,8 +8,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use clap::Parser;
+use ringkv_placement_core::place::Place;
 use ringkv_placement_core::start::Peers;
-use ringkv_placement_core::state::{NODES_MAX, Place};
+use ringkv_placement_core::state::NODES_MAX;
 use ringkv_telemetry::logging::LogFormat;
 use ringkv_telemetry::trace;
 use ringkv_topology::{BootstrapWhen, ReadMode, Settings, SlotCount};

@@ -11,7 +11,7 @@ use std::path::Path;
 use anyhow::{Context as _, bail, ensure};
 use bytes::Bytes;
 use ringkv_data_dir::DataDir;
-use ringkv_placement_core::state::Place;
+use ringkv_placement_core::place::Place;
 use ringkv_topology::{ClusterId, ReplicaId};
 
 const FILE: &str = "identity";

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ringkv_placement_core::command::Command;
 use ringkv_placement_core::members_view;
+use ringkv_placement_core::place::Place;
 use ringkv_placement_core::start::Peers;
-use ringkv_placement_core::state::Place;
 use ringkv_proto::v1::{
     ClusterStatusReply, ClusterStatusRequest, DescribeReply, DescribeRequest, ProposeReply,
     ProposeRequest,

@@ -8,8 +8,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, ensure};
 use ringkv_data_dir::DataDir;
+use ringkv_placement_core::place::Place;
 use ringkv_placement_core::recovery::{NodeFound, plan};
-use ringkv_placement_core::state::{FOUNDER, Place, Recovery};
+use ringkv_placement_core::state::{FOUNDER, Recovery};
 use ringkv_proto::v1::StatusRequest;
 use ringkv_services::MESSAGE_BYTES_MAX;
 use ringkv_services::v1::admin_client::AdminClient;

@@ -9,8 +9,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::stream::{Stream, StreamExt as _};
+use ringkv_placement_core::command::Sender;
 use ringkv_placement_core::command::{Command, CommandResult, Incarnation, Refusal, Registration};
-use ringkv_placement_core::requests::{self, Sender};
+use ringkv_placement_core::requests;
 use ringkv_placement_core::state::State;
 use ringkv_proto::v1::{
     GetTopologyRequest, HeartbeatReply, HeartbeatRequest, ListOperationsReply,

@@ -159,6 +159,15 @@ pub struct Claim {
     pub secret: NodeSecret,
 }
 
+/// Who sends a heartbeat.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sender {
+    pub claim: Claim,
+    /// The process, as it registered.
+    pub incarnation: u64,
+    pub address: String,
+}
+
 /// One process of a node: the one that registered with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Incarnation {

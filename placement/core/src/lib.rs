@@ -21,6 +21,7 @@ pub mod members_view;
 pub mod observations;
 pub mod operation;
 pub mod operations_view;
+pub mod place;
 pub mod progress;
 pub mod reconciler;
 pub mod recovery;

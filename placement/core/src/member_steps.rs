@@ -11,7 +11,8 @@ use ringkv_consensus::{GroupStatus, LogIndex, Members, MembersChange, PeerStatus
 use ringkv_topology::{NodeId, ReplicaId, Role};
 
 use crate::command::{MembersCommand, MembersRefusal};
-use crate::state::{Place, PlacementMembers};
+use crate::place::Place;
+use crate::state::PlacementMembers;
 
 /// A learner that is at most this far behind counts as caught up: a heartbeat's worth of entries.
 const LAG_ENTRIES_MAX: u64 = 100;

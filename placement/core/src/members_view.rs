@@ -6,8 +6,9 @@ use ringkv_consensus::GroupStatus;
 use ringkv_proto::v1;
 use ringkv_topology::{ClusterId, ReplicaId, Role};
 
+use crate::place::Place;
 use crate::start::{Answer, KnownGroup, Peers};
-use crate::state::{Place, PlacementMember, PlacementMembers, Recovery, State};
+use crate::state::{PlacementMember, PlacementMembers, Recovery, State};
 
 /// The reply of a process at a place; `group` is `None` while its data directory is empty.
 pub fn reply(me: Place, peers: &Peers, group: Option<v1::PlacementGroup>) -> v1::DescribeReply {

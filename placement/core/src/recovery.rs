@@ -15,8 +15,9 @@ use ringkv_topology::{
 
 pub use found::{GroupFound, NodeFound};
 
+use crate::place::Place;
 use crate::start::Peers;
-use crate::state::{Cluster, Place, PlacementMembers, Recovery, State};
+use crate::state::{Cluster, PlacementMembers, Recovery, State};
 
 /// Epochs and ids that are left out: more than a placement assigns in years.
 pub const GAP: u64 = 1_000_000;

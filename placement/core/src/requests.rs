@@ -8,7 +8,7 @@ mod reports;
 use ringkv_proto::v1::{HeartbeatRequest, RegisterRequest};
 use ringkv_topology::{ClusterId, Epoch, NodeId, NodeSecret};
 
-use crate::command::{Claim, Registration};
+use crate::command::{Claim, Registration, Sender};
 use crate::observations::GroupReport;
 
 /// The longest host name (253) with a port.
@@ -29,15 +29,6 @@ pub struct Heartbeat {
     /// Of the topology that the node knows.
     pub epoch: Epoch,
     pub reports: Vec<GroupReport>,
-}
-
-/// Who sends a heartbeat.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sender {
-    pub claim: Claim,
-    /// The process, as it registered.
-    pub incarnation: u64,
-    pub address: String,
 }
 
 /// Checks a registration.

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ringkv_topology::{ClusterId, ReplicaId};
 
-use crate::state::Place;
+use crate::place::Place;
 
 /// `--peers`: the address of each place.
 pub type Peers = BTreeMap<Place, String>;

@@ -22,14 +22,14 @@ use ringkv_topology::{
 };
 
 pub use members::{
-    FOUNDER, INVITED_MAX, PLACEMENT_REPLICAS_MAX, Place, PlacementMember, PlacementMembers,
-    Recovery,
+    FOUNDER, INVITED_MAX, PLACEMENT_REPLICAS_MAX, PlacementMember, PlacementMembers, Recovery,
 };
 pub(crate) use nodes::Fence;
 pub use nodes::NODES_MAX;
 
 use crate::command::{Command, CommandResult, MembersRefusal, Refusal};
 use crate::operation::Operation;
+use crate::place::Place;
 use crate::state::operations::Operations;
 use crate::state::replicas::{Move, Removed};
 

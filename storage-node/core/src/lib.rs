@@ -4,7 +4,7 @@
 //! Owns the byte formats (`keys`, `record`, `command`, `condition`, `command_result`, `remembered`,
 //! `owned_slots`), the state machine (`machine`) over any `store`, the checks and replies of the
 //! Kv service (`service`), the decisions about replicas, members and leaders (`replicas`, `members`,
-//! `leadership`, `peer_health`; `report` is what placement hears of them) and about when a node may
+//! `leadership`, `peer_health`; `report` is what placement receives of them) and about when a node may
 //! serve (`confirmation`). The node and the simulation run this same code.
 //!
 //! Has no clock, random source, thread, file or socket; its `clippy.toml` bans them. Time comes in

@@ -136,7 +136,8 @@ fn changes_of_shape(
         let at = rng.between(run.start, run.end);
         faults.push(Fault { at, lasts: 0, kind: FaultKind::Join { process } });
     }
-    let kinds: [(Option<Micros>, fn(Endpoint) -> FaultKind, Micros); 4] = [
+    type Kind = fn(Endpoint) -> FaultKind;
+    let kinds: [(Option<Micros>, Kind, Micros); 4] = [
         (membership.drain, |process| FaultKind::Drain { process }, 0),
         (membership.undrain, |process| FaultKind::Undrain { process }, 0),
         (membership.wipe, |process| FaultKind::Wipe { process }, SECOND),

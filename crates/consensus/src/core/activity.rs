@@ -1,7 +1,7 @@
 //! Which followers a leader has heard from lately.
 //!
-//! raft-rs has a mark of its own, but takes it back at every check of the quorum: whoever looks at the
-//! pace of that check may find all followers silent each time. Bounded: one number for each member.
+//! raft-rs has a mark of its own, but takes it back at every check of the quorum: a caller at the pace
+//! of that check may find all followers silent each time. Bounded: one number for each member.
 
 use std::collections::BTreeMap;
 

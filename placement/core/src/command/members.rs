@@ -2,7 +2,7 @@
 
 use ringkv_topology::{Epoch, ReplicaId};
 
-use crate::state::Place;
+use crate::place::Place;
 
 /// A request to change which replicas placement consists of.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@ use prost::Message;
 use ringkv_consensus::MachineError;
 use ringkv_topology::{Epoch, ReplicaId, Role};
 
-use crate::state::{Place, PlacementMember, PlacementMembers, Recovery};
+use crate::place::Place;
+use crate::state::{PlacementMember, PlacementMembers, Recovery};
 
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct StoredMembers {

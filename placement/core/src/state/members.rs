@@ -6,27 +6,17 @@
 //! change of what the replicas are to be adds one to `changed`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use ringkv_consensus::Members;
 use ringkv_topology::{Epoch, ReplicaId, Role};
 
 use crate::command::{MembersCommand, MembersRefusal, Refusal};
+use crate::place::Place;
 
 /// The most replicas, those that leave included; more would slow every change down.
 pub const PLACEMENT_REPLICAS_MAX: u64 = 14;
 /// The most addresses that wait for their process.
 pub const INVITED_MAX: u64 = 7;
-
-/// The number of a process in `--peers`: where it stands, not who it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Place(pub u64);
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// Placement's replicas and who may become one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,8 +11,9 @@ use std::collections::BTreeMap;
 use ringkv_topology::{Node, NodeId, NodeSecret, NodeState};
 
 use super::{Cluster, State};
-use crate::command::{AddressHolder, Claim, CommandResult, Incarnation, Refusal, Registration};
-use crate::requests::Sender;
+use crate::command::{
+    AddressHolder, Claim, CommandResult, Incarnation, Refusal, Registration, Sender,
+};
 
 /// Maximum number of nodes.
 pub const NODES_MAX: u32 = 1_000;

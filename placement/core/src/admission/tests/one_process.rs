@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use ringkv_topology::{ClusterId, NodeSecret};
 
 use super::*;
+use crate::command::Sender;
 use crate::command::{Claim, Refusal};
-use crate::requests::Sender;
 
 const DIRECTORIES: usize = 3;
 

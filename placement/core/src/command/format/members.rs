@@ -7,7 +7,7 @@ use ringkv_topology::{Epoch, ReplicaId};
 
 use crate::command::format::{begin, put_text, take_text};
 use crate::command::{MembersCommand, MembersRefusal};
-use crate::state::Place;
+use crate::place::Place;
 
 const ADMIT: u8 = 50;
 const PROMOTE: u8 = 51;

@@ -9,7 +9,7 @@ use crate::command::{
     MembersRefusal, OperationCommand, Refusal, Registration, ReplicaCommand,
 };
 use crate::operation::{OperationId, OperationKind};
-use crate::state::Place;
+use crate::place::Place;
 
 fn settings() -> impl Strategy<Value = Settings> {
     (0u32..16, prop::sample::select(vec![1u8, 3, 5]), any::<u32>(), any::<bool>()).prop_map(
