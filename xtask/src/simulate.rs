@@ -18,11 +18,6 @@ const PLANTED: &[&str] = &[
     "planted-lease-too-long",
     "planted-lease-kept-in-transfer",
     "planted-vote-after-restart",
-    "planted-learner-counts",
-    "planted-removed-leader-serves",
-    "planted-lease-kept-across-removal",
-    "planted-founding-genesis",
-    "planted-replica-id-reused",
 ];
 
 /// A run ends at the first seed that fails. The rarest bug, a promise that is lost in a restart,

@@ -49,6 +49,13 @@ impl EngineSeries {
             "ringkv_raft_poller_busy_seconds_total",
             "Time the poller thread spent on its turns, in seconds; 1 a second is all it has.",
         )?)?;
+        let snapshots_refused = series.counters(
+            &["reason"],
+            "ringkv_snapshots_refused_total",
+            "Snapshots of other nodes refused before any of their data was taken, by reason.",
+        )?;
+        // Shown before the first refusal, so that a rate has a start.
+        snapshots_refused.with_label_values(&["disk"]);
         Ok(Self {
             stages: StageSeries::register(series)?,
             fsync: histogram(
@@ -89,11 +96,7 @@ impl EngineSeries {
                 "ringkv_snapshots_received_total",
                 "Snapshots that arrived here whole.",
             )?,
-            snapshots_refused: series.counters(
-                &["reason"],
-                "ringkv_snapshots_refused_total",
-                "Snapshots of other nodes refused before any of their data was taken, by reason.",
-            )?,
+            snapshots_refused,
             snapshot_bytes_built: snapshot_bytes.with_label_values(&["built"]),
             snapshot_bytes_sent: snapshot_bytes.with_label_values(&["sent"]),
             snapshot_bytes_received: snapshot_bytes.with_label_values(&["received"]),

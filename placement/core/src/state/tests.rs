@@ -73,7 +73,7 @@ fn propose(
     let last_node = state.cluster.as_ref().map_or(0, |cluster| cluster.last_node);
     let secret = secret_of(last_node + 1);
     match state.apply(Command::Register { registration, secret, displaces }) {
-        CommandResult::Registered { cluster: CLUSTER, node, slot_count: 4096, secret, .. } => {
+        CommandResult::Registered { cluster: CLUSTER, node, secret, .. } => {
             assert_eq!(secret, is_new.then_some(secret_of(node.0)));
             Ok(node)
         }

@@ -199,7 +199,7 @@ fn a_node_is_forgotten_when_it_holds_nothing_and_will_not_return() {
     assert_eq!((node_state(&state, 4), state.epoch().0), (None, epoch.0 + 1));
     let refused = register(&mut state, returning(4, "n4:1", 44));
     assert_eq!(refused, Err(Refusal::NodeRemoved { node: NodeId(4) }));
-    register(&mut state, returning(5, "n3:1", 55)).expect("it has moved");
+    take_over(&mut state, returning(5, "n3:1", 55)).expect("it has moved");
     assert_eq!(operate(&mut state, forget(5)), Ok(None), "another node has its address");
 }
 

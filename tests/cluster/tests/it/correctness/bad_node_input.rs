@@ -70,8 +70,10 @@ async fn second_process_on_a_data_directory_is_refused_and_the_first_goes_on() -
 fn second_process(service: &Service) -> anyhow::Result<Process> {
     let listen = format!("127.0.0.1:{}", free_port()?);
     let metrics = format!("127.0.0.1:{}", free_port()?);
+    let admin = format!("127.0.0.1:{}", free_port()?);
     service.twin(&format!("second-{}", service.name), |args| {
         set_flag(args, "--listen", &listen);
+        set_flag(args, "--admin-listen", &admin);
         set_flag(args, "--advertise", &listen);
         set_flag(args, "--metrics-listen", &metrics);
     })
