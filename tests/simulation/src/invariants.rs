@@ -61,6 +61,8 @@ struct EntrySeen {
 struct ReplicaSeen {
     /// The replica that reported last.
     id: Option<ReplicaId>,
+    /// The replica whose state is durable.
+    durable_id: Option<ReplicaId>,
     /// The members in force, and those that take their place in this turn.
     members: Members,
     next_members: Vec<Members>,
@@ -83,6 +85,7 @@ impl Invariants {
                 *replica = ReplicaSeen::default();
             }
             if let Some(genesis) = &write.create {
+                replica.durable_id = Some(genesis.replica);
                 replica.handed_over = genesis.applied().position.index;
                 replica.members = genesis.members.clone();
             }
@@ -302,7 +305,7 @@ impl Invariants {
             .map_err(|()| format!("group {group}: index {index} has another result on node {node}"))
     }
 
-    /// A node is about to install a snapshot of `index`.
+    /// A node is about to install a snapshot of this state.
     pub(crate) fn on_install(&mut self, node: NodeId, group: GroupId, applied: &AppliedState) {
         let replica = self.replicas.entry((group, node)).or_default();
         replica.handed_over = applied.position.index;
@@ -324,13 +327,19 @@ impl Invariants {
         for found in stored {
             let id = found.genesis.group;
             let seen = self.replicas.entry((id, node)).or_default();
-            let (before, now) = (seen.durable, found.hard_state);
+            let replica = found.genesis.replica;
+            // A crash may keep a batch that was not known to be durable: here the one that
+            // destroyed the replica before this one.
+            let is_other = seen.durable_id.is_some_and(|before| before != replica);
+            let before = if is_other { HardState::default() } else { seen.durable };
+            let now = found.hard_state;
             hard_state_rises(before, now)
                 .map_err(|what| format!("node {node} group {id} after a restart: {what}"))?;
             let state = applied.get(&id).cloned().unwrap_or_default();
             let applied = state.position.index;
             *seen = ReplicaSeen {
-                id: Some(found.genesis.replica),
+                id: Some(replica),
+                durable_id: Some(replica),
                 members: state.members,
                 next_members: Vec::new(),
                 log: ReplicaLog::found(found),

@@ -11,22 +11,21 @@ fn members() -> Members {
     Members::of_voters((1..=3).map(|id| (ReplicaId(id), NodeId(id))))
 }
 
+fn genesis(replica: ReplicaId) -> Genesis {
+    Genesis { group: GROUP, replica, members: members(), context: Bytes::new() }
+}
+
 /// A group of three replicas on nodes 1 to 3, set up durably everywhere.
 fn three() -> Invariants {
     let mut seen = Invariants::default();
-    for node in 1..=3 {
-        let genesis = Genesis {
-            group: GROUP,
-            replica: ReplicaId(node),
-            members: members(),
-            context: Bytes::new(),
-        };
-        let start = Genesis::POSITION;
-        let write =
-            GroupWrite { create: Some(genesis), reset: Some(start), ..GroupWrite::default() };
-        durable(&mut seen, node, write).expect("a new group");
-    }
+    (1..=3).for_each(|node| create(&mut seen, node));
     seen
+}
+
+fn create(seen: &mut Invariants, node: u64) {
+    let create = Some(genesis(ReplicaId(node)));
+    let write = GroupWrite { create, reset: Some(Genesis::POSITION), ..GroupWrite::default() };
+    durable(seen, node, write).expect("a new group");
 }
 
 fn durable(seen: &mut Invariants, node: u64, write: GroupWrite) -> Result<(), Broken> {
@@ -107,6 +106,52 @@ fn an_index_is_committed_only_by_a_durable_majority_for_one_entry() {
 }
 
 #[test]
+fn both_halves_of_a_joint_configuration_must_hold_what_is_committed() {
+    let joint = || {
+        let mut seen = three();
+        create(&mut seen, 4);
+        let mut joint = members();
+        joint.outgoing = joint.voters.clone();
+        joint.voters = vec![ReplicaId(1), ReplicaId(4), ReplicaId(5)];
+        joint.nodes.extend([(ReplicaId(4), NodeId(4)), (ReplicaId(5), NodeId(5))]);
+        seen.replicas.get_mut(&(GROUP, NodeId(1))).expect("set up").members = joint;
+        seen
+    };
+    let commits = says(1, Role::Leader, 2, 2, 2);
+    for (nodes, half) in [([1, 2], "new"), ([1, 4], "old")] {
+        let mut seen = joint();
+        for node in nodes {
+            durable(&mut seen, node, entry(2, 2, b"a")).expect("an entry");
+        }
+        let what = status(&mut seen, &commits).expect_err(half);
+        assert!(what.contains("no majority"), "{what}");
+    }
+    let mut seen = joint();
+    for node in [1, 2, 4] {
+        durable(&mut seen, node, entry(2, 2, b"a")).expect("an entry");
+    }
+    status(&mut seen, &commits).expect("two of each three hold it");
+}
+
+#[test]
+fn other_members_at_an_index_are_found() {
+    let mut seen = three();
+    for node in [1, 2] {
+        durable(&mut seen, node, entry(2, 2, b"a")).expect("new");
+    }
+    status(&mut seen, &says(1, Role::Leader, 2, 2, 2)).expect("committed");
+    let with = |members| {
+        let mut batch = batch(2, b"x");
+        batch.after.members = members;
+        batch.after.position.index = LogIndex(2);
+        batch
+    };
+    seen.on_apply(NodeId(1), &with(members())).expect("the first");
+    let other = Members::of_voters([(ReplicaId(1), NodeId(1))]);
+    broken(seen.on_apply(NodeId(2), &with(other)), "other members at index 2");
+}
+
+#[test]
 fn a_leader_without_a_committed_entry_and_its_removal_are_found() {
     let mut seen = three();
     for node in [1, 2] {
@@ -143,6 +188,24 @@ fn what_may_not_fall_does_not() {
     broken(durable(&mut seen, 1, state(4, 2, 0)), "commit fell");
     status(&mut seen, &says(1, Role::Follower, 5, 1, 1)).expect("rises");
     broken(status(&mut seen, &says(1, Role::Follower, 4, 1, 1)), "term fell");
+}
+
+#[test]
+fn a_replica_keeps_its_state_in_a_restart_and_another_one_has_its_own() {
+    let stored = |replica, term| StoredGroup {
+        genesis: genesis(ReplicaId(replica)),
+        hard_state: HardState { term: Term(term), vote: 0, commit: LogIndex(1) },
+        start: Genesis::POSITION,
+        last_index: Genesis::POSITION.index,
+        runs: vec![Genesis::POSITION],
+        install: None,
+    };
+    let mut seen = three();
+    durable(&mut seen, 1, state(3, 1, 1)).expect("rises");
+    let mut restart = |stored| seen.on_restart(NodeId(1), &[stored], &BTreeMap::new());
+    broken(restart(stored(1, 2)), "term fell from 3 to 2");
+    restart(stored(4, 2)).expect("the batch that destroyed replica 1 survived");
+    broken(restart(stored(4, 1)), "term fell from 2 to 1");
 }
 
 #[test]

@@ -243,8 +243,9 @@ impl World {
         }
         let now = Now { observed_ms: now_ms, wall_ms: now_ms };
         let mut steps = plan(state, observations, wanted, now).steps;
-        let topology = state.topology().cloned();
-        steps.extend(topology.iter().flat_map(|topology| self.wanted_changes(topology)));
+        steps.extend(
+            state.topology().into_iter().flat_map(|topology| self.wanted_changes(topology)),
+        );
         for step in steps {
             self.propose(process, &step, None);
         }

@@ -9,5 +9,7 @@
     feature = "planted-learner-counts",
     feature = "planted-removed-leader-serves",
     feature = "planted-lease-kept-across-removal",
+    feature = "planted-founding-genesis",
+    feature = "planted-replica-id-reused",
 )))]
 mod seeds;
