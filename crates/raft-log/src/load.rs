@@ -17,40 +17,44 @@ use crate::layout::{self, Kind, entry_key, key};
 /// Every group, ascending by id. Reads each group's records and the headers of its entries.
 pub(crate) fn groups(db: &DB) -> Result<Vec<StoredGroup>, LogError> {
     let mut found = Vec::new();
-    let mut next = GroupId(1);
-    let mut groups = db.raw_iterator();
-    loop {
-        groups.seek(key(next, Kind::Genesis));
-        let Some(found_key) = groups.key() else {
-            groups.status().map_err(|e| failure("look for groups in the log", e))?;
-            return Ok(found);
-        };
-        let group =
-            layout::group_of(found_key).map_err(|e| failure("look for groups in the log", e))?;
-        if found_key != key(group, Kind::Tombstone) {
+    for_each_group(db, |group, is_tombstone| {
+        if !is_tombstone {
             let stored = load_group(db, group)?;
             check(&stored)?;
             found.push(stored);
         }
-        next = GroupId(group.0 + 1);
-    }
+        Ok(())
+    })?;
+    Ok(found)
 }
 
 /// See [`ringkv_consensus::LogReader::tombstones`]. Reads one key of each group.
 pub(crate) fn tombstones(db: &DB) -> Result<Vec<(GroupId, ReplicaId)>, LogError> {
-    let context = "look for tombstones in the log";
     let mut found = Vec::new();
+    for_each_group(db, |group, _| {
+        let replica = record(db, group, Kind::Tombstone, layout::decode_tombstone)?;
+        found.extend(replica.map(|replica| (group, replica)));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Calls `visit` with every group of which the log has anything, by one seek each, and whether its
+/// first record is a tombstone.
+fn for_each_group(
+    db: &DB,
+    mut visit: impl FnMut(GroupId, bool) -> Result<(), LogError>,
+) -> Result<(), LogError> {
+    let context = "look for groups in the log";
     let mut next = GroupId(1);
     let mut groups = db.raw_iterator();
     loop {
         groups.seek(key(next, Kind::Genesis));
-        let Some(found_key) = groups.key() else {
-            groups.status().map_err(|e| failure(context, e))?;
-            return Ok(found);
+        let Some(found) = groups.key() else {
+            return groups.status().map_err(|e| failure(context, e));
         };
-        let group = layout::group_of(found_key).map_err(|e| failure(context, e))?;
-        let replica = record(db, group, Kind::Tombstone, layout::decode_tombstone)?;
-        found.extend(replica.map(|replica| (group, replica)));
+        let group = layout::group_of(found).map_err(|e| failure(context, e))?;
+        visit(group, found == key(group, Kind::Tombstone))?;
         next = GroupId(group.0 + 1);
     }
 }
