@@ -10,8 +10,9 @@ use ringkv_consensus::{GroupStatus, Members};
 use ringkv_engine::Handle;
 use ringkv_proto::topology::to_proto;
 use ringkv_proto::v1;
-use ringkv_proto::v1::{MemberRole, StatusReply, StatusRequest, StopReply, StopRequest};
+use ringkv_proto::v1::{StatusReply, StatusRequest, StopReply, StopRequest};
 use ringkv_services::v1::admin_server::Admin;
+use ringkv_storage_core::report;
 use ringkv_topology::{NodeId, ReplicaId};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
@@ -109,15 +110,10 @@ fn group_to_proto(status: &GroupStatus) -> v1::GroupStatus {
 }
 
 fn members_to_proto(members: &Members) -> Vec<v1::GroupMember> {
-    let member = |(replica, node): (&ReplicaId, &NodeId)| {
-        let role = if members.voters.contains(replica) {
-            MemberRole::Voter
-        } else if members.outgoing.contains(replica) {
-            MemberRole::Outgoing
-        } else {
-            MemberRole::Learner
-        };
-        v1::GroupMember { replica: replica.0, node: node.0, role: role.into() }
+    let member = |(replica, node): (&ReplicaId, &NodeId)| v1::GroupMember {
+        replica: replica.0,
+        node: node.0,
+        role: report::role_of(members, *replica).into(),
     };
     members.nodes.iter().map(member).collect()
 }

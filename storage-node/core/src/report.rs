@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use ringkv_consensus::{GroupStatus, PeerStatus, Role};
+use ringkv_consensus::{GroupStatus, Members, PeerStatus, Role};
 use ringkv_proto::v1::{self, MemberReport, MemberRole};
 use ringkv_topology::{GroupId, ReplicaId};
 
@@ -43,17 +43,10 @@ fn members(status: &GroupStatus) -> Vec<MemberReport> {
     let peers: BTreeMap<ReplicaId, &PeerStatus> =
         status.peers.iter().map(|peer| (peer.replica, peer)).collect();
     let report = |replica: &ReplicaId| {
-        let role = if members.voters.contains(replica) {
-            MemberRole::Voter
-        } else if members.outgoing.contains(replica) {
-            MemberRole::Outgoing
-        } else {
-            MemberRole::Learner
-        };
         let peer = peers.get(replica);
         MemberReport {
             replica: replica.0,
-            role: role.into(),
+            role: role_of(members, *replica).into(),
             lag_entries: peer.map_or(0, |peer| peer.lag_entries),
             active: *replica == status.replica || peer.is_some_and(|peer| peer.recently_active),
         }
@@ -61,11 +54,22 @@ fn members(status: &GroupStatus) -> Vec<MemberReport> {
     members.nodes.keys().map(report).collect()
 }
 
+/// What a member is in the members in force.
+pub fn role_of(members: &Members, replica: ReplicaId) -> MemberRole {
+    if members.voters.contains(&replica) {
+        MemberRole::Voter
+    } else if members.outgoing.contains(&replica) {
+        MemberRole::Outgoing
+    } else {
+        MemberRole::Learner
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use ringkv_consensus::{LogIndex, Members};
+    use ringkv_consensus::LogIndex;
     use ringkv_topology::{Epoch, NodeId};
 
     use super::*;
