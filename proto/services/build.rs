@@ -4,20 +4,11 @@ use std::path::PathBuf;
 
 const SCHEMA: &str = "../schema";
 
-const FILES: [&str; 8] = [
-    "kv",
-    "raft",
-    "operations",
-    "placement",
-    "cluster_status",
-    "placement_peers",
-    "placement_admin",
-    "admin",
-];
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={SCHEMA}");
-    let files = FILES.map(|name| format!("{SCHEMA}/{name}.proto"));
+    let files = std::fs::read_dir(SCHEMA)?.map(|file| Ok(file?.path()));
+    let mut files = files.collect::<std::io::Result<Vec<_>>>()?;
+    files.sort();
     let descriptors = protox::compile(files, [SCHEMA])?;
     let out = PathBuf::from(std::env::var_os("OUT_DIR").ok_or("OUT_DIR is not set")?);
     std::fs::write(
