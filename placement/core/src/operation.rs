@@ -115,3 +115,27 @@ pub struct Operation {
     /// Size of the replicas that are complete on their new node.
     pub done_bytes: u64,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Any kind of operation, for tests of byte formats.
+    pub(crate) fn operation_kind() -> impl Strategy<Value = OperationKind> {
+        let node = || (1..=u64::MAX).prop_map(NodeId);
+        prop_oneof![
+            Just(OperationKind::Bootstrap),
+            node().prop_map(|node| OperationKind::NodeJoined { node }),
+            node().prop_map(|node| OperationKind::NodeDrain { node }),
+            (node(), node()).prop_map(|(old, new)| OperationKind::NodeReplace { old, new }),
+            node().prop_map(|node| OperationKind::NodeLost { node }),
+            Just(OperationKind::Rebalance),
+            (".{0,9}", ".{0,9}")
+                .prop_map(|(name, value)| OperationKind::SettingsSet { name, value }),
+            (node(), any::<bool>())
+                .prop_map(|(member, joins)| OperationKind::PlacementMember { member, joins }),
+        ]
+    }
+}

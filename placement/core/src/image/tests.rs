@@ -4,7 +4,8 @@ use ringkv_topology::{ClusterId, Epoch, ReadMode, ReplicaId, Settings, SlotCount
 
 use super::*;
 use crate::command::{CommandResult, Registration};
-use crate::operation::{Operation, OperationId, OperationKind, OperationState};
+use crate::operation::tests::operation_kind;
+use crate::operation::{Operation, OperationId, OperationState};
 use crate::state::operations::Operations;
 use crate::state::replicas::{Move, Removed};
 
@@ -108,21 +109,6 @@ fn an_image_comes_back_as_it_was_written() {
     for image in [Image::default(), filled()] {
         assert_eq!(Image::decode(&image.encode()).expect("just encoded"), image);
     }
-}
-
-fn operation_kind() -> impl Strategy<Value = OperationKind> {
-    let node = || (1..=u64::MAX).prop_map(NodeId);
-    prop_oneof![
-        Just(OperationKind::Bootstrap),
-        node().prop_map(|node| OperationKind::NodeJoined { node }),
-        node().prop_map(|node| OperationKind::NodeDrain { node }),
-        (node(), node()).prop_map(|(old, new)| OperationKind::NodeReplace { old, new }),
-        node().prop_map(|node| OperationKind::NodeLost { node }),
-        Just(OperationKind::Rebalance),
-        (".{0,9}", ".{0,9}").prop_map(|(name, value)| OperationKind::SettingsSet { name, value }),
-        (node(), any::<bool>())
-            .prop_map(|(member, joins)| OperationKind::PlacementMember { member, joins }),
-    ]
 }
 
 fn operation() -> impl Strategy<Value = Operation> {

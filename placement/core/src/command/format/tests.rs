@@ -8,6 +8,7 @@ use crate::command::{
     AddressHolder, Claim, Command, CommandResult, Incarnation, Join, MembersCommand,
     MembersRefusal, OperationCommand, Refusal, Registration, ReplicaCommand,
 };
+use crate::operation::tests::operation_kind;
 use crate::operation::{OperationId, OperationKind};
 use crate::place::Place;
 
@@ -116,21 +117,6 @@ fn members_refusal() -> impl Strategy<Value = MembersRefusal> {
             _ => MembersRefusal::LeaderIsNew,
         }
     })
-}
-
-fn operation_kind() -> impl Strategy<Value = OperationKind> {
-    let node = || (1..=u64::MAX).prop_map(NodeId);
-    prop_oneof![
-        Just(OperationKind::Bootstrap),
-        node().prop_map(|node| OperationKind::NodeJoined { node }),
-        node().prop_map(|node| OperationKind::NodeDrain { node }),
-        (node(), node()).prop_map(|(old, new)| OperationKind::NodeReplace { old, new }),
-        node().prop_map(|node| OperationKind::NodeLost { node }),
-        Just(OperationKind::Rebalance),
-        (".{0,9}", ".{0,9}").prop_map(|(name, value)| OperationKind::SettingsSet { name, value }),
-        (node(), any::<bool>())
-            .prop_map(|(member, joins)| OperationKind::PlacementMember { member, joins }),
-    ]
 }
 
 fn replica_command() -> impl Strategy<Value = ReplicaCommand> {
