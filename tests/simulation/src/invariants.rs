@@ -7,14 +7,15 @@
 //! same members at the same index is checked where they are applied. What a node held when it lost
 //! its disks still counts: its acknowledgements may be under way.
 
+mod durable;
 mod replica_log;
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use ringkv_consensus::{
-    AppliedState, ApplyTask, Genesis, GroupBatch, GroupStatus, HardState, LogBatch, LogIndex,
-    LogPosition, Members, Role, StoredGroup, Term,
+    AppliedState, ApplyTask, Genesis, GroupBatch, GroupStatus, HardState, LogIndex, LogPosition,
+    Members, Role, Term,
 };
 use ringkv_topology::{GroupId, NodeId, ReplicaId};
 use xxhash_rust::xxh3::xxh3_64;
@@ -76,56 +77,6 @@ struct ReplicaSeen {
 }
 
 impl Invariants {
-    /// A log batch of a node has become durable.
-    pub(crate) fn on_durable(&mut self, node: NodeId, batch: &LogBatch) -> Result<(), Broken> {
-        for (id, write) in &batch.groups {
-            let group = self.groups.entry(*id).or_default();
-            let replica = self.replicas.entry((*id, node)).or_default();
-            if write.destroy.is_some() {
-                *replica = ReplicaSeen::default();
-            }
-            if let Some(genesis) = &write.create {
-                replica.durable_id = Some(genesis.replica);
-                replica.handed_over = genesis.applied().position.index;
-                replica.members = genesis.members.clone();
-            }
-            let removed = write.truncate_from.map(|from| from.through(group.committed_to));
-            let mut removed = removed.into_iter().flatten();
-            let lost = |index: &LogIndex| {
-                let term = replica.log.term(*index);
-                term.is_some() && term == group.committed.get(index).copied()
-            };
-            if let Some(index) = removed.find(lost) {
-                return Err(format!("node {node} group {id}: removes committed entry {index}"));
-            }
-            if let Some(state) = write.hard_state {
-                hard_state_rises(replica.durable, state)
-                    .map_err(|what| format!("node {node} group {id}: {what}"))?;
-                replica.durable = state;
-            }
-            replica.log.write(write);
-            for entry in &write.append {
-                let kind = [entry.kind as u8];
-                let print = xxh3_64(&[&kind[..], &entry.data].concat());
-                let at = entry.position;
-                let known = group.entries.entry(at).or_insert(EntrySeen { print, before: None });
-                // Unknown if the log was cut between the two.
-                let before = at.index.previous().and_then(|before| replica.log.term(before));
-                let agrees = known.print == print
-                    && (known.before.is_none() || before.is_none() || known.before == before);
-                if !agrees {
-                    return Err(format!(
-                        "group {id}: logs do not match: node {node} has at index {} term {} \
-                         {print:x} after term {before:?}, a node before it {known:x?}",
-                        at.index, at.term
-                    ));
-                }
-                known.before = known.before.or(before);
-            }
-        }
-        Ok(())
-    }
-
     /// A node has handled inputs and reports this status of its groups.
     pub(crate) fn on_status(
         &mut self,
@@ -312,47 +263,6 @@ impl Invariants {
         replica.members = applied.members.clone();
     }
 
-    /// A node has lost what was not durable and restarts with this.
-    pub(crate) fn on_restart(
-        &mut self,
-        node: NodeId,
-        stored: &[StoredGroup],
-        applied: &BTreeMap<GroupId, AppliedState>,
-    ) -> Result<(), Broken> {
-        // A group whose creation was not durable does not exist after the restart.
-        let is_stored = |id: GroupId| stored.iter().any(|found| found.genesis.group == id);
-        self.replicas.retain(|(id, at), seen| {
-            *at != node || is_stored(*id) || seen.durable != HardState::default()
-        });
-        for found in stored {
-            let id = found.genesis.group;
-            let seen = self.replicas.entry((id, node)).or_default();
-            let replica = found.genesis.replica;
-            // A crash may keep a batch that was not known to be durable: here the one that
-            // destroyed the replica before this one.
-            let is_other = seen.durable_id.is_some_and(|before| before != replica);
-            let before = if is_other { HardState::default() } else { seen.durable };
-            let now = found.hard_state;
-            hard_state_rises(before, now)
-                .map_err(|what| format!("node {node} group {id} after a restart: {what}"))?;
-            let state = applied.get(&id).cloned().unwrap_or_default();
-            let applied = state.position.index;
-            *seen = ReplicaSeen {
-                id: Some(replica),
-                durable_id: Some(replica),
-                members: state.members,
-                next_members: Vec::new(),
-                log: ReplicaLog::found(found),
-                durable: now,
-                term: now.term,
-                commit: now.commit,
-                applied,
-                handed_over: applied,
-            };
-        }
-        Ok(())
-    }
-
     /// The highest index known to be committed in a group.
     pub(crate) fn committed_to(&self, group: GroupId) -> LogIndex {
         self.groups.get(&group).map_or(LogIndex::ZERO, |group| group.committed_to)
@@ -361,22 +271,6 @@ impl Invariants {
 
 fn same(seen: &mut BTreeMap<LogIndex, u64>, index: LogIndex, print: u64) -> Result<(), ()> {
     if *seen.entry(index).or_insert(print) == print { Ok(()) } else { Err(()) }
-}
-
-fn hard_state_rises(before: HardState, now: HardState) -> Result<(), Broken> {
-    if now.term < before.term {
-        return Err(format!("the durable term fell from {} to {}", before.term, now.term));
-    }
-    if now.term == before.term && before.vote != 0 && now.vote != before.vote {
-        return Err(format!(
-            "the vote in term {} changed from {} to {}",
-            now.term, before.vote, now.vote
-        ));
-    }
-    if now.commit < before.commit {
-        return Err(format!("the durable commit fell from {} to {}", before.commit, now.commit));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

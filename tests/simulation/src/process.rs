@@ -13,7 +13,7 @@ use ringkv_consensus::{
     LogReader as _, LogWriter as _, MemoryLog, Now, Poller, PollerConfig, SnapshotBuilt,
     SnapshotId, StoredGroup,
 };
-use ringkv_topology::{GroupId, NodeId};
+use ringkv_topology::{GroupId, NodeId, ReplicaId};
 
 use crate::machine::{Durable, Machine, Rows};
 use crate::seed::Stream;
@@ -79,6 +79,8 @@ impl Flushed {
 /// The content of its disks that a process found at start.
 pub(crate) struct Found {
     pub(crate) stored: Vec<StoredGroup>,
+    /// The last replica of each group that was destroyed and has no successor.
+    pub(crate) tombstones: Vec<(GroupId, ReplicaId)>,
     pub(crate) applied: BTreeMap<GroupId, AppliedState>,
 }
 
@@ -131,8 +133,9 @@ impl Process {
         assert!(self.poller.is_none(), "a process starts when it is down");
         self.life += 1;
         let stored = self.log.load().map_err(|error| format!("the log does not load: {error}"))?;
-        for (group, _) in self.log.tombstones().map_err(|error| error.to_string())? {
-            self.machine.destroy(group);
+        let tombstones = self.log.tombstones().map_err(|error| error.to_string())?;
+        for (group, _) in &tombstones {
+            self.machine.destroy(*group);
         }
         for group in &stored {
             self.repair(group)?;
@@ -151,7 +154,7 @@ impl Process {
         let poller = Poller::new(config, stored.clone(), positions, reader)
             .map_err(|error| format!("node {} cannot start: {error}", self.node))?;
         self.poller = Some(poller);
-        Ok(Found { stored, applied })
+        Ok(Found { stored, tombstones, applied })
     }
 
     fn repair(&mut self, group: &StoredGroup) -> Result<(), String> {

@@ -1,9 +1,11 @@
 use ringkv_consensus::{
-    CommandBatch, Committed, Entry, EntryKind, EntryTimes, GroupWrite, Members,
+    CommandBatch, Committed, Entry, EntryKind, EntryTimes, GroupWrite, LogBatch, Members,
+    StoredGroup,
 };
 use ringkv_topology::ReplicaId;
 
 use super::*;
+use crate::process::Found;
 
 const GROUP: GroupId = GroupId(1);
 
@@ -202,10 +204,17 @@ fn a_replica_keeps_its_state_in_a_restart_and_another_one_has_its_own() {
     };
     let mut seen = three();
     durable(&mut seen, 1, state(3, 1, 1)).expect("rises");
-    let mut restart = |stored| seen.on_restart(NodeId(1), &[stored], &BTreeMap::new());
-    broken(restart(stored(1, 2)), "term fell from 3 to 2");
-    restart(stored(4, 2)).expect("the batch that destroyed replica 1 survived");
-    broken(restart(stored(4, 1)), "term fell from 2 to 1");
+    let mut restart = |stored: Option<StoredGroup>, tombstones: &[_]| {
+        let stored = Vec::from_iter(stored);
+        let tombstones = tombstones.iter().map(|id| (GROUP, ReplicaId(*id))).collect();
+        seen.on_restart(NodeId(1), &Found { stored, tombstones, applied: BTreeMap::new() })
+    };
+    broken(restart(Some(stored(1, 2)), &[]), "term fell from 3 to 2");
+    restart(Some(stored(4, 2)), &[]).expect("the batch that destroyed replica 1 survived");
+    broken(restart(Some(stored(4, 1)), &[]), "term fell from 2 to 1");
+    restart(None, &[4]).expect("destroyed");
+    restart(Some(stored(5, 2)), &[]).expect("the next one");
+    broken(restart(None, &[4]), "a restart lost replica 5");
 }
 
 #[test]

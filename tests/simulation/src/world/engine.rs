@@ -26,7 +26,7 @@ impl World {
         let node = self.processes[process].node;
         let status = self.processes[process].status();
         self.check(process, |seen, _| {
-            seen.on_restart(node, &found.stored, &found.applied)?;
+            seen.on_restart(node, &found)?;
             seen.on_status(node, &status)
         })?;
         for status in &status {
